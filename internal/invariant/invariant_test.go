@@ -33,8 +33,8 @@ func TestHeldInvariantDoesNothing(t *testing.T) {
 func TestBrokenInvariantIsATypedErrorThatNamesValuesAndPlace(t *testing.T) {
 	err := catch(func() { invariant.Assert(false, "H1: event %d follows %d", 9, 7) })
 
-	var v *invariant.Violation
-	if !errors.As(err, &v) {
+	v, ok := errors.AsType[*invariant.Violation](err)
+	if !ok {
 		t.Fatalf("got %v, want an error that wraps *invariant.Violation", err)
 	}
 	if want := "H1: event 9 follows 7"; v.Message != want {
@@ -59,8 +59,7 @@ func Example() {
 		invariant.Assert(next == last+1, "H1: event %d follows %d", next, last)
 	})
 
-	var v *invariant.Violation
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*invariant.Violation](err); ok {
 		fmt.Println(v.Message)
 	}
 	// Output: H1: event 9 follows 7

@@ -134,7 +134,7 @@ func builtinCalls(f *file, names ...string) (found []finding) {
 		if !ok {
 			return true
 		}
-		if id, ok := call.Fun.(*ast.Ident); ok && id.Obj == nil && slices.Contains(names, id.Name) { //nolint:staticcheck // Obj tells a builtin from a function of the same name.
+		if id, ok := call.Fun.(*ast.Ident); ok && id.Obj == nil && slices.Contains(names, id.Name) {
 			found = append(found, finding{f.line(call.Pos()), id.Name})
 		}
 		return true

@@ -37,6 +37,7 @@ func TestReplayIsPure(t *testing.T) {
 				}
 			}
 			found = append(found, f.uses("time", clock...)...)
+			found = append(found, f.uses(module+"/core/provider", "Store", "Host")...)
 			ast.Inspect(f.syntax, func(n ast.Node) bool {
 				switch n := n.(type) {
 				case *ast.GoStmt:
@@ -61,6 +62,7 @@ func TestReplayIsPure(t *testing.T) {
 			replaying("import \"log/slog\"\nvar _ slog.Logger"),
 			replaying("import clock \"time\"\nvar now = clock.Now"),
 			replaying("import \"time\"\nfunc f(t time.Time) time.Duration { return time.Since(t) }"),
+			replaying("import \"" + module + "/core/provider\"\ntype m struct{ store provider.Store }"),
 			replaying("func f() { go f() }"),
 			replaying("func f(c chan int) { select { case <-c: } }"),
 			replaying("func f(c chan int) int { return <-c }"),
@@ -68,6 +70,7 @@ func TestReplayIsPure(t *testing.T) {
 		},
 		good: []example{
 			replaying("import \"time\"\nconst limit = 3 * time.Second\ntype event struct{ at time.Time }"),
+			replaying("import \"" + module + "/core/provider\"\ntype m struct{ commit provider.Commit }"),
 			replaying("type clock struct{}\nfunc (clock) Now() int { return 0 }\nfunc f(time clock) int { return time.Now() }"),
 			{"core/internal/dispatch/x.go", "package dispatch\nimport \"context\"\nvar _ context.Context"},
 			{"core/internal/replay/x_test.go", "package replay\nimport \"os\"\nvar _ = os.Args"},

@@ -109,7 +109,8 @@ func (f *file) uses(pkg string, names ...string) []finding {
 		if !ok || !slices.Contains(names, sel.Sel.Name) {
 			return true
 		}
-		if x, ok := sel.X.(*ast.Ident); ok && x.Name == local && x.Obj == nil { //nolint:staticcheck // Obj tells a package from a variable of the same name, without type checking.
+		// Obj, nil for a package, tells it from a variable of the same name.
+		if x, ok := sel.X.(*ast.Ident); ok && x.Name == local && x.Obj == nil {
 			found = append(found, finding{f.line(sel.Pos()), path.Base(pkg) + "." + sel.Sel.Name})
 		}
 		return true
