@@ -13,11 +13,10 @@ import (
 
 // event is one line of go test -json; see go doc test2json.
 type event struct {
-	Action     string
-	Package    string
-	ImportPath string // of build output
-	Test       string
-	Output     string
+	Action  string `json:"Action"`
+	Package string `json:"Package"`
+	Test    string `json:"Test"`
+	Output  string `json:"Output"`
 }
 
 // name identifies a test, or with an empty test the package itself.
@@ -65,7 +64,9 @@ func (s *summary) take(e event) {
 	case "run":
 		s.running[n] = nil
 	case "output":
-		s.running[n] = append(s.running[n], e.Output)
+		if !strings.HasPrefix(e.Output, "=== ") { // RUN, PAUSE, CONT, NAME
+			s.running[n] = append(s.running[n], e.Output)
+		}
 	case "build-output":
 		fmt.Fprint(s.out, e.Output)
 	case "pass", "fail", "skip":

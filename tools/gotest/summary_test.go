@@ -31,6 +31,7 @@ func TestSummary(t *testing.T) {
 		{
 			name: "a failing test is shown and counted once",
 			in: `{"Action":"run","Package":"p","Test":"A"}
+{"Action":"output","Package":"p","Test":"A","Output":"=== RUN   A\n"}
 {"Action":"output","Package":"p","Test":"A","Output":"want 1\n"}
 {"Action":"fail","Package":"p","Test":"A"}
 {"Action":"output","Package":"p","Output":"FAIL\n"}
