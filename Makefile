@@ -22,7 +22,7 @@ race: ## run the race subset
 
 .PHONY: lint
 lint: ## run golangci-lint and our own rules
-	$(LINT) run
+	bash .ci/run lint
 	go test ./internal/lint
 
 .PHONY: fmt
