@@ -157,7 +157,7 @@ func listed() (map[string]bool, error) {
 	if _, err := os.Stat(filepath.Join(root, ".git")); err != nil {
 		return nil, nil //nolint:nilerr,nilnil // No repository: every file counts.
 	}
-	out, err := exec.Command("git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	out, err := exec.Command("git", "-c", "safe.directory=*", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
 		return nil, err
 	}
