@@ -1,0 +1,213 @@
+package replay
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/duroxide/duroxide-go/core/history"
+)
+
+// NonDeterminismError says that code does not do what history says it did. The
+// instance parks: a deploy of fitting code heals it.
+type NonDeterminismError struct {
+	Event   int64  // the event of history that code does not confirm
+	History string // what history says
+	Code    string // what the code did instead
+	Where   string // source line of the code, if known
+}
+
+func (e *NonDeterminismError) Error() string {
+	s := fmt.Sprintf("non-determinism at event %d: history says %s, but the code %s", e.Event, e.History, e.Code)
+	if e.Where != "" {
+		s += " (" + e.Where + ")"
+	}
+	return s + ". The code changed in a way that running instances cannot follow, or it depends on something that replay does not repeat (time.Now, rand, a map's order, a goroutine): restore the old behaviour, or register the new one as a new version"
+}
+
+// pending is a decision of replayed code that history has yet to confirm.
+type pending struct {
+	id    int64
+	data  history.Data
+	where string
+}
+
+// confirm matches an event of history with the oldest unconfirmed decision.
+func (m *Machine) confirm(e history.Event) {
+	if len(m.expected) == 0 {
+		code := "decided nothing there"
+		if m.ending != nil {
+			code = "had returned before"
+		}
+		m.stopFor(&NonDeterminismError{Event: e.ID, History: describe(e.Data), Code: code, Where: m.parkedAt()})
+		return
+	}
+	p := m.expected[0]
+	if why := differ(e.Data, p.data); why != "" {
+		m.stopFor(&NonDeterminismError{Event: e.ID, History: describe(e.Data), Code: "decided " + describe(p.data) + why, Where: p.where})
+		return
+	}
+	m.expected = m.expected[1:]
+	if len(m.expected) == 0 && m.stalled != nil {
+		m.recorded = e.Data
+		m.unstall()
+	}
+}
+
+// expectNothing checks that code has no unconfirmed decision where history has
+// an arrival: the turn before it was committed whole.
+func (m *Machine) expectNothing(e history.Event) {
+	if len(m.expected) > 0 {
+		p := m.expected[0]
+		m.stopFor(&NonDeterminismError{Event: e.ID, History: describe(e.Data), Code: "decided " + describe(p.data) + " before it", Where: p.where})
+	}
+}
+
+// live ends the replay. Decisions that history did not get to confirm are new:
+// the code has more to do at this point than it had before.
+func (m *Machine) live() {
+	expected := m.expected
+	m.expected = nil
+	if m.stalled != nil { // its last decision is only a question
+		expected = expected[:len(expected)-1]
+		m.lastEvent--
+		m.unstall()
+	}
+	for _, p := range expected {
+		m.record(p.id, p.data)
+	}
+}
+
+func (m *Machine) unstall() {
+	m.runq = slices.Insert(m.runq, 0, m.stalled)
+	m.stalled = nil
+}
+
+// differ says how a decision differs from history in what must be the same:
+// kind, name and the attributes that decide what happens. Inputs, and how long
+// a timer runs, may change: what was recorded stays in force.
+func differ(h, code history.Data) string {
+	if h.Kind() != code.Kind() {
+		return " instead"
+	}
+	diff := func(what string, a, b any) string {
+		if a != b {
+			return fmt.Sprintf(" (%s was %v, is %v)", what, a, b)
+		}
+		return ""
+	}
+	switch c := code.(type) {
+	case *history.ActivityScheduled:
+		h := h.(*history.ActivityScheduled)
+		return diff("name", h.Name, c.Name) + diff("version", h.Version, c.Version) + diff("tag", h.Tag, c.Tag) + diff("session", h.Session, c.Session)
+	case *history.InlineRan:
+		return diff("name", h.(*history.InlineRan).Name, c.Name)
+	case *history.EventAwaited:
+		h := h.(*history.EventAwaited)
+		return diff("name", h.Name, c.Name) + diff("queue", h.Queue, c.Queue) + diff("received", h.Received, c.Received)
+	case *history.ChildScheduled:
+		h := h.(*history.ChildScheduled)
+		return diff("name", h.Name, c.Name) + diff("version", h.Version, c.Version) + diff("instance", h.Instance, c.Instance)
+	case *history.DetachedStarted:
+		h := h.(*history.DetachedStarted)
+		return diff("name", h.Name, c.Name) + diff("version", h.Version, c.Version) + diff("instance", h.Instance, c.Instance)
+	case *history.EventSent:
+		h := h.(*history.EventSent)
+		return diff("receiver", h.To, c.To) + diff("name", h.Name, c.Name)
+	case *history.StateSet:
+		h := h.(*history.StateSet)
+		if h.Key == c.Key && !bytes.Equal(h.Value, c.Value) {
+			return " with another value"
+		}
+		return diff("key", h.Key, c.Key)
+	case *history.Patched:
+		return diff("id", h.(*history.Patched).ID, c.ID)
+	case *history.ActivityCancelled:
+		return diff("source", h.(*history.ActivityCancelled).Source, c.Source)
+	case *history.TimerCancelled:
+		return diff("source", h.(*history.TimerCancelled).Source, c.Source)
+	case *history.WaitCancelled:
+		return diff("source", h.(*history.WaitCancelled).Source, c.Source)
+	case *history.ChildCancelled:
+		return diff("source", h.(*history.ChildCancelled).Source, c.Source)
+	}
+	return ""
+}
+
+// describe tells an event in a few words.
+func describe(d history.Data) string {
+	switch d := d.(type) {
+	case *history.ActivityScheduled:
+		return fmt.Sprintf("activity %q scheduled", d.Name)
+	case *history.InlineRan:
+		return fmt.Sprintf("inline activity %q", d.Name)
+	case *history.TimerCreated:
+		return "a timer created"
+	case *history.EventAwaited:
+		return fmt.Sprintf("event %q awaited", d.Name)
+	case *history.ChildScheduled:
+		return fmt.Sprintf("child %q scheduled", d.Name)
+	case *history.DetachedStarted:
+		return fmt.Sprintf("orchestration %q started detached", d.Name)
+	case *history.EventSent:
+		return fmt.Sprintf("event %q sent", d.Name)
+	case *history.EventRaised:
+		return fmt.Sprintf("event %q raised", d.Name)
+	case *history.StateSet:
+		return fmt.Sprintf("state %q set", d.Key)
+	case *history.Patched:
+		return fmt.Sprintf("patch %q passed", d.ID)
+	}
+	return string(d.Kind())
+}
+
+// where is the line of user code that is deciding, when tracing.
+func (m *Machine) where() string {
+	if !m.cfg.Trace {
+		return ""
+	}
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		frame, more := frames.Next()
+		if userFrame(frame.Function) {
+			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+// parkedAt is the line of user code where the main function waits, when
+// tracing.
+func (m *Machine) parkedAt() string {
+	if !m.cfg.Trace || m.ending != nil || m.main == nil || m.current != nil {
+		return ""
+	}
+	lines := strings.Split(string(m.main.co.Dump()), "\n")
+	for i := 1; i+1 < len(lines); i += 2 {
+		if function, _, ok := strings.Cut(lines[i], "("); ok && userFrame(function) {
+			place, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " ")
+			return place
+		}
+	}
+	return ""
+}
+
+// userFrame reports whether a function is neither ours nor the runtime's.
+func userFrame(function string) bool {
+	for _, ours := range []string{
+		"github.com/duroxide/duroxide-go/core/internal/",
+		"github.com/duroxide/duroxide-go/core/orchestration.",
+		"github.com/duroxide/duroxide-go/core/activity.",
+		"runtime.", "runtime/debug.", "iter.",
+	} {
+		if strings.HasPrefix(function, ours) && !strings.HasPrefix(function, "github.com/duroxide/duroxide-go/core/internal/replay_test.") {
+			return false
+		}
+	}
+	return function != ""
+}
