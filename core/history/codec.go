@@ -13,38 +13,43 @@ import (
 // that this program can read.
 var ErrFormat = errors.New("history: unreadable event")
 
-// Marshal encodes an event as one line of JSON in [FormatNewest].
+// Marshal encodes an event as one line of JSON in [FormatNewest]. Payloads
+// keep their bytes, except for white space between tokens.
 func Marshal(e Event) ([]byte, error) {
 	return Append(nil, e)
 }
 
-// Append appends the encoding of an event to buf.
+// Append appends the encoding of an event to buf. After an error it returns
+// buf as it was.
 func Append(buf []byte, e Event) ([]byte, error) {
 	if e.Data == nil {
 		return buf, fmt.Errorf("%w: event %d has no data", ErrFormat, e.ID)
 	}
-	data, err := json.Marshal(e.Data)
+	out := buf
+	out = append(out, `{"format":`...)
+	out = strconv.AppendInt(out, FormatNewest, 10)
+	out = append(out, `,"id":`...)
+	out = strconv.AppendInt(out, e.ID, 10)
+	out = append(out, `,"execution":`...)
+	out = strconv.AppendInt(out, e.Execution, 10)
+	out = append(out, `,"time":"`...)
+	out, err := e.Time.UTC().AppendText(out)
+	if err != nil {
+		return buf, fmt.Errorf("%w: encoding the time of event %d: %w", ErrFormat, e.ID, err)
+	}
+	out = append(out, '"')
+	if e.Remote != nil {
+		out = append(out, `,"remote":`...)
+		out = strconv.AppendInt(out, int64(*e.Remote), 10)
+	}
+	out = append(out, `,"kind":"`...)
+	out = append(out, e.Data.Kind()...)
+	out = append(out, `","data":`...)
+	out, err = appendData(out, e.Data)
 	if err != nil {
 		return buf, fmt.Errorf("%w: encoding %s of event %d: %w", ErrFormat, e.Data.Kind(), e.ID, err)
 	}
-	buf = append(buf, `{"format":`...)
-	buf = strconv.AppendInt(buf, FormatNewest, 10)
-	buf = append(buf, `,"id":`...)
-	buf = strconv.AppendInt(buf, e.ID, 10)
-	buf = append(buf, `,"execution":`...)
-	buf = strconv.AppendInt(buf, e.Execution, 10)
-	buf = append(buf, `,"time":"`...)
-	buf = e.Time.UTC().AppendFormat(buf, time.RFC3339Nano)
-	buf = append(buf, '"')
-	if e.Remote != nil {
-		buf = append(buf, `,"remote":`...)
-		buf = strconv.AppendInt(buf, int64(*e.Remote), 10)
-	}
-	buf = append(buf, `,"kind":"`...)
-	buf = append(buf, e.Data.Kind()...)
-	buf = append(buf, `","data":`...)
-	buf = append(buf, data...)
-	return append(buf, '}'), nil
+	return append(out, '}'), nil
 }
 
 // MarshalData encodes the data of an event by itself, as messages carry it:
@@ -53,14 +58,21 @@ func MarshalData(d Data) ([]byte, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%w: no data", ErrFormat)
 	}
-	data, err := json.Marshal(d)
+	buf := append([]byte(`{"kind":"`), d.Kind()...)
+	buf, err := appendData(append(buf, `","data":`...), d)
 	if err != nil {
 		return nil, fmt.Errorf("%w: encoding %s: %w", ErrFormat, d.Kind(), err)
 	}
-	buf := append([]byte(`{"kind":"`), d.Kind()...)
-	buf = append(buf, `","data":`...)
-	buf = append(buf, data...)
 	return append(buf, '}'), nil
+}
+
+// Unmarshal decodes one event. Errors wrap [ErrFormat]. The event owns its
+// memory.
+func Unmarshal(b []byte) (Event, error) {
+	if e, ok := readEvent(b); ok {
+		return e, nil
+	}
+	return unmarshalEvent(b)
 }
 
 type envelope struct {
@@ -73,17 +85,18 @@ type envelope struct {
 	Data      json.RawMessage `json:"data"`
 }
 
-// Unmarshal decodes one event. Errors wrap [ErrFormat]. The event owns its
-// memory.
-func Unmarshal(b []byte) (Event, error) {
+func unmarshalEvent(b []byte) (Event, error) {
 	var env envelope
 	if err := json.Unmarshal(b, &env); err != nil {
 		return Event{}, fmt.Errorf("%w: %w in %s", ErrFormat, err, excerpt(b))
 	}
-	if env.Format < Format1 || env.Format > FormatNewest {
+	if env.Format < Format1 {
+		return Event{}, fmt.Errorf("%w: it names no format (rule H10): %s", ErrFormat, excerpt(b))
+	}
+	if env.Format > FormatNewest {
 		return Event{}, fmt.Errorf("%w: event %d has format %d and this program reads up to %d (rule H10): upgrade the program", ErrFormat, env.ID, env.Format, FormatNewest)
 	}
-	data, err := decodeData(env.Kind, env.Data)
+	data, err := unmarshalKind(env.Kind, env.Data)
 	if err != nil {
 		return Event{}, fmt.Errorf("%w: event %d: %w", ErrFormat, env.ID, err)
 	}
@@ -92,6 +105,9 @@ func Unmarshal(b []byte) (Event, error) {
 
 // UnmarshalData decodes what [MarshalData] encoded.
 func UnmarshalData(b []byte) (Data, error) {
+	if d, ok := readMessageData(b); ok {
+		return d, nil
+	}
 	var env struct {
 		Kind Kind            `json:"kind"`
 		Data json.RawMessage `json:"data"`
@@ -99,22 +115,22 @@ func UnmarshalData(b []byte) (Data, error) {
 	if err := json.Unmarshal(b, &env); err != nil {
 		return nil, fmt.Errorf("%w: %w in %s", ErrFormat, err, excerpt(b))
 	}
-	data, err := decodeData(env.Kind, env.Data)
+	data, err := unmarshalKind(env.Kind, env.Data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return data, nil
 }
 
-func decodeData(kind Kind, raw json.RawMessage) (Data, error) {
-	make, ok := newData[kind]
+func unmarshalKind(kind Kind, raw json.RawMessage) (Data, error) {
+	create, ok := newData[kind]
 	if !ok {
 		return nil, fmt.Errorf("unknown kind %s: it was written by a newer program", quote(string(kind)))
 	}
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return nil, fmt.Errorf("%s has no data", kind)
 	}
-	data := make()
+	data := create()
 	if err := json.Unmarshal(raw, data); err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}

@@ -45,12 +45,14 @@
 //   - H3 Event 1 is ExecutionStarted, and no other event is.
 //   - H4 Nothing follows the event that ends the execution.
 //   - H5 An event that answers another names, as its source, an earlier event
-//     of the fitting kind in the same execution.
-//   - H6 A source is answered at most once: completed, failed, fired or
-//     cancelled.
+//     of the fitting kind in the same execution; a wait and an external event
+//     that meet are of the same name and sort.
+//   - H6 A source is answered at most once: completed, failed, fired, received
+//     or cancelled.
 //   - H7 The attempts of an activity count 1, 2, 3, …: each retry follows the
-//     failure of the attempt before it.
+//     failure of the attempt before it, and the outcome is of one that began.
 //   - H8 Time does not go back from one event to the next.
-//   - H9 Names and payloads keep the limits of limits.go.
+//   - H9 Names and payloads keep the limits of limits.go, and what failed says
+//     how.
 //   - H10 The format is one that this program knows.
 package history

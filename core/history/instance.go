@@ -110,8 +110,9 @@ func (s Status) Final() bool {
 	switch s {
 	case StatusCompleted, StatusFailed, StatusCancelled, StatusTerminated:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // ParentRef names the event by which a parent scheduled a child: where the
