@@ -1,6 +1,11 @@
 package broker
 
 import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -16,19 +21,69 @@ type Config struct {
 }
 
 // Broker hands out what is ready. All methods may be called concurrently.
-type Broker struct{}
+type Broker struct {
+	now     func() time.Time
+	wake    chan struct{} // for the timer goroutine, capacity 1
+	stop    chan struct{}
+	stopped chan struct{}
+	pool    callerPools
+
+	mu          sync.Mutex
+	closed      bool
+	alarms      alarms
+	sleepsUntil int64 // of the timer goroutine
+	instances   map[history.InstanceID]*instance
+	idle        []*instance         // records to use again
+	waiting     map[string]*message // by id, orphans included
+	orphans     orphans
+	hosts       []*Host
+	callers     uint64 // callers that blocked so far
+	queued      uint64 // entries made so far in the lines of instances and work
+	lanes       lanes
+	tags        map[string]*tagLine
+}
 
 // New makes a broker and starts its timer goroutine, which [Broker.Close] ends.
-func New(cfg Config) *Broker
+func New(cfg Config) *Broker {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	b := &Broker{
+		now:         cfg.Now,
+		wake:        make(chan struct{}, 1),
+		stop:        make(chan struct{}),
+		stopped:     make(chan struct{}),
+		sleepsUntil: math.MaxInt64,
+		instances:   map[history.InstanceID]*instance{},
+		waiting:     map[string]*message{},
+		orphans:     orphans{of: map[history.InstanceID]*list[orphan]{}},
+		tags:        map[string]*tagLine{},
+	}
+	go b.keepTime()
+	return b
+}
 
 // Close ends every blocked call with [provider.ErrClosed] and waits for the
 // timer goroutine. Calls after it are harmless: deliveries are ignored, turns
 // are lost.
-func (b *Broker) Close()
-
-// Wake compares all due times with the clock once more. A caller whose Now
-// was set forward calls it.
-func (b *Broker) Wake()
+func (b *Broker) Close() {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		<-b.stopped
+		return
+	}
+	b.closed = true
+	for _, h := range b.hosts {
+		h.dismissLocked()
+	}
+	for _, inst := range b.instances {
+		b.forgetLocked(inst)
+	}
+	b.mu.Unlock()
+	close(b.stop)
+	<-b.stopped
+}
 
 // Receiver says what the provider knows of the receiver of a message.
 type Receiver int
@@ -39,8 +94,10 @@ const (
 	Missing Receiver = iota
 	// Exists: the instance was there before.
 	Exists
-	// Created: this message, a start, created the instance. Orphans that wait
-	// for it are handed over after the start.
+	// Created: this message, a start, created the instance. It goes before
+	// every other message; orphans that wait for the instance follow it. A
+	// provider that restores an instance without a turn yet says Created of its
+	// start likewise.
 	Created
 )
 
@@ -65,7 +122,40 @@ type Delivery struct {
 
 // Deliver takes in messages, in order. It reports how many were new: the others
 // wait already (B1).
-func (b *Broker) Deliver(ds ...Delivery) int
+func (b *Broker) Deliver(ds ...Delivery) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.deliverLocked(ds)
+}
+
+func (b *Broker) deliverLocked(ds []Delivery) (accepted int) {
+	if b.closed {
+		return 0
+	}
+	for i := range ds {
+		d := &ds[i]
+		if _, waits := b.waiting[d.Message.ID]; waits {
+			continue
+		}
+		accepted++
+		m := newMessage(d.Message, d.Key, d.Attempts)
+		if d.Message.ID != "" {
+			b.waiting[d.Message.ID] = m
+		}
+		if d.Receiver == Missing {
+			b.orphanLocked(m, d.Since)
+			continue
+		}
+		inst := b.instanceLocked(d.Message.To)
+		if inst.name == "" || d.Receiver == Created {
+			inst.name, inst.version = d.Name, d.Version
+		}
+		b.adoptLocked(inst)
+		b.enqueueLocked(inst, m, d.Receiver == Created)
+		b.settleLocked(inst)
+	}
+	return accepted
+}
 
 // Restored is the open work of an instance as an earlier process left it.
 type Restored struct {
@@ -94,44 +184,67 @@ type RestoredActivity struct {
 
 // Restore opens work that is not in the broker. Its messages are delivered with
 // [Broker.Deliver], before or after.
-func (b *Broker) Restore(r Restored)
-
-// Place is where an instance stands after a commit.
-type Place struct {
-	Execution int64
-	Name      string
-	Version   string
-	Final     bool
+func (b *Broker) Restore(r Restored) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	inst := b.instanceLocked(r.Instance)
+	inst.execution, inst.name, inst.version, inst.again = r.Execution, r.Name, r.Version, r.Again
+	b.adoptLocked(inst)
+	for _, t := range r.Timers {
+		b.openTimerLocked(inst, t, nil)
+	}
+	for _, a := range r.Activities {
+		b.openActivityLocked(inst, a)
+	}
+	if !r.Until.IsZero() {
+		b.setAsideLocked(inst, r.Until, r.Parked)
+	}
+	b.settleLocked(inst)
 }
-
-// Commit applies a durable commit to the turn's instance, delivers what it sent
-// (to any instance, this one included, in order), and ends the turn.
-//
-// It reads from c: Consumed, NewExecution, Again, and the opening and closing of
-// activities and timers. What a commit closes it closes together with messages
-// that still wait because of it.
-//
-// [provider.ErrLockLost], with nothing done, if the turn is not held any more.
-// A provider whose commits are durable some time before they are told here
-// calls [Turn.Seal] first, and cannot get that error from Leave.
-func (b *Broker) Commit(t *Turn, c *provider.Commit, at Place, sent ...Delivery) error
 
 // Drop forgets everything about an instance that was purged or is about to be
 // replaced: its messages, activities and timers; a turn that is held, sealed or
 // not, is lost. Activities that workers hold are cancelled.
-func (b *Broker) Drop(id history.InstanceID)
+func (b *Broker) Drop(id history.InstanceID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if inst := b.instances[id]; inst != nil {
+		b.forgetLocked(inst)
+	}
+}
 
 // Outstanding is what the instance waits for, or has waiting. Messages that the
 // broker made (fired timers, completions) are among them.
-func (b *Broker) Outstanding(id history.InstanceID) *provider.Outstanding
-
-// Orphans lists messages that wait since before that time for an instance that
-// does not exist, oldest first. They keep waiting.
-func (b *Broker) Orphans(before time.Time) []Delivery
-
-// DropOrphans forgets orphans by message id. Those that are no orphans (any
-// more) are left alone.
-func (b *Broker) DropOrphans(ids ...string)
+func (b *Broker) Outstanding(id history.InstanceID) *provider.Outstanding {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := &provider.Outstanding{}
+	inst := b.instances[id]
+	if inst == nil {
+		return out
+	}
+	out.Again = inst.again
+	for m := range inst.queue.all {
+		out.Messages = append(out.Messages, m.Message)
+	}
+	soonest := len(out.Messages)
+	for m := range inst.delayed.all {
+		out.Messages = append(out.Messages, m.Message)
+	}
+	slices.SortStableFunc(out.Messages[soonest:], func(x, y provider.Message) int { return x.Due.Compare(y.Due) })
+	for _, a := range inst.activities {
+		out.Activities = append(out.Activities, provider.ActivityRef{Event: a.Scheduled.ID, Attempt: a.Attempt})
+	}
+	slices.SortFunc(out.Activities, func(x, y provider.ActivityRef) int { return int(x.Event - y.Event) })
+	for _, t := range inst.timers {
+		out.Timers = append(out.Timers, t.Timer)
+	}
+	slices.SortFunc(out.Timers, func(x, y provider.Timer) int { return int(x.Event - y.Event) })
+	return out
+}
 
 // Stats counts what the broker remembers; for tests and metrics.
 type Stats struct {
@@ -146,4 +259,30 @@ type Stats struct {
 }
 
 // Stats counts.
-func (b *Broker) Stats() Stats
+func (b *Broker) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := Stats{Instances: len(b.instances), Orphans: b.orphans.all.len}
+	s.Messages = s.Orphans
+	for _, inst := range b.instances {
+		s.Messages += inst.queue.len + inst.delayed.len
+		s.Activities += len(inst.activities)
+		s.Timers += len(inst.timers)
+		if inst.ready.in != nil {
+			s.Ready++
+		}
+		if inst.turn != nil {
+			s.Held++
+		}
+		for _, a := range inst.activities {
+			if a.work != nil {
+				s.Working++
+			}
+		}
+	}
+	return s
+}
+
+func lost(what string, id history.InstanceID) error {
+	return fmt.Errorf("%w: the %s of instance %q was given up, or belongs to another by now", provider.ErrLockLost, what, strings.ToValidUTF8(string(id), "?"))
+}

@@ -1,78 +1,106 @@
 package broker
 
 import (
-	"context"
+	"cmp"
+	"slices"
 
-	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 // Host takes turns and activities from the broker.
-type Host struct{}
+type Host struct {
+	broker *Broker
+	info   provider.HostInfo
+	left   bool
+	turns  desk[Turn]
+	works  desk[Work]
+	tags   []*tagLine // that it serves
+}
 
-// Join adds a host. The answers of info.Accepts are remembered while any host
-// stays. Instances that are parked are ready at once.
-func (b *Broker) Join(info provider.HostInfo) *Host
+// Join adds a host. The answers of info.Accepts are remembered while the set of
+// hosts stays the same. Instances that are parked are ready at once.
+func (b *Broker) Join(info provider.HostInfo) *Host {
+	h := &Host{broker: b, info: info}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.left = b.closed; h.left {
+		return h
+	}
+	b.hosts = append(b.hosts, h)
+	for _, tag := range append([]string{""}, info.Tags...) {
+		if line := b.tagLineLocked(tag); !slices.Contains(h.tags, line) {
+			line.hosts = append(line.hosts, h)
+			h.tags = append(h.tags, line)
+		}
+	}
+	b.relaneLocked()
+	b.unparkLocked()
+	return h
+}
+
+// unparkLocked makes parked instances ready, those parked first first.
+func (b *Broker) unparkLocked() {
+	var parked []*instance
+	for _, inst := range b.instances {
+		if inst.parked {
+			parked = append(parked, inst)
+		}
+	}
+	slices.SortFunc(parked, func(x, y *instance) int { return cmp.Compare(x.aside.seq, y.aside.seq) })
+	for _, inst := range parked {
+		b.alarms.remove(inst.aside)
+		inst.aside, inst.parked = nil, false
+		b.settleLocked(inst)
+	}
+}
 
 // Leave gives back, counted, every turn and activity that the host holds, ends
 // its blocked calls with [provider.ErrClosed], and forgets it. Turns that are
 // sealed stay so until their commit is settled.
-func (h *Host) Leave()
+func (h *Host) Leave() {
+	b := h.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.left {
+		return
+	}
+	h.dismissLocked()
+	b.hosts = slices.DeleteFunc(b.hosts, func(o *Host) bool { return o == h })
+	for _, line := range h.tags {
+		line.hosts = slices.DeleteFunc(line.hosts, func(o *Host) bool { return o == h })
+		b.settleTagLocked(line)
+	}
+	b.relaneLocked()
 
-// NextTurn blocks until an instance that the host accepts is ready and gives it
-// to the caller. It ends with ctx.Err(), or [provider.ErrClosed].
-func (h *Host) NextTurn(ctx context.Context) (*Turn, error)
-
-// NextActivity blocks likewise until there is an activity with a tag of the
-// host.
-func (h *Host) NextActivity(ctx context.Context) (*Work, error)
-
-// Turn is an instance held by a host.
-type Turn struct {
-	Instance history.InstanceID
-	// Messages, at most [history.MaxTurnMessages], and the provider's keys of
-	// them, index by index.
-	Messages []provider.Message
-	Keys     []int64
-	// Attempt is that of [provider.Turn].
-	Attempt int
+	// Leaving is rare: looking through all instances for what the host holds
+	// is cheaper than keeping a list of it with every turn.
+	var turns []*Turn
+	var works []*Work
+	for _, inst := range b.instances {
+		if inst.turn != nil && inst.turn.host == h {
+			turns = append(turns, inst.turn)
+		}
+		for _, a := range inst.activities {
+			if a.work != nil && a.work.host == h {
+				works = append(works, a.work)
+			}
+		}
+	}
+	slices.SortFunc(turns, func(x, y *Turn) int { return cmp.Compare(x.seq, y.seq) })
+	slices.SortFunc(works, func(x, y *Work) int { return cmp.Compare(x.seq, y.seq) })
+	for _, t := range turns {
+		if !t.sealed {
+			b.releaseLocked(t, provider.Release{})
+		}
+	}
+	for _, w := range works {
+		b.giveBackLocked(w, provider.Release{})
+	}
 }
 
-// Held reports whether the turn still counts.
-func (t *Turn) Held() bool
-
-// Seal keeps Leave from giving the instance to others while a commit of this
-// turn is being made durable. It is undone by Commit, Release or Unseal.
-// [provider.ErrLockLost] if the turn is not held any more.
-func (t *Turn) Seal() error
-
-// Unseal undoes Seal when the commit was not applied. If the host has left
-// meanwhile the instance is given back.
-func (t *Turn) Unseal()
-
-// Release gives the turn back undecided, its messages in their old places. A
-// turn that is already lost is none of its business.
-func (t *Turn) Release(r provider.Release)
-
-// Work is an activity held by a host.
-type Work struct {
-	ID            history.ActivityID
-	Activity      provider.Activity
-	Orchestration string
-	Version       string
-	Delivery      int
-	Progress      history.Payload
+// dismissLocked ends what the host's callers wait for.
+func (h *Host) dismissLocked() {
+	h.left = true
+	h.turns.dismissLocked()
+	h.works.dismissLocked()
 }
-
-// Complete ends the work and delivers its completion, with key 0. The activity
-// stays open until a commit closes it. [provider.ErrLockLost] if the work does
-// not count any more.
-func (w *Work) Complete(m provider.Message) error
-
-// Extend keeps progress, if it is not nil, for later deliveries and attempts,
-// and tells whether the activity was cancelled. [provider.ErrLockLost] if the
-// work was given back.
-func (w *Work) Extend(progress history.Payload) (provider.Signals, error)
-
-// Release gives the work back unfinished.
-func (w *Work) Release(r provider.Release)
