@@ -54,6 +54,10 @@ const (
 	MaxFailureMessage = 16 << 10
 	MaxFailureStack   = 16 << 10
 
+	// MaxFailureDetails bounds, in bytes of JSON, the error value kept beside its
+	// message; a larger one is left out.
+	MaxFailureDetails = 64 << 10
+
 	// MaxFailureDepth bounds the chain of causes kept of an error.
 	MaxFailureDepth = 8
 
