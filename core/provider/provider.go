@@ -120,3 +120,7 @@ type Host interface {
 	// end with [ErrClosed].
 	Leave(ctx context.Context) error
 }
+
+// Named is implemented by stores that know the name of their hub. It becomes
+// part of the idempotency keys of activities; without it the name is "default".
+type Named interface{ Hub() string }

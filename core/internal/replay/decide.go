@@ -329,8 +329,9 @@ func (c *Context) Inline(name string, input history.Payload, retry *history.Retr
 	}
 	d := c.Record(&history.InlineRan{Name: name}, func() history.Data {
 		ran := &history.InlineRan{Name: name}
+		id := history.ActivityID{Instance: c.m.cfg.Instance, Execution: c.m.execution, Event: c.m.lastEvent + 1}
 		for ran.Attempt = 1; ; ran.Attempt++ {
-			ran.Output, ran.Failure = c.m.cfg.Inline(name, input, ran.Attempt)
+			ran.Output, ran.Failure = c.m.cfg.Inline(id, name, input, ran.Attempt)
 			if ran.Failure == nil || !mayRetry(ran.Failure, retry, ran.Attempt) {
 				return ran
 			}

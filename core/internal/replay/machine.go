@@ -16,7 +16,7 @@ type Func func(c *Context, input history.Payload) (history.Payload, error)
 
 // Inline runs an activity inside the turn, one attempt, and returns its result
 // or failure.
-type Inline func(name string, input history.Payload, attempt int) (history.Payload, *history.Failure)
+type Inline func(id history.ActivityID, name string, input history.Payload, attempt int) (history.Payload, *history.Failure)
 
 // Config says what a machine runs.
 type Config struct {

@@ -47,7 +47,7 @@ func begin(t *testing.T, fn replay.Func) *world {
 }
 
 func (w *world) fresh() *replay.Machine {
-	return replay.New(replay.Config{Instance: "i", Func: w.fn, Trace: true, Inline: func(name string, input history.Payload, attempt int) (history.Payload, *history.Failure) {
+	return replay.New(replay.Config{Instance: "i", Func: w.fn, Trace: true, Inline: func(_ history.ActivityID, name string, input history.Payload, attempt int) (history.Payload, *history.Failure) {
 		return history.Payload(fmt.Sprintf(`"%s %d"`, name, attempt)), nil
 	}})
 }
@@ -98,7 +98,7 @@ func (w *world) try(data ...history.Data) (*provider.Commit, error) {
 // replay feeds the history, after a trip through JSON, to a machine that runs
 // fn.
 func (w *world) replay(fn replay.Func) (*replay.Machine, error) {
-	m := replay.New(replay.Config{Instance: "i", Func: fn, Trace: true, Inline: func(string, history.Payload, int) (history.Payload, *history.Failure) {
+	m := replay.New(replay.Config{Instance: "i", Func: fn, Trace: true, Inline: func(history.ActivityID, string, history.Payload, int) (history.Payload, *history.Failure) {
 		w.t.Error("a replay ran an inline activity")
 		return nil, nil
 	}})

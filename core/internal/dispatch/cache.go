@@ -1,0 +1,173 @@
+package dispatch
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/internal/replay"
+)
+
+// CacheConfig bounds the live instances that stay in memory. Evicting one costs
+// a replay when it gets its next message, and nothing else.
+type CacheConfig struct {
+	Bytes int           // estimated; 0 means 256 MiB
+	Count int           // 0 means 20,000
+	Idle  time.Duration // since its last turn; 0 means 1 minute
+}
+
+func (c CacheConfig) withDefaults() CacheConfig {
+	if c.Bytes == 0 {
+		c.Bytes = 256 << 20
+	}
+	if c.Count == 0 {
+		c.Count = 20_000
+	}
+	if c.Idle == 0 {
+		c.Idle = time.Minute
+	}
+	return c
+}
+
+// liveCache keeps the machines of live instances. A machine is either idle, in
+// the order of its last use, or taken by the one turn that its instance may
+// have at a time; taken ones are never evicted.
+type liveCache struct {
+	config CacheConfig
+
+	mu    sync.Mutex
+	live  map[history.InstanceID]*liveInstance
+	idle  *list.List // of *liveInstance, least recently used first
+	bytes int        // of the idle ones
+}
+
+type liveInstance struct {
+	id      history.InstanceID
+	machine *replay.Machine
+	bytes   int
+	used    time.Time
+	place   *list.Element // among the idle; nil while taken
+}
+
+func newLiveCache(config CacheConfig) *liveCache {
+	return &liveCache{config: config.withDefaults(), live: map[history.InstanceID]*liveInstance{}, idle: list.New()}
+}
+
+// take gives the instance's machine to a turn, nil if it is not live.
+func (c *liveCache) take(id history.InstanceID) *replay.Machine {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.live[id]
+	if l == nil {
+		return nil
+	}
+	c.removeIdle(l)
+	return l.machine
+}
+
+// machine is the machine that a turn has taken or put.
+func (c *liveCache) machine(id history.InstanceID) *replay.Machine {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live[id].machine
+}
+
+// put makes a machine the instance's, taken by the turn that runs, and stops
+// the one before it.
+func (c *liveCache) put(id history.InstanceID, m *replay.Machine) *replay.Machine {
+	c.mu.Lock()
+	before := c.live[id]
+	if before != nil {
+		c.removeIdle(before)
+	}
+	c.live[id] = &liveInstance{id: id, machine: m}
+	c.mu.Unlock()
+	if before != nil {
+		before.machine.Stop()
+	}
+	return m
+}
+
+// settle ends a turn. The machine stays if its commit was applied and the
+// execution goes on; else it is stopped.
+func (c *liveCache) settle(id history.InstanceID, applied bool, now time.Time) {
+	c.mu.Lock()
+	l := c.live[id]
+	if l == nil {
+		c.mu.Unlock()
+		return
+	}
+	c.removeIdle(l)
+	var stop []*liveInstance
+	if applied && !l.machine.Ended() {
+		l.machine.Committed()
+		l.bytes, l.used = l.machine.Size(), now
+		l.place = c.idle.PushBack(l)
+		c.bytes += l.bytes
+		stop = c.evict(now)
+	} else {
+		delete(c.live, id)
+		stop = []*liveInstance{l}
+	}
+	c.mu.Unlock()
+	stopAll(stop) // runs deferred calls of user code: outside the lock
+}
+
+// trim evicts what has been idle for too long.
+func (c *liveCache) trim(now time.Time) {
+	c.mu.Lock()
+	stop := c.evict(now)
+	c.mu.Unlock()
+	stopAll(stop)
+}
+
+// close stops all machines.
+func (c *liveCache) close() {
+	c.mu.Lock()
+	var stop []*liveInstance
+	for id, l := range c.live {
+		delete(c.live, id)
+		stop = append(stop, l)
+	}
+	c.idle.Init()
+	c.bytes = 0
+	c.mu.Unlock()
+	stopAll(stop)
+}
+
+func (c *liveCache) size() (count, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.live), c.bytes
+}
+
+// evict removes machines from the front of the idle list until the budgets
+// hold. The caller holds the lock and stops what is returned without it.
+func (c *liveCache) evict(now time.Time) []*liveInstance {
+	var evicted []*liveInstance
+	for front := c.idle.Front(); front != nil; front = c.idle.Front() {
+		l := front.Value.(*liveInstance)
+		if c.bytes <= c.config.Bytes && c.idle.Len() <= c.config.Count && now.Sub(l.used) < c.config.Idle {
+			break
+		}
+		c.removeIdle(l)
+		delete(c.live, l.id)
+		evicted = append(evicted, l)
+	}
+	return evicted
+}
+
+func (c *liveCache) removeIdle(l *liveInstance) {
+	if l.place != nil {
+		c.idle.Remove(l.place)
+		c.bytes -= l.bytes
+		l.place = nil
+	}
+}
+
+func stopAll(instances []*liveInstance) {
+	for _, l := range instances {
+		l.machine.Stop()
+	}
+}

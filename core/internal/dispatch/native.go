@@ -1,0 +1,355 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/internal/failure"
+	"github.com/duroxide/duroxide-go/core/internal/registry"
+	"github.com/duroxide/duroxide-go/core/internal/replay"
+	"github.com/duroxide/duroxide-go/core/provider"
+)
+
+// generationsPerTurn is how many executions one turn may run through when each
+// continues as new at once. Beyond it the next turn goes on, after the other
+// instances had theirs.
+const generationsPerTurn = 8
+
+// Native is the executor of orchestrations written in Go and registered with
+// this process. It keeps live machines between turns: a turn whose instance is
+// live at exactly the last committed event goes on without replay.
+type Native struct {
+	registry *registry.Registry
+	env      *registry.Env
+	live     *liveCache
+	now      func() time.Time
+
+	replays, events atomic.Int64 // machines replayed, and events fed to them
+}
+
+// NewNative makes an executor for the handlers of a registry.
+func NewNative(r *registry.Registry, env *registry.Env, cache CacheConfig, now func() time.Time) *Native {
+	return &Native{registry: r, env: env, live: newLiveCache(cache), now: now}
+}
+
+// Replays returns how many times a history was replayed, and how many events
+// were fed. In steady state neither grows.
+func (n *Native) Replays() (replays, events int64) { return n.replays.Load(), n.events.Load() }
+
+// Live returns how many machines are in memory, and their estimated bytes.
+func (n *Native) Live() (count, bytes int) { return n.live.size() }
+
+// Trim stops machines that have been idle for too long.
+func (n *Native) Trim(now time.Time) { n.live.trim(now) }
+
+// Close stops all machines. No turn may run.
+func (n *Native) Close() { n.live.close() }
+
+// Settle implements [Executor].
+func (n *Native) Settle(id history.InstanceID, applied bool) { n.live.settle(id, applied, n.now()) }
+
+// Accepts implements [Executor].
+func (n *Native) Accepts(orchestration, version string) bool {
+	_, ok := n.registry.Orchestration(orchestration, version)
+	return ok
+}
+
+// Execute implements [Executor].
+func (n *Native) Execute(ctx context.Context, w Work) (*provider.Commit, error) {
+	type result struct {
+		commit *provider.Commit
+		err    error
+	}
+	// Code that calls runtime.Goexit ends the goroutine that runs it: one made
+	// for this turn.
+	done := make(chan result, 1)
+	go func() {
+		r := result{err: &ParkError{Reason: "the orchestration's code called runtime.Goexit (testing.T.FailNow does): return an error instead"}}
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = &ParkError{Reason: fmt.Sprintf("internal error while running the orchestration: %v\n%s", p, debug.Stack())}
+			}
+			done <- r
+		}()
+		r.commit, r.err = n.execute(ctx, w)
+	}()
+	r := <-done
+	if r.err != nil {
+		n.Settle(w.Turn.Instance.ID, false)
+	}
+	return r.commit, r.err
+}
+
+func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) {
+	t := w.Turn
+	if t.Instance.Status.Final() {
+		return answerFinal(w), nil
+	}
+	m, err := n.machine(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Begin(w.Now); err != nil {
+		return nil, n.explain(ctx, w, err)
+	}
+	var pinned *history.ExecutionStarted // the start that this turn runs, with its version
+	if t.Instance.Execution == 0 {
+		if pinned, err = n.pin(firstStart(t)); err != nil {
+			return nil, err
+		}
+		if err := m.Start(pinned, 1); err != nil { // first, whatever came before it
+			return nil, err
+		}
+	}
+	var refusals []provider.Message
+	for i := range t.Messages {
+		msg := &t.Messages[i]
+		if start, ok := msg.Data.(*history.ExecutionStarted); ok {
+			if pinned == nil || start.RequestID != pinned.RequestID {
+				refusals = refuse(refusals, w, start)
+			}
+			continue
+		}
+		if err := m.Receive(msg); err != nil {
+			return nil, err
+		}
+	}
+	commit, err := m.Finish()
+	if err != nil {
+		return nil, err
+	}
+	commit.Consumed = len(t.Messages)
+	commit.Send = append(commit.Send, refusals...)
+	if pinned != nil {
+		commit.Name, commit.Version = pinned.Name, pinned.Version
+	}
+	return n.generations(w, commit)
+}
+
+// pin resolves the version that a start gets.
+func (n *Native) pin(start *history.ExecutionStarted) (*history.ExecutionStarted, error) {
+	o, found := n.registry.Orchestration(start.Name, start.Version)
+	if !found {
+		return nil, missingHandler(start.Name, start.Version)
+	}
+	pinned := *start
+	pinned.Version = o.Version
+	return &pinned, nil
+}
+
+// generations runs on through executions that continue as new, within one
+// commit, so that an eternal orchestration does not pay a commit for nothing.
+func (n *Native) generations(w Work, commit *provider.Commit) (*provider.Commit, error) {
+	id := w.Turn.Instance.ID
+	for range generationsPerTurn {
+		m := n.live.machine(id)
+		next := m.Next()
+		if next == nil {
+			return commit, nil
+		}
+		o, found := n.registry.Orchestration(next.Name, next.Version)
+		if !found {
+			return nil, missingHandler(next.Name, next.Version)
+		}
+		next.Version = o.Version
+		successor := n.newMachine(id, o, false)
+		execution := m.Execution() + 1
+		n.live.put(id, successor) // in place of m, which it stops
+		if err := successor.Begin(w.Now); err != nil {
+			return nil, err
+		}
+		if err := successor.Start(next, execution); err != nil {
+			return nil, err
+		}
+		c, err := successor.Finish()
+		if err != nil {
+			return nil, err
+		}
+		commit = follow(commit, c)
+		commit.Name, commit.Version = o.Name, o.Version
+	}
+	m := n.live.machine(id)
+	if next := m.Next(); next != nil {
+		// The next execution begins in a turn of its own: its first event is
+		// recorded now, its code has not run.
+		started := history.Event{ID: 1, Execution: m.Execution() + 1, Time: w.Now, Data: next}
+		if last := commit.Events[len(commit.Events)-1].Time; started.Time.Before(last) {
+			started.Time = last
+		}
+		commit = follow(commit, &provider.Commit{Events: []history.Event{started}, NewExecution: true, Status: history.StatusRunning})
+		commit.Again = true
+		n.Settle(id, false) // it is replayed from that event
+	}
+	return commit, nil
+}
+
+// follow joins the commits of two executions of one turn: what the first left
+// open is void, what it sent is sent.
+func follow(first, second *provider.Commit) *provider.Commit {
+	joined := *second
+	joined.Consumed = first.Consumed
+	joined.Events = append(first.Events, second.Events...)
+	joined.State = append(first.State, second.State...)
+	joined.Send = append(first.Send, second.Send...)
+	if joined.CustomStatus == nil {
+		joined.CustomStatus = first.CustomStatus
+	}
+	joined.Name, joined.Version = first.Name, first.Version
+	return &joined
+}
+
+// machine is the live machine of the instance if it stands where the store
+// does, or one made by replaying its history.
+func (n *Native) machine(ctx context.Context, w Work) (*replay.Machine, error) {
+	t := w.Turn
+	if m := n.live.take(t.Instance.ID); m != nil {
+		if m.Execution() == t.Instance.Execution && m.LastEvent() == t.Instance.LastEvent {
+			return m, nil
+		}
+	}
+	if t.Instance.Execution == 0 {
+		start := firstStart(t)
+		if start == nil {
+			return nil, &ParkError{Reason: "the instance has never run and its start is missing: purge it and start it again"}
+		}
+		o, found := n.registry.Orchestration(start.Name, start.Version)
+		if !found {
+			return nil, missingHandler(start.Name, start.Version)
+		}
+		return n.live.put(t.Instance.ID, n.newMachine(t.Instance.ID, o, false)), nil
+	}
+	o, found := n.registry.Orchestration(t.Instance.Name, t.Instance.Version)
+	if !found {
+		return nil, missingHandler(t.Instance.Name, t.Instance.Version)
+	}
+	m := n.live.put(t.Instance.ID, n.newMachine(t.Instance.ID, o, false))
+	if err := n.replay(ctx, w, m); err != nil {
+		return nil, n.explain(ctx, w, err)
+	}
+	return m, nil
+}
+
+func firstStart(t *provider.Turn) *history.ExecutionStarted {
+	for _, msg := range t.Messages {
+		if start, ok := msg.Data.(*history.ExecutionStarted); ok {
+			return start
+		}
+	}
+	return nil
+}
+
+func (n *Native) newMachine(id history.InstanceID, o registry.Orchestration, trace bool) *replay.Machine {
+	return replay.New(replay.Config{Instance: id, Func: o.Run, Env: n.env, Trace: trace, Inline: n.inline(o)})
+}
+
+func (n *Native) replay(ctx context.Context, w Work, m *replay.Machine) error {
+	n.replays.Add(1)
+	fed := int64(0)
+	for e, err := range w.History(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		if err := m.Replay(e); err != nil {
+			return err
+		}
+		fed++
+	}
+	n.events.Add(fed)
+	if want := w.Turn.Instance.LastEvent; m.LastEvent() != want {
+		return fmt.Errorf("%w: the history of instance %q, execution %d, ends at event %d and its status row says %d",
+			provider.ErrCorrupt, w.Turn.Instance.ID, w.Turn.Instance.Execution, m.LastEvent(), want)
+	}
+	return nil
+}
+
+// explain turns the errors that only a deploy or an operator can heal into
+// reasons to park. Non-determinism is replayed once more, to learn the line.
+func (n *Native) explain(ctx context.Context, w Work, err error) error {
+	if _, ok := errors.AsType[*replay.NonDeterminismError](err); ok {
+		if o, found := n.registry.Orchestration(w.Turn.Instance.Name, w.Turn.Instance.Version); found {
+			m := n.newMachine(w.Turn.Instance.ID, o, true)
+			for e, historyErr := range w.History(ctx, 0) {
+				if historyErr != nil {
+					break
+				}
+				if traced := m.Replay(e); traced != nil {
+					err = traced
+					break
+				}
+			}
+			m.Stop()
+		}
+		return &ParkError{Reason: err.Error()}
+	}
+	if _, ok := errors.AsType[*history.InvalidError](err); ok {
+		return &ParkError{Reason: err.Error() + ". The stored history is damaged: restore it from a backup, or purge the instance"}
+	}
+	return err
+}
+
+func missingHandler(name, version string) error {
+	if version != "" {
+		name += " " + version
+	}
+	return &ParkError{Reason: fmt.Sprintf("orchestration %s is not registered with this worker: deploy a worker that has it", name)}
+}
+
+// answerFinal is the commit for an instance that has ended: its messages mean
+// nothing any more, but a parent whose child could not start is told.
+func answerFinal(w Work) *provider.Commit {
+	c := &provider.Commit{Consumed: len(w.Turn.Messages)}
+	for _, msg := range w.Turn.Messages {
+		if start, ok := msg.Data.(*history.ExecutionStarted); ok {
+			c.Send = refuse(c.Send, w, start)
+		}
+	}
+	return c
+}
+
+// refuse answers a start for an instance that exists, unless it is the very
+// start that made it.
+func refuse(send []provider.Message, w Work, start *history.ExecutionStarted) []provider.Message {
+	if start.RequestID == w.Turn.Instance.RequestID {
+		return send
+	}
+	if msg := replay.Refusal(w.Turn.Instance.ID, start, w.Now); msg != nil {
+		send = append(send, *msg)
+	}
+	return send
+}
+
+// inline runs inline activities, with a context of their own.
+func (n *Native) inline(o registry.Orchestration) replay.Inline {
+	return func(id history.ActivityID, name string, input history.Payload, attempt int) (output history.Payload, f *history.Failure) {
+		a, found := n.registry.Activity(name)
+		if !found {
+			return nil, &history.Failure{Kind: history.FailureInvalid, NonRetryable: true, Activity: name,
+				Message: fmt.Sprintf("inline activity %q is not registered with this worker", name)}
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				output, f = nil, failure.Panic(p, debug.Stack())
+			}
+			if f != nil {
+				f.Activity, f.Attempt = name, attempt
+			}
+		}()
+		task := &provider.ActivityTask{
+			ID: id, Orchestration: o.Name, Version: o.Version, Delivery: 1,
+			Activity: provider.Activity{Attempt: attempt, Scheduled: history.Event{
+				ID: id.Event, Execution: id.Execution, Data: &history.ActivityScheduled{Name: name, Input: input},
+			}},
+		}
+		ctx := registry.WithInvocation(context.Background(), registry.NewInvocation(task, n.env))
+		output, err := a.Run(ctx, input)
+		if err != nil {
+			return nil, failure.Of(err)
+		}
+		return output, nil
+	}
+}
