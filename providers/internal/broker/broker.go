@@ -78,6 +78,9 @@ func (b *Broker) Close() {
 		h.dismissLocked()
 	}
 	for _, inst := range b.instances {
+		for _, a := range inst.activities {
+			a.work = nil // lost, which is not to say cancelled
+		}
 		b.forgetLocked(inst)
 	}
 	b.mu.Unlock()

@@ -168,6 +168,7 @@ func (b *Broker) discardLocked(m *message) {
 
 // setAsideLocked keeps an instance from being ready until then.
 func (b *Broker) setAsideLocked(inst *instance, until time.Time, parked bool) {
+	b.alarms.remove(inst.aside)
 	inst.parked = parked
 	inst.aside = b.setAlarmLocked(nanos(until), func() {
 		inst.aside, inst.parked = nil, false
