@@ -1,0 +1,265 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+)
+
+// workLock is the Lock of the activities that a host hands out.
+type workLock struct {
+	host *host
+	work *broker.Work
+}
+
+// NextActivity implements [provider.Host].
+func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error) {
+	for {
+		w, err := h.taker.NextActivity(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if w.Activity.Scheduled.Data == nil { // left by an earlier process
+			w.Activity.Scheduled, err = h.scheduled.read(ctx, h.store, w.ID)
+		}
+		if err != nil {
+			if errors.Is(err, provider.ErrCorrupt) || errors.Is(err, provider.ErrNotFound) {
+				_ = h.park(ctx, w.ID.Instance, err.Error()) // whoever reads the instance meets the same error
+				w.Release(provider.Release{Delay: corruptPause, Uncounted: true})
+				continue
+			}
+			w.Release(provider.Release{Delay: provider.RetryAfter(err, 0), Uncounted: true})
+			return nil, err
+		}
+		h.handed.out(w.ID, w.Activity.Attempt, w.Delivery)
+		return &provider.ActivityTask{
+			ID:            w.ID,
+			Activity:      w.Activity,
+			Orchestration: w.Orchestration,
+			Version:       w.Version,
+			Delivery:      w.Delivery,
+			Progress:      w.Progress,
+			Lock:          &workLock{h, w},
+		}, nil
+	}
+}
+
+func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
+	lock, ok := t.Lock.(*workLock)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("sqlite: activity %v: %w", t.ID, errForeign)
+	case lock.host != h:
+		return nil, fmt.Errorf("sqlite: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
+	}
+	return lock.work, nil
+}
+
+// CompleteActivity implements [provider.Host]. The completion stays in memory:
+// until a commit consumes it, the activity is open in the file.
+func (h *host) CompleteActivity(_ context.Context, t *provider.ActivityTask, completion provider.Message) error {
+	w, err := h.workOf(t)
+	if err != nil {
+		return err
+	}
+	if err := admit.Message(&completion, h.store.cfg.Now()); err != nil {
+		return fmt.Errorf("sqlite: completing activity %s: %w", t.ID, err)
+	}
+	if completion.To != w.ID.Instance {
+		return fmt.Errorf("sqlite: completing activity %s: %w: its completion is for %s", t.ID, provider.ErrInvalid, quoteID(completion.To))
+	}
+	if err := w.Complete(admit.Keep(completion)); err != nil {
+		return fmt.Errorf("sqlite: completing activity %s: %w", t.ID, err)
+	}
+	h.handed.back(t.ID)
+	return nil
+}
+
+// ExtendActivity implements [provider.Host]. Locks last as long as the host;
+// progress is made durable.
+func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, progress history.Payload) (provider.Signals, error) {
+	w, err := h.workOf(t)
+	if err != nil {
+		return provider.Signals{}, err
+	}
+	if err := history.ValidatePayload("progress", len(progress)); err != nil {
+		return provider.Signals{}, fmt.Errorf("sqlite: extending activity %s: %w: %w", t.ID, provider.ErrInvalid, err)
+	}
+	signals, err := w.Extend(progress)
+	if err != nil {
+		return signals, fmt.Errorf("sqlite: extending activity %s: %w", t.ID, err)
+	}
+	if signals.Cancelled || progress == nil {
+		return signals, nil
+	}
+	h.handed.store(t.ID.Instance)
+	return signals, h.store.write(ctx, &request{
+		op:   fmt.Sprintf("storing the progress of activity %v", t.ID),
+		size: len(progress),
+		write: func(c *conn) error {
+			return c.run(`INSERT INTO progress (instance, event, detail)
+				SELECT key, ?, ? FROM instances WHERE id = ? AND execution = ? AND outstanding
+				ON CONFLICT DO UPDATE SET detail = excluded.detail`, func(s *sqlite.Stmt) {
+				s.BindInt64(1, t.ID.Event)
+				s.BindBytes(2, progress)
+				s.BindText(3, string(t.ID.Instance))
+				s.BindInt64(4, t.ID.Execution)
+			})
+		},
+	})
+}
+
+// ReleaseActivity implements [provider.Host].
+func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r provider.Release) error {
+	w, err := h.workOf(t)
+	if errors.Is(err, provider.ErrInvalid) {
+		return err
+	}
+	if err != nil {
+		return nil //nolint:nilerr // A lock that is gone is no error.
+	}
+	w.Release(r)
+	return nil
+}
+
+// scheduled are the events of activities that an earlier process left open.
+// They are read back from the history, those of one instance at a time, when
+// the first of them is handed out.
+type scheduled struct {
+	mu     sync.Mutex
+	events map[history.InstanceID]map[int64]history.Event // of its current execution
+}
+
+func (sc *scheduled) take(id history.ActivityID) (history.Event, bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	e, ok := sc.events[id.Instance][id.Event]
+	if ok = ok && e.Execution == id.Execution; ok {
+		delete(sc.events[id.Instance], id.Event)
+	}
+	return e, ok
+}
+
+func (sc *scheduled) drop(id history.InstanceID) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	delete(sc.events, id)
+}
+
+func (sc *scheduled) read(ctx context.Context, s *Store, id history.ActivityID) (history.Event, error) {
+	if e, ok := sc.take(id); ok {
+		return e, nil
+	}
+	r, err := s.findRow(ctx, id.Instance)
+	if err != nil {
+		return history.Event{}, err
+	}
+	if r == nil || r.instance.Execution != id.Execution {
+		return history.Event{}, fmt.Errorf("sqlite: %w: activity %v belongs to an execution that is over", provider.ErrNotFound, id)
+	}
+	if len(r.activities) == 0 {
+		return history.Event{}, fmt.Errorf("sqlite: %w: activity %v is not open", provider.ErrNotFound, id)
+	}
+	open := map[int64]history.Event{}
+	for e, err := range s.History(ctx, id.Instance, id.Execution, r.activities[0].first-1) {
+		if err != nil {
+			return history.Event{}, err
+		}
+		if _, ok := r.activities.find(e.ID); ok {
+			open[e.ID] = e
+		}
+	}
+	e, ok := open[id.Event]
+	if !ok {
+		return e, fmt.Errorf("sqlite: %w: the history of %s, execution %d, does not have event %d, by which an open activity was scheduled: restore the file from a backup, or purge the instance", provider.ErrCorrupt, quoteID(id.Instance), id.Execution, id.Event)
+	}
+	delete(open, id.Event)
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.events == nil {
+		sc.events = map[history.InstanceID]map[int64]history.Event{}
+	}
+	sc.events[id.Instance] = open
+	return e, nil
+}
+
+// handed remembers which activities are with workers, so that the next host of
+// the same store counts their deliveries on, and which instances stored
+// progress.
+type handed struct {
+	mu       sync.Mutex
+	work     map[history.InstanceID]map[int64]handedWork
+	progress map[history.InstanceID]bool
+}
+
+type handedWork struct {
+	execution  int64
+	attempt    int
+	deliveries int
+}
+
+func (ho *handed) out(id history.ActivityID, attempt, deliveries int) {
+	ho.mu.Lock()
+	defer ho.mu.Unlock()
+	if ho.work == nil {
+		ho.work = map[history.InstanceID]map[int64]handedWork{}
+	}
+	events := ho.work[id.Instance]
+	if events == nil {
+		events = map[int64]handedWork{}
+		ho.work[id.Instance] = events
+	}
+	events[id.Event] = handedWork{id.Execution, attempt, deliveries}
+}
+
+func (ho *handed) back(id history.ActivityID) {
+	ho.mu.Lock()
+	defer ho.mu.Unlock()
+	delete(ho.work[id.Instance], id.Event)
+	if len(ho.work[id.Instance]) == 0 {
+		delete(ho.work, id.Instance)
+	}
+}
+
+// deliveries is how often an attempt was handed out and not completed.
+func (ho *handed) deliveries(id history.ActivityID, attempt int) int {
+	if ho == nil {
+		return 0
+	}
+	ho.mu.Lock()
+	defer ho.mu.Unlock()
+	if w := ho.work[id.Instance][id.Event]; w.execution == id.Execution && w.attempt == attempt {
+		return w.deliveries
+	}
+	return 0
+}
+
+func (ho *handed) store(id history.InstanceID) {
+	ho.mu.Lock()
+	defer ho.mu.Unlock()
+	if ho.progress == nil {
+		ho.progress = map[history.InstanceID]bool{}
+	}
+	ho.progress[id] = true
+}
+
+func (ho *handed) stored(id history.InstanceID) bool {
+	ho.mu.Lock()
+	defer ho.mu.Unlock()
+	return ho.progress[id]
+}
+
+func (ho *handed) drop(id history.InstanceID) {
+	ho.mu.Lock()
+	defer ho.mu.Unlock()
+	delete(ho.work, id)
+	delete(ho.progress, id)
+}

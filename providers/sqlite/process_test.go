@@ -1,0 +1,5 @@
+package sqlite
+
+const roleVariable = "DUROXIDE_SQLITE_TEST_ROLE"
+
+func playRole(role string) int { return 2 }
