@@ -205,12 +205,14 @@ func SideEffect[T any](c *Context, fn func() T) T {
 		value, ran = fn(), true
 		p, err := c.env.Codec.Encode(value)
 		if err != nil {
+			// panic: it fails the orchestration, as documented
 			panic(fmt.Sprintf("side effect: %v", err))
 		}
 		return &history.ValueRecorded{Value: p}
 	})
 	if !ran {
 		if err := c.env.Codec.Decode(d.(*history.ValueRecorded).Value, &value); err != nil {
+			// panic: it fails the orchestration, as documented
 			panic(fmt.Sprintf("side effect: %v", err))
 		}
 	}

@@ -59,6 +59,7 @@ func (s *state) leave() {
 		runtime.Goexit()
 	}
 	if !s.running.CompareAndSwap(true, false) {
+		// panic: a mistake in the calling code; the coroutine turns it into the failure of its instance
 		panic("duroxide: awaited outside the orchestration's own code, for example from a goroutine: use orchestration.Go for concurrent branches")
 	}
 }

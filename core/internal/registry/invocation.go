@@ -47,6 +47,7 @@ func WithInvocation(ctx context.Context, i *Invocation) context.Context {
 func InvocationFrom(ctx context.Context) *Invocation {
 	i, ok := ctx.Value(invocationKey{}).(*Invocation)
 	if !ok {
+		// panic: a mistake in the calling code, which the activity loop recovers
 		panic(fmt.Sprintf("duroxide: the context is not that of a running activity (%v)", ctx))
 	}
 	return i

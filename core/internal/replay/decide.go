@@ -165,9 +165,11 @@ func (c *Context) schedule(t *Task, d history.Data) *Task {
 		return t
 	}
 	if len(m.open) >= history.MaxOpenTasks {
+		// panic: limits end the orchestration from wherever its code is; the fiber recovers it
 		panic(&history.LimitError{What: "the number of activities, timers, children and waits open at once", Size: len(m.open) + 1, Limit: history.MaxOpenTasks, Unit: "tasks", Hint: "work in batches, or spread the work over children"})
 	}
 	if m.lastEvent >= history.MaxHistoryEvents {
+		// panic: as above
 		panic(historyLimit(m.lastEvent + 1))
 	}
 	t.id = m.decide(d)
@@ -188,6 +190,7 @@ func (c *Context) Activity(d *history.ActivityScheduled) *Task {
 // Timer schedules a timer, due after a delay from the orchestration's clock.
 func (c *Context) Timer(delay time.Duration, description string) *Task {
 	if delay > history.MaxTimerDelay {
+		// panic: limits end the orchestration; the fiber recovers it
 		panic(&history.LimitError{What: "the delay of a timer", Size: int(delay / time.Hour), Limit: int(history.MaxTimerDelay / time.Hour), Unit: "hours"})
 	}
 	return c.schedule(&Task{kind: taskTimer}, &history.TimerCreated{Due: c.m.now.Add(max(delay, 0)), Description: description})
@@ -239,6 +242,7 @@ func (c *Context) Detach(d *history.DetachedStarted) history.InstanceID {
 func (c *Context) derivedID() history.InstanceID {
 	id := fmt.Sprintf("%s%s%d.%d", c.m.cfg.Instance, history.ChildSeparator, c.m.execution, c.m.lastEvent+1)
 	if len(id) > history.MaxInstanceIDLength {
+		// panic: limits end the orchestration; the fiber recovers it
 		panic(&history.LimitError{What: "the derived instance id of a child", Size: len(id), Limit: history.MaxInstanceIDLength, Unit: "bytes", Hint: "children are nested too deep: give the child an id"})
 	}
 	return history.InstanceID(id)

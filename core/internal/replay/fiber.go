@@ -80,6 +80,7 @@ func (m *Machine) wake(f *fiber) {
 // was called from elsewhere, which would break determinism.
 func (m *Machine) inside() *fiber {
 	if m.current == nil {
+		// panic: a mistake in the calling code; it must not go on as if nothing were
 		panic("duroxide: used outside the orchestration's own code, for example from a goroutine: use orchestration.Go for concurrent branches")
 	}
 	return m.current

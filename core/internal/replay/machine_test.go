@@ -1,185 +1,15 @@
 package replay_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
-	"github.com/duroxide/duroxide-go/core/provider"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-// world drives one instance: its machine, the history it has committed, and
-// what it sent. After every turn a second machine replays the whole history
-// and takes the place of the first.
-type world struct {
-	t       *testing.T
-	fn      replay.Func
-	machine *replay.Machine
-	now     time.Time
-	events  []history.Event
-	commits []*provider.Commit
-	keep    bool // keep the live machine
-}
-
-func start(t *testing.T, fn replay.Func) *world {
-	t.Helper()
-	w := begin(t, fn)
-	w.deliver(w.started())
-	return w
-}
-
-func begin(t *testing.T, fn replay.Func) *world {
-	w := &world{t: t, fn: fn, now: epoch}
-	w.machine = w.fresh()
-	t.Cleanup(func() { w.machine.Stop() })
-	return w
-}
-
-func (w *world) fresh() *replay.Machine {
-	return replay.New(replay.Config{Instance: "i", Func: w.fn, Trace: true, Inline: func(_ history.ActivityID, name string, input history.Payload, attempt int) (history.Payload, *history.Failure) {
-		return history.Payload(fmt.Sprintf(`"%s %d"`, name, attempt)), nil
-	}})
-}
-
-func (w *world) started() history.Data {
-	return &history.ExecutionStarted{Name: "test", Seed: strings.Repeat("0", 32), Input: history.Payload(`"in"`)}
-}
-
-// deliver takes messages in as one turn, a second after the last.
-func (w *world) deliver(data ...history.Data) *provider.Commit {
-	w.t.Helper()
-	w.now = w.now.Add(time.Second)
-	c, err := w.try(data...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return c
-}
-
-func (w *world) try(data ...history.Data) (*provider.Commit, error) {
-	m := w.machine
-	if err := m.Begin(w.now); err != nil {
-		return nil, err
-	}
-	for i, d := range data {
-		if err := m.Receive(&provider.Message{ID: fmt.Sprintf("m%d.%d", len(w.commits), i), To: "i", Data: d}); err != nil {
-			return nil, err
-		}
-	}
-	c, err := m.Finish()
-	if err != nil {
-		return nil, err
-	}
-	m.Committed()
-	w.commits = append(w.commits, c)
-	w.events = append(w.events, c.Events...)
-	if !w.keep {
-		replayed, err := w.replay(w.fn)
-		if err != nil {
-			return nil, err
-		}
-		m.Stop()
-		w.machine = replayed
-	}
-	return c, nil
-}
-
-// replay feeds the history, after a trip through JSON, to a machine that runs
-// fn.
-func (w *world) replay(fn replay.Func) (*replay.Machine, error) {
-	m := replay.New(replay.Config{Instance: "i", Func: fn, Trace: true, Inline: func(history.ActivityID, string, history.Payload, int) (history.Payload, *history.Failure) {
-		w.t.Error("a replay ran an inline activity")
-		return nil, nil
-	}})
-	for _, e := range w.events {
-		b, err := history.Marshal(e)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if e, err = history.Unmarshal(b); err != nil {
-			w.t.Fatal(err)
-		}
-		if err := m.Replay(e); err != nil {
-			m.Stop()
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-// kinds prints the kinds of all events, for comparison.
-func (w *world) kinds() string {
-	var kinds []string
-	for _, e := range w.events {
-		kinds = append(kinds, string(e.Data.Kind()))
-	}
-	return strings.Join(kinds, " ")
-}
-
-func (w *world) wantKinds(want string) {
-	w.t.Helper()
-	if got := w.kinds(); got != want {
-		w.t.Fatalf("history is\n  %s\nwant\n  %s", got, want)
-	}
-}
-
-// result is the output or the failure of a finished execution.
-func (w *world) result() string {
-	w.t.Helper()
-	switch d := w.events[len(w.events)-1].Data.(type) {
-	case *history.ExecutionCompleted:
-		return string(d.Output)
-	case *history.ExecutionFailed:
-		return "failed: " + d.Failure.Message
-	case *history.ExecutionCancelled:
-		return "cancelled: " + d.Reason
-	}
-	w.t.Fatalf("the execution has not ended: %s", w.kinds())
-	return ""
-}
-
-func activity(c *replay.Context, name string) *replay.Task {
-	return c.Activity(&history.ActivityScheduled{Name: name, Input: history.Payload(`1`)})
-}
-
-// await returns what a task ended with, as text.
-func await(t *replay.Task) string {
-	if err := t.Await(); err != nil {
-		return err.Error()
-	}
-	output, failure, err := t.Result()
-	switch {
-	case err != nil:
-		return err.Error()
-	case failure != nil:
-		return failure.Message
-	}
-	return string(output)
-}
-
-func text(s string) (history.Payload, error) {
-	b, err := json.Marshal(s)
-	return b, err
-}
-
-func completed(source int64, output string) history.Data {
-	return &history.ActivityCompleted{Source: source, Output: history.Payload(output)}
-}
-
-func failedActivity(source int64, attempt int, message string) history.Data {
-	return &history.ActivityFailed{Source: source, Attempt: attempt, Failure: &history.Failure{Kind: history.FailureError, Message: message}}
-}
 
 func TestASequenceOfActivitiesTakesOneTurnEach(t *testing.T) {
 	w := start(t, func(c *replay.Context, input history.Payload) (history.Payload, error) {
@@ -405,7 +235,7 @@ func TestCodeThatDiffersFromHistoryIsToldWhereAndWhat(t *testing.T) {
 		"another name": {func(c *replay.Context, _ history.Payload) (history.Payload, error) {
 			await(activity(c, "refund"))
 			return nil, nil
-		}, []string{"event 2", `activity "charge" scheduled`, `decided activity "refund" scheduled`, "machine_test.go:"}},
+		}, []string{"event 2", `activity "charge" scheduled`, `decided activity "refund" scheduled`, "world_test.go:"}},
 		"another kind": {func(c *replay.Context, _ history.Payload) (history.Payload, error) {
 			await(c.Timer(time.Hour, ""))
 			return nil, nil
@@ -485,97 +315,5 @@ func TestStoppedCodeHasNoEffect(t *testing.T) {
 	w.machine.Stop()
 	if len(ran) != 1 || ran[0] != "deferred" {
 		t.Fatalf("stopping ran %q", ran)
-	}
-}
-
-func BenchmarkReplay(b *testing.B) {
-	for _, n := range []int{10, 1_000} {
-		b.Run(fmt.Sprintf("activities=%d", n), func(b *testing.B) {
-			fn := func(c *replay.Context, _ history.Payload) (history.Payload, error) {
-				for range n {
-					activity(c, "a").Await()
-				}
-				c.Wait("never", false, "").Await()
-				return nil, nil
-			}
-			events := trivialHistory(n)
-			b.ReportAllocs()
-			for b.Loop() {
-				m := replay.New(replay.Config{Instance: "i", Func: fn})
-				for _, e := range events {
-					if err := m.Replay(e); err != nil {
-						b.Fatal(err)
-					}
-				}
-				m.Stop()
-			}
-			b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "events/s")
-		})
-	}
-}
-
-func trivialHistory(n int) []history.Event {
-	events := []history.Event{{ID: 1, Execution: 1, Time: epoch, Data: &history.ExecutionStarted{Name: "t", Seed: strings.Repeat("0", 32)}}}
-	for i := range n {
-		id := int64(2 + 2*i)
-		events = append(events,
-			history.Event{ID: id, Execution: 1, Time: epoch, Data: &history.ActivityScheduled{Name: "a"}},
-			history.Event{ID: id + 1, Execution: 1, Time: epoch, Data: &history.ActivityCompleted{Source: id}})
-	}
-	return events
-}
-
-// BenchmarkNextEvent shows that a live instance answers its next event as fast
-// with a long history as with a short one.
-func BenchmarkNextEvent(b *testing.B) {
-	for _, n := range []int{5, 5_000} {
-		b.Run(fmt.Sprintf("history=%d", 2*n), func(b *testing.B) {
-			var m *replay.Machine
-			var next int64
-			renew := func() { // histories are bounded
-				if m != nil {
-					m.Stop()
-				}
-				m, next = replay.New(replay.Config{Instance: "i", Func: func(c *replay.Context, _ history.Payload) (history.Payload, error) {
-					for {
-						activity(c, "a").Await()
-					}
-				}}), int64(2+2*n)
-				for _, e := range trivialHistory(n) {
-					if err := m.Replay(e); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := m.Begin(epoch); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := m.Finish(); err != nil {
-					b.Fatal(err)
-				}
-				m.Committed()
-			}
-			renew()
-			defer func() { m.Stop() }()
-			b.ReportAllocs()
-			for b.Loop() {
-				if next > int64(2+2*n+1_000) {
-					b.StopTimer()
-					renew()
-					b.StartTimer()
-				}
-				if err := m.Begin(epoch); err != nil {
-					b.Fatal(err)
-				}
-				if err := m.Receive(&provider.Message{Data: &history.ActivityCompleted{Source: next}}); err != nil {
-					b.Fatal(err)
-				}
-				c, err := m.Finish()
-				if err != nil || len(c.Events) != 2 {
-					b.Fatal(err, len(c.Events))
-				}
-				m.Committed()
-				next += 2
-			}
-		})
 	}
 }
