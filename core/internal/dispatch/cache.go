@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"container/list"
+	"context"
 	"sync"
 	"time"
 
@@ -30,9 +31,10 @@ func (c CacheConfig) withDefaults() CacheConfig {
 	return c
 }
 
-// liveCache keeps the machines of live instances. A machine is either idle, in
-// the order of its last use, or taken by the one turn that its instance may
-// have at a time; taken ones are never evicted.
+// liveCache keeps the machines of live instances. A turn takes its instance
+// until it is settled: the store may hand out the next turn of the instance
+// while the one before it still learns that its commit was applied, so the next
+// one waits for that. Machines of taken instances are never evicted.
 type liveCache struct {
 	config CacheConfig
 
@@ -44,63 +46,66 @@ type liveCache struct {
 
 type liveInstance struct {
 	id      history.InstanceID
-	machine *replay.Machine
+	machine *replay.Machine // nil if a turn has taken the instance and made none yet
 	bytes   int
 	used    time.Time
 	place   *list.Element // among the idle; nil while taken
+	settled chan struct{} // closed when the turn that has taken it is settled
 }
 
 func newLiveCache(config CacheConfig) *liveCache {
 	return &liveCache{config: config.withDefaults(), live: map[history.InstanceID]*liveInstance{}, idle: list.New()}
 }
 
-// take gives the instance's machine to a turn, nil if it is not live.
-func (c *liveCache) take(id history.InstanceID) *replay.Machine {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := c.live[id]
-	if l == nil {
-		return nil
+// take gives the instance to a turn, which must settle it, and returns its
+// machine, nil if it is not live. It waits for the turn before.
+func (c *liveCache) take(ctx context.Context, id history.InstanceID) (*replay.Machine, error) {
+	for {
+		c.mu.Lock()
+		l := c.live[id]
+		if l == nil {
+			l = &liveInstance{id: id}
+			c.live[id] = l
+		}
+		if l.settled == nil {
+			c.removeIdle(l)
+			l.settled = make(chan struct{})
+			c.mu.Unlock()
+			return l.machine, nil
+		}
+		settled := l.settled
+		c.mu.Unlock()
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
-	c.removeIdle(l)
-	return l.machine
 }
 
-// machine is the machine that a turn has taken or put.
-func (c *liveCache) machine(id history.InstanceID) *replay.Machine {
+// put gives the instance that a turn has taken another machine, or none, and
+// stops the one before it.
+func (c *liveCache) put(id history.InstanceID, m *replay.Machine) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.live[id].machine
-}
-
-// put makes a machine the instance's, taken by the turn that runs, and stops
-// the one before it.
-func (c *liveCache) put(id history.InstanceID, m *replay.Machine) *replay.Machine {
-	c.mu.Lock()
-	before := c.live[id]
-	if before != nil {
-		c.removeIdle(before)
-	}
-	c.live[id] = &liveInstance{id: id, machine: m}
+	before := c.live[id].machine
+	c.live[id].machine = m
 	c.mu.Unlock()
 	if before != nil {
-		before.machine.Stop()
+		before.Stop()
 	}
-	return m
 }
 
-// settle ends a turn. The machine stays if its commit was applied and the
-// execution goes on; else it is stopped.
+// settle ends a turn that has taken the instance. The machine stays if its
+// commit was applied and the execution goes on; else it is stopped.
 func (c *liveCache) settle(id history.InstanceID, applied bool, now time.Time) {
 	c.mu.Lock()
 	l := c.live[id]
-	if l == nil {
+	if l == nil || l.settled == nil {
 		c.mu.Unlock()
 		return
 	}
-	c.removeIdle(l)
 	var stop []*liveInstance
-	if applied && !l.machine.Ended() {
+	if applied && l.machine != nil && !l.machine.Ended() {
 		l.machine.Committed()
 		l.bytes, l.used = l.machine.Size(), now
 		l.place = c.idle.PushBack(l)
@@ -110,6 +115,8 @@ func (c *liveCache) settle(id history.InstanceID, applied bool, now time.Time) {
 		delete(c.live, id)
 		stop = []*liveInstance{l}
 	}
+	close(l.settled)
+	l.settled = nil
 	c.mu.Unlock()
 	stopAll(stop) // runs deferred calls of user code: outside the lock
 }
@@ -168,6 +175,8 @@ func (c *liveCache) removeIdle(l *liveInstance) {
 
 func stopAll(instances []*liveInstance) {
 	for _, l := range instances {
-		l.machine.Stop()
+		if l.machine != nil {
+			l.machine.Stop()
+		}
 	}
 }

@@ -87,10 +87,15 @@ func (n *Native) Execute(ctx context.Context, w Work) (*provider.Commit, error) 
 
 func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) {
 	t := w.Turn
+	live, err := n.live.take(ctx, t.Instance.ID)
+	if err != nil {
+		return nil, err
+	}
 	if t.Instance.Status.Final() {
+		n.live.put(t.Instance.ID, nil)
 		return answerFinal(w), nil
 	}
-	m, err := n.machine(ctx, w)
+	m, err := n.machine(ctx, w, live)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +133,7 @@ func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) 
 	if pinned != nil {
 		commit.Name, commit.Version = pinned.Name, pinned.Version
 	}
-	return n.generations(w, commit)
+	return n.generations(w, m, commit)
 }
 
 // pin resolves the version that a start gets.
@@ -144,10 +149,9 @@ func (n *Native) pin(start *history.ExecutionStarted) (*history.ExecutionStarted
 
 // generations runs on through executions that continue as new, within one
 // commit, so that an eternal orchestration does not pay a commit for nothing.
-func (n *Native) generations(w Work, commit *provider.Commit) (*provider.Commit, error) {
+func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit) (*provider.Commit, error) {
 	id := w.Turn.Instance.ID
 	for range generationsPerTurn {
-		m := n.live.machine(id)
 		next := m.Next()
 		if next == nil {
 			return commit, nil
@@ -160,20 +164,20 @@ func (n *Native) generations(w Work, commit *provider.Commit) (*provider.Commit,
 		successor := n.newMachine(id, o, false)
 		execution := m.Execution() + 1
 		n.live.put(id, successor) // in place of m, which it stops
-		if err := successor.Begin(w.Now); err != nil {
+		m = successor
+		if err := m.Begin(w.Now); err != nil {
 			return nil, err
 		}
-		if err := successor.Start(next, execution); err != nil {
+		if err := m.Start(next, execution); err != nil {
 			return nil, err
 		}
-		c, err := successor.Finish()
+		c, err := m.Finish()
 		if err != nil {
 			return nil, err
 		}
 		commit = follow(commit, c)
 		commit.Name, commit.Version = o.Name, o.Version
 	}
-	m := n.live.machine(id)
 	if next := m.Next(); next != nil {
 		// The next execution begins in a turn of its own: its first event is
 		// recorded now, its code has not run.
@@ -183,7 +187,7 @@ func (n *Native) generations(w Work, commit *provider.Commit) (*provider.Commit,
 		}
 		commit = follow(commit, &provider.Commit{Events: []history.Event{started}, NewExecution: true, Status: history.StatusRunning})
 		commit.Again = true
-		n.Settle(id, false) // it is replayed from that event
+		n.live.put(id, nil) // it is replayed from that event
 	}
 	return commit, nil
 }
@@ -205,31 +209,29 @@ func follow(first, second *provider.Commit) *provider.Commit {
 
 // machine is the live machine of the instance if it stands where the store
 // does, or one made by replaying its history.
-func (n *Native) machine(ctx context.Context, w Work) (*replay.Machine, error) {
-	t := w.Turn
-	if m := n.live.take(t.Instance.ID); m != nil {
-		if m.Execution() == t.Instance.Execution && m.LastEvent() == t.Instance.LastEvent {
-			return m, nil
-		}
+func (n *Native) machine(ctx context.Context, w Work, live *replay.Machine) (*replay.Machine, error) {
+	i := w.Turn.Instance
+	if live != nil && live.Execution() == i.Execution && live.LastEvent() == i.LastEvent {
+		return live, nil
 	}
-	if t.Instance.Execution == 0 {
-		start := firstStart(t)
+	name, version := i.Name, i.Version
+	if i.Execution == 0 {
+		start := firstStart(w.Turn)
 		if start == nil {
 			return nil, &ParkError{Reason: "the instance has never run and its start is missing: purge it and start it again"}
 		}
-		o, found := n.registry.Orchestration(start.Name, start.Version)
-		if !found {
-			return nil, missingHandler(start.Name, start.Version)
-		}
-		return n.live.put(t.Instance.ID, n.newMachine(t.Instance.ID, o, false)), nil
+		name, version = start.Name, start.Version
 	}
-	o, found := n.registry.Orchestration(t.Instance.Name, t.Instance.Version)
+	o, found := n.registry.Orchestration(name, version)
 	if !found {
-		return nil, missingHandler(t.Instance.Name, t.Instance.Version)
+		return nil, missingHandler(name, version)
 	}
-	m := n.live.put(t.Instance.ID, n.newMachine(t.Instance.ID, o, false))
-	if err := n.replay(ctx, w, m); err != nil {
-		return nil, n.explain(ctx, w, err)
+	m := n.newMachine(i.ID, o, false)
+	n.live.put(i.ID, m)
+	if i.Execution > 0 {
+		if err := n.replay(ctx, w, m); err != nil {
+			return nil, n.explain(ctx, w, err)
+		}
 	}
 	return m, nil
 }
