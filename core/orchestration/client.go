@@ -8,6 +8,9 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
+// InstanceID names an instance within a hub.
+type InstanceID = history.InstanceID
+
 // Client is what the handles of this package need of a client. *core.Client
 // implements it.
 type Client interface {
