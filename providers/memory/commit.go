@@ -22,7 +22,7 @@ func (s *Store) commit(bt *broker.Turn, c *provider.Commit) error {
 	}
 	seen := rec.apply(c, now)
 	for i, m := range bt.Messages[:c.Consumed] {
-		if bt.Keys[i] == fromClient {
+		if bt.Keys[i] == accepted {
 			s.consumed.add(m.ID, rec.incarnation, now)
 		}
 	}
@@ -31,8 +31,11 @@ func (s *Store) commit(bt *broker.Turn, c *provider.Commit) error {
 	}
 	sent := make([]broker.Delivery, 0, len(c.Send))
 	for _, m := range c.Send {
+		if to := s.records[m.To]; to != nil && s.consumed.has(m.ID, to.incarnation, now) {
+			continue
+		}
 		m = admit.Keep(m)
-		sent = append(sent, s.delivery(&m, fromCommit))
+		sent = append(sent, s.delivery(&m))
 	}
 	at := broker.Place{Execution: rec.Execution, Name: rec.Name, Version: rec.Version, Final: rec.Status.Final()}
 	if err := s.broker.Commit(bt, c, at, sent...); err != nil {

@@ -3,9 +3,8 @@ package memory
 import "time"
 
 const (
-	// rememberConsumed is how long the id of a consumed message that a client
-	// sent is remembered: a client that did not learn of its success sends
-	// again within that time.
+	// rememberConsumed is how long the id of a consumed message is remembered:
+	// a client that did not learn of its success sends again within that time.
 	rememberConsumed = 15 * time.Minute
 
 	// maxConsumed bounds how many are remembered; beyond it the time is
@@ -13,8 +12,8 @@ const (
 	maxConsumed = 1 << 18
 )
 
-// consumed remembers the ids of messages that clients sent and turns consumed,
-// so that the same message sent once more is not applied once more (P4).
+// consumed remembers the ids of messages that turns consumed, so that the same
+// message sent once more is not applied once more (P4).
 type consumed struct {
 	at    map[string]consumption
 	order []consumedID // oldest first, from head

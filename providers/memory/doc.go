@@ -11,7 +11,7 @@
 //	commit.go   what a commit does
 //	read.go     what clients and auditors read
 //	record.go   one instance, and the index of ids
-//	consumed.go the ids of messages that clients sent and turns consumed
+//	consumed.go the ids of messages that turns consumed
 //
 // The store holds what is true: one mutex, and maps under it. Package broker
 // holds what is ready, and hands it out. Every change is made first in the maps

@@ -9,11 +9,10 @@ import (
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
 )
 
-// Keys that the store gives to the broker with each message.
-const (
-	fromCommit int64 = iota
-	fromClient       // its id is remembered when it is consumed
-)
+// accepted is the key that the store gives the broker with each message that
+// it accepted: when that is consumed, its id is remembered. The messages that
+// the broker makes itself have none; what they answer is open only once.
+const accepted = 1
 
 // Send implements [provider.Store].
 func (s *Store) Send(ctx context.Context, m provider.Message) error {
@@ -32,7 +31,7 @@ func (s *Store) Send(ctx context.Context, m provider.Message) error {
 	}
 	m = admit.Keep(m)
 	if m.Start == nil {
-		s.broker.Deliver(s.delivery(&m, fromClient))
+		s.broker.Deliver(s.delivery(&m))
 		return nil
 	}
 	if rec != nil {
@@ -43,7 +42,7 @@ func (s *Store) Send(ctx context.Context, m provider.Message) error {
 		}
 		s.remove(rec)
 	}
-	s.broker.Deliver(s.delivery(&m, fromClient))
+	s.broker.Deliver(s.delivery(&m))
 	s.watchers.Notify(m.To)
 	return nil
 }
@@ -72,8 +71,8 @@ func reuse(rec *record, m *provider.Message) (replace bool, err error) {
 
 // delivery addresses a message that is accepted. A start whose id is free
 // creates the instance.
-func (s *Store) delivery(m *provider.Message, key int64) broker.Delivery {
-	d := broker.Delivery{Message: *m, Key: key, Receiver: broker.Exists}
+func (s *Store) delivery(m *provider.Message) broker.Delivery {
+	d := broker.Delivery{Message: *m, Key: accepted, Receiver: broker.Exists}
 	rec := s.records[m.To]
 	if rec == nil {
 		if m.Start == nil {

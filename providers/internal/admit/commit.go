@@ -66,7 +66,7 @@ func commit(messages int, c *provider.Commit, now time.Time) error {
 		return &history.LimitError{What: "the custom status", Size: len(*s), Limit: history.MaxStatusBytes, Unit: "bytes"}
 	}
 	for _, e := range c.Events {
-		if err := history.ValidateData(e.Data); err != nil {
+		if err := data(e.Data); err != nil {
 			return fmt.Errorf("event %d: %w", e.ID, err)
 		}
 	}
@@ -96,7 +96,7 @@ func opens(c *provider.Commit, now time.Time) error {
 		if t.Event < 1 {
 			return fmt.Errorf("timer of event %d: events count from 1", t.Event)
 		}
-		if err := firstError(due(t.Due, now), history.ValidateData(t.Fire)); err != nil {
+		if err := firstError(due(t.Due, now), data(t.Fire)); err != nil {
 			return fmt.Errorf("timer of event %d: %w", t.Event, err)
 		}
 	}

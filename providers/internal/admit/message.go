@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -10,9 +11,9 @@ import (
 )
 
 const (
-	// MaxMessageID is the longest message id, in bytes: derived ones hold an
-	// instance id, and some more.
-	MaxMessageID = 2 * history.MaxInstanceIDLength
+	// MaxMessageID is the longest message id, in bytes: derived ones hold up to
+	// two instance ids, and some more.
+	MaxMessageID = 3 * history.MaxInstanceIDLength
 
 	// clockSlack is how far the clock of whoever computed a due time may be
 	// ahead of the provider's.
@@ -29,7 +30,7 @@ func Message(m *provider.Message, now time.Time) error {
 
 func message(m *provider.Message, now time.Time) error {
 	if m.ID == "" {
-		return fmt.Errorf("it has no id: draw one, so that it is applied once however often it is sent")
+		return errors.New("it has no id: draw one, so that it is applied once however often it is sent")
 	}
 	if len(m.ID) > MaxMessageID {
 		return &history.LimitError{What: "its id", Size: len(m.ID), Limit: MaxMessageID, Unit: "bytes", Hint: "choose a shorter one"}
@@ -48,7 +49,15 @@ func message(m *provider.Message, now time.Time) error {
 			return err
 		}
 	}
-	return history.ValidateData(m.Data)
+	return data(m.Data)
+}
+
+// data must be there. What it says is none of a provider's business (P10).
+func data(d history.Data) error {
+	if d == nil {
+		return errors.New("it has no data")
+	}
+	return nil
 }
 
 func due(t, now time.Time) error {
@@ -63,7 +72,7 @@ func start(s *provider.Start) error {
 	if err := history.ValidateName("orchestration", s.Name); err != nil {
 		return err
 	}
-	if err := short("version", s.Version); err != nil {
+	if err := short("the version", s.Version); err != nil {
 		return err
 	}
 	if len(s.RequestID) > MaxMessageID {
@@ -76,10 +85,7 @@ func start(s *provider.Start) error {
 		return &history.LimitError{What: "tags", Size: len(s.Tags), Limit: history.MaxTags, Unit: "tags"}
 	}
 	for key, value := range s.Tags {
-		if err := history.ValidateName("tag", key); err != nil {
-			return err
-		}
-		if err := short("tag "+quote(key), value); err != nil {
+		if err := firstError(short("the tag "+quote(key), key), short("the value of tag "+quote(key), value)); err != nil {
 			return err
 		}
 	}
