@@ -23,7 +23,7 @@ const helperEnv = "LEDGER_TEST_FILE"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(helperEnv); path != "" {
-		if err := applyAll(path, func(i int) { fmt.Println(i) }); err != nil {
+		if err := applyAll(path, func(i int) { fmt.Fprintln(os.Stdout, i) }); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
