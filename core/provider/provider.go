@@ -86,11 +86,12 @@ type Host interface {
 
 	// CommitTurn applies what the turn decided and unlocks the instance, all or
 	// nothing. Commits of different instances called at once are grouped. After
-	// any error the turn is over: on [ErrLockLost] and [ErrConflict] nothing was
-	// applied and the caller's memory is stale; on [ErrUnavailable] and
-	// [ErrInvalid] nothing was applied and the lock is still held, to be
-	// released; on [ErrUnknown] the caller releases the turn and forgets what it
-	// knew.
+	// an error the turn is over: on [ErrLockLost] and [ErrConflict] nothing was
+	// applied and the caller's memory is stale; on [ErrInvalid] nothing was
+	// applied and the lock is still held, to be released; on [ErrUnknown] the
+	// caller releases the turn and forgets what it knew. The exception is
+	// [ErrUnavailable]: nothing was applied, the lock is still held, and the
+	// caller may try the same commit again instead of releasing the turn.
 	CommitTurn(ctx context.Context, t *Turn, c *Commit) error
 
 	// ReleaseTurn gives a turn back undecided. A lock that is already gone is no

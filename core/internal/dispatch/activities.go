@@ -2,8 +2,10 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -14,270 +16,263 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
-// errTimeout and errDeadline are the causes with which the context of an
-// activity ends that takes too long. errLost: another worker has it now.
-var (
-	errTimeout  = errors.New("the attempt took longer than its timeout")
-	errDeadline = errors.New("the deadline of all attempts has passed")
-	errLost     = errors.New("the worker lost its hold on the activity")
-)
+// obeyGrace is how long an activity whose context has ended may take to return,
+// before its slot goes on without it.
+const obeyGrace = 5 * time.Second
 
-// activities runs one activity after another, until ctx ends.
-func (d *Dispatcher) activities(ctx, work context.Context) {
+// activities is one slot: it runs activities one after the other.
+func (d *Dispatcher) activities(taking, work context.Context) {
+	failures := 0
 	for {
-		t, ok := next(ctx, d, "waiting for an activity", d.host.NextActivity)
-		if !ok {
+		t, err := d.host.NextActivity(taking)
+		if !d.taken(taking, err, &failures) {
 			return
 		}
-		d.activity(work, t)
+		if err == nil {
+			d.activity(taking, work, t)
+		}
 	}
 }
 
-// activity runs one and hands in how it ended.
-func (d *Dispatcher) activity(work context.Context, t *provider.ActivityTask) {
-	scheduled, ok := t.Activity.Scheduled.Data.(*history.ActivityScheduled)
+// activity runs one and hands in how it ended, or gives it back.
+func (d *Dispatcher) activity(taking, work context.Context, t *provider.ActivityTask) {
+	s, ok := t.Activity.Scheduled.Data.(*history.ActivityScheduled)
 	if !ok {
-		d.log.Error("the store handed over an activity without its schedule", "activity", t.ID)
-		d.release(t, provider.Release{Delay: lastParked})
+		d.log.Error("the store handed over an activity without the event that scheduled it: verify the hub", "instance", string(t.ID.Instance), "activity_id", t.ID.String())
+		d.release(work, t, provider.Release{Delay: maxBackoff, Uncounted: true})
 		return
 	}
-	handler, found := d.registry.Activity(scheduled.Name)
+	if taking.Err() != nil { // it was on its way when shutdown began
+		d.release(work, t, provider.Release{Uncounted: true})
+		return
+	}
+	handler, found := d.registry.Activity(s.Name)
 	if !found {
-		if _, reported := d.reported.LoadOrStore(scheduled.Name, true); !reported {
-			d.log.Error("an activity is not registered with this worker; its instances wait: deploy a worker that has it",
-				"activity", scheduled.Name, "instance", t.ID.Instance)
+		delay, news := d.missing.again(s.Name)
+		if news {
+			d.activityLog(t, s).Error("activity is not registered with this worker: what needs it waits; deploy a worker that has it")
 		}
-		d.release(t, provider.Release{Delay: backoff(firstParked, lastParked, t.Delivery)})
+		d.release(work, t, provider.Release{Delay: delay, Uncounted: true})
 		return
 	}
 	started := d.config.Now().UTC().Round(0)
-	ctx, cancel := context.WithCancelCause(work)
-	defer cancel(nil)
-	d.running.add(t.ID, cancel)
-	defer d.running.remove(t.ID)
-
-	lease := d.holdLease(ctx, cancel, t)
-	output, f, outcome := d.runActivity(ctx, handler, t, scheduled, lease)
-	lease.stop()
-	switch outcome {
-	case gaveBack:
-		d.release(t, provider.Release{Uncounted: true})
-	case ended:
-		d.complete(work, t, scheduled.Name, started, output, f)
+	output, f, fate := d.run(work, t, s, handler)
+	switch fate {
+	case completed:
+		d.complete(work, t, s, started, output, f)
+	case interrupted:
+		d.release(work, t, provider.Release{Uncounted: true})
+	case void:
 	}
 }
 
-// outcome is what becomes of a run.
-type outcome int
+// fate is what becomes of a run.
+type fate int
 
 const (
-	ended    outcome = iota // with a result or a failure
-	gaveBack                // undone by shutdown: somebody else runs it again
-	void                    // nobody wants the result any more
+	completed   fate = iota // it has an output or a failure
+	interrupted             // by shutdown: it runs again elsewhere
+	void                    // nobody wants the outcome any more
 )
 
-// runActivity runs the handler on a goroutine of its own, so that a Goexit in
-// it, or its refusal to end, costs no slot.
-func (d *Dispatcher) runActivity(ctx context.Context, handler registry.Activity, t *provider.ActivityTask, s *history.ActivityScheduled, lease *lease) (history.Payload, *history.Failure, outcome) {
-	if s.Timeout > 0 {
-		var end context.CancelFunc
-		ctx, end = context.WithTimeoutCause(ctx, s.Timeout.Duration(), errTimeout)
-		defer end()
-	}
-	if s.Deadline != nil {
-		var end context.CancelFunc
-		ctx, end = context.WithTimeoutCause(ctx, s.Deadline.Sub(d.config.Now()), errDeadline)
-		defer end()
+// result is what the code of an activity came to.
+type result struct {
+	output history.Payload
+	f      *history.Failure
+}
+
+// run runs the code on a goroutine of its own (D8), and meanwhile keeps the
+// lease and passes heartbeats on.
+func (d *Dispatcher) run(work context.Context, t *provider.ActivityTask, s *history.ActivityScheduled, handler registry.Activity) (history.Payload, *history.Failure, fate) {
+	ctx, cancel := context.WithCancelCause(work)
+	defer cancel(nil)
+	limited, free := d.limit(ctx, s)
+	defer free()
+
+	a := &run{id: t.ID, name: s.Name, cancel: cancel}
+	d.running.add(a)
+	keeper := newKeeper(d, t, cancel)
+	if t.Lease == 0 {
+		keeper.extend(work) // it may have been cancelled on its way here
 	}
 	invocation := registry.NewInvocation(t, d.config.Env)
-	invocation.Heartbeat = lease.heartbeat
-	type result struct {
-		output history.Payload
-		f      *history.Failure
-	}
+	invocation.Heartbeat = keeper.heartbeat(limited)
+
 	done := make(chan result, 1)
-	go func() {
-		r := result{f: &history.Failure{Kind: history.FailurePanic, Message: "the activity called runtime.Goexit (testing.T.FailNow does)"}}
-		defer func() {
-			if p := recover(); p != nil {
-				r.f = failure.Panic(p, debug.Stack())
-			}
-			done <- r
-		}()
-		if err := context.Cause(ctx); err != nil {
-			r.f = failure.Of(err)
-			return
+	d.code.Go(func() {
+		defer d.running.remove(a)
+		call(registry.WithInvocation(limited, invocation), handler, s.Input, done)
+	})
+	r, returned := d.await(work, limited, done, keeper)
+	if !returned {
+		d.activityLog(t, s).Warn("an activity does not return although its context has ended: its slot goes on without it", "cause", context.Cause(limited))
+	}
+	if r.f != nil || !returned {
+		keeper.flush(work)
+	}
+	return outcome(context.Cause(limited), t, s, r, returned)
+}
+
+// limit ends the context when the attempt, or all attempts, have taken too
+// long, by the hub's clock.
+func (d *Dispatcher) limit(ctx context.Context, s *history.ActivityScheduled) (context.Context, context.CancelFunc) {
+	timeout := s.Timeout.Duration()
+	if s.Deadline != nil {
+		if left := s.Deadline.Sub(d.config.Now()); timeout == 0 || left < timeout {
+			return context.WithTimeoutCause(ctx, left, &deadlineError{*s.Deadline})
 		}
-		output, err := handler.Run(registry.WithInvocation(ctx, invocation), s.Input)
-		if err != nil {
-			r.f = failure.Of(err)
-			return
+	}
+	if timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: the attempt took longer than its limit of %v", registry.ErrTimeout, timeout))
+}
+
+// deadlineError is the cause when the deadline of all attempts has passed.
+type deadlineError struct{ deadline time.Time }
+
+func (e *deadlineError) Error() string {
+	return "activity timed out: the deadline of all its attempts passed at " + e.deadline.UTC().Format(time.RFC3339)
+}
+func (e *deadlineError) Unwrap() error { return registry.ErrTimeout }
+
+// call runs the code and says what came of it, whatever it does: return, panic,
+// or end its goroutine.
+func call(ctx context.Context, handler registry.Activity, input history.Payload, done chan<- result) {
+	r := result{f: &history.Failure{Kind: history.FailurePanic, Message: "the activity ended its goroutine with runtime.Goexit (testing.T.FailNow does): return an error instead"}}
+	defer func() {
+		if p := recover(); p != nil {
+			r = result{f: failure.Panic(p, debug.Stack())}
 		}
-		r = result{output: output}
+		done <- r
 	}()
-	var r result
-	select {
-	case r = <-done:
-	case <-ctx.Done():
+	if ctx.Err() != nil {
+		r.f = failure.Of(context.Cause(ctx))
+		return
+	}
+	output, err := handler.Run(ctx, input)
+	r = result{output: output, f: failure.Of(err)}
+}
+
+// await waits for the code to return, and keeps the lease meanwhile. It waits
+// no longer than obeyGrace once the context has ended, or at shutdown until it
+// is given up.
+func (d *Dispatcher) await(work, limited context.Context, done <-chan result, k *keeper) (r result, returned bool) {
+	defer k.timer.Stop()
+	ended := limited.Done()
+	var late <-chan time.Time
+	for {
 		select {
 		case r = <-done:
-		case <-d.abandoned(ctx):
-			invocation.Logger.Warn("an activity does not end although its context has; the worker goes on without it", "cause", context.Cause(ctx))
-			r.f = failure.Of(context.Cause(ctx))
+			return r, true
+		case <-k.beat:
+			k.soon()
+		case <-k.timer.C:
+			k.extend(work)
+		case <-ended:
+			ended = nil
+			if !errors.Is(context.Cause(limited), registry.ErrShutdown) {
+				timer := time.NewTimer(obeyGrace)
+				defer timer.Stop()
+				late = timer.C
+			}
+		case <-late:
+			return r, false
+		case <-d.giveUp:
+			return r, false
 		}
 	}
-	cause := context.Cause(ctx)
+}
+
+// outcome decides what becomes of a run by why its context ended, nil if it did
+// not.
+func outcome(cause error, t *provider.ActivityTask, s *history.ActivityScheduled, r result, returned bool) (history.Payload, *history.Failure, fate) {
+	succeeded := returned && r.f == nil
 	switch {
-	case r.f == nil:
-		return r.output, nil, ended
-	case errors.Is(cause, errTimeout) || errors.Is(cause, errDeadline):
-		r.f = &history.Failure{Kind: history.FailureTimeout, Message: cause.Error(), NonRetryable: errors.Is(cause, errDeadline), Cause: r.f}
-	case errors.Is(cause, errShutdown):
-		return nil, nil, gaveBack
+	case errors.Is(cause, registry.ErrTimeout):
+		if !succeeded {
+			_, final := errors.AsType[*deadlineError](cause)
+			r.f = &history.Failure{Kind: history.FailureTimeout, Message: cause.Error(), NonRetryable: final, Cause: r.f}
+		}
+	case errors.Is(cause, registry.ErrShutdown):
+		if !returned {
+			return nil, nil, void // leaving the host gives it back
+		}
+		if !succeeded {
+			return nil, nil, interrupted // whatever it says, it may be for this
+		}
 	case cause != nil:
 		return nil, nil, void
 	}
-	r.f.Activity, r.f.Attempt = s.Name, t.Activity.Attempt
-	return nil, r.f, ended
+	if r.f == nil {
+		r.f = unfit(s, r.output)
+	}
+	if r.f != nil {
+		r.output, r.f.Activity, r.f.Attempt = nil, s.Name, t.Activity.Attempt
+	}
+	return r.output, r.f, completed
 }
 
-// abandoned is closed when a run whose context has ended is waited for no
-// longer. One that was merely given up on is waited for until shutdown: nobody
-// needs its slot's answer.
-func (d *Dispatcher) abandoned(ctx context.Context) <-chan struct{} {
-	cause := context.Cause(ctx)
-	if !errors.Is(cause, errTimeout) && !errors.Is(cause, errDeadline) {
-		return d.abandon
+// unfit is the failure of an activity whose output cannot be stored.
+func unfit(s *history.ActivityScheduled, output history.Payload) *history.Failure {
+	what := fmt.Sprintf("output of activity %q", s.Name)
+	if err := history.ValidatePayload(what, len(output)); err != nil {
+		return &history.Failure{Kind: history.FailureLimit, Message: err.Error(), NonRetryable: true}
 	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), obeyGrace)
-	context.AfterFunc(late, cancel)
-	return late.Done()
-}
-
-// complete hands in the completion, again while the store is in trouble. Should
-// that fail for good, the store offers the activity again.
-func (d *Dispatcher) complete(ctx context.Context, t *provider.ActivityTask, name string, started time.Time, output history.Payload, f *history.Failure) {
-	msg := provider.Message{
-		ID: fmt.Sprintf("%s/completed/%d.%d", t.ID, t.Activity.Attempt, t.Delivery), To: t.ID.Instance, Execution: t.ID.Execution, Sent: started,
-		Data: &history.ActivityCompleted{Source: t.ID.Event, Attempt: t.Activity.Attempt, Output: output, Started: &started, Worker: d.config.Worker},
-	}
-	if f != nil {
-		msg.Data = &history.ActivityFailed{Source: t.ID.Event, Attempt: t.Activity.Attempt, Failure: f, Started: &started, Worker: d.config.Worker}
-	}
-	for attempt := 1; ; attempt++ {
-		err := d.host.CompleteActivity(ctx, t, msg)
-		switch {
-		case err == nil, errors.Is(err, provider.ErrLockLost), errors.Is(err, provider.ErrClosed):
-			return
-		case !provider.Retryable(err):
-			d.log.Error("an activity's completion was refused; it will be offered again", "activity", name, "instance", t.ID.Instance, "error", err)
-			d.release(t, provider.Release{Delay: backoff(firstParked, lastParked, t.Delivery)})
-			return
-		}
-		d.trouble("completing an activity", err)
-		if !pause(ctx.Done(), provider.RetryAfter(err, backoff(firstDelay, lastDelay, attempt))) {
-			return
-		}
-	}
-}
-
-func (d *Dispatcher) release(t *provider.ActivityTask, r provider.Release) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
-	defer cancel()
-	if err := d.host.ReleaseActivity(ctx, t, r); err != nil && !errors.Is(err, provider.ErrLockLost) && !errors.Is(err, provider.ErrClosed) {
-		d.trouble("giving an activity back", err)
-	}
-}
-
-// lease holds on to an activity while it runs, and passes on its heartbeats.
-type lease struct {
-	extend func(history.Payload)
-	every  time.Duration
-	done   chan struct{}
-	loop   sync.WaitGroup
-
-	mu      sync.Mutex
-	pending history.Payload
-	wake    chan struct{}
-}
-
-// heartbeatEvery is how often details of heartbeats are stored at most.
-const heartbeatEvery = 200 * time.Millisecond
-
-// holdLease extends the lock in time, if it has an end, and stores details.
-func (d *Dispatcher) holdLease(ctx context.Context, cancel context.CancelCauseFunc, t *provider.ActivityTask) *lease {
-	l := &lease{every: t.Lease / 3, done: make(chan struct{}), wake: make(chan struct{}, 1)}
-	l.extend = func(progress history.Payload) {
-		signals, err := d.host.ExtendActivity(context.WithoutCancel(ctx), t, progress)
-		switch {
-		case errors.Is(err, provider.ErrLockLost):
-			cancel(errLost)
-		case err != nil && !errors.Is(err, provider.ErrClosed):
-			d.trouble("extending an activity", err) // no cancellation: only an answer is
-		case signals.Cancelled:
-			cancel(errGivenUp)
-		}
-	}
-	if t.Lease > 0 {
-		l.loop.Go(l.run)
-		return l
-	}
-	l.extend(nil) // it may have been given up before it was entered as running
-	return l
-}
-
-// run extends the lock until stop.
-func (l *lease) run() {
-	timer := time.NewTimer(l.every)
-	defer timer.Stop()
-	for {
-		select {
-		case <-l.done:
-			return
-		case <-l.wake:
-			l.flush()
-			if !pause(l.done, heartbeatEvery) {
-				return
-			}
-		case <-timer.C:
-			l.extend(nil)
-			timer.Reset(l.every)
-		}
-	}
-}
-
-func (l *lease) flush() {
-	l.mu.Lock()
-	p := l.pending
-	l.pending = nil
-	l.mu.Unlock()
-	if p != nil {
-		l.extend(p)
-	}
-}
-
-// heartbeat keeps a detail to be stored soon; a newer one replaces it.
-func (l *lease) heartbeat(p history.Payload) error {
-	l.mu.Lock()
-	l.pending = p
-	begin := l.every == 0
-	if begin { // a lock without an end needs the loop for heartbeats only
-		l.every = time.Hour
-	}
-	l.mu.Unlock()
-	if begin {
-		l.loop.Go(l.run)
-	}
-	select {
-	case l.wake <- struct{}{}:
-	default:
+	if output != nil && !json.Valid(output) {
+		return &history.Failure{Kind: history.FailureInvalid, Message: what + " is not valid JSON: a codec must encode to JSON, for example to a string of base64", NonRetryable: true}
 	}
 	return nil
 }
 
-// stop ends the loop and stores the last detail.
-func (l *lease) stop() {
-	close(l.done)
-	l.loop.Wait()
-	l.flush()
+// complete hands in the outcome until the store takes it (D10).
+func (d *Dispatcher) complete(work context.Context, t *provider.ActivityTask, s *history.ActivityScheduled, started time.Time, output history.Payload, f *history.Failure) {
+	m := provider.Message{
+		ID: fmt.Sprintf("%s/attempt/%d", t.ID, t.Activity.Attempt), To: t.ID.Instance, Execution: t.ID.Execution, Sent: d.config.Now().UTC().Round(0),
+		Data: &history.ActivityCompleted{Source: t.ID.Event, Attempt: t.Activity.Attempt, Output: output, Started: &started, Worker: d.config.Worker},
+	}
+	if f != nil {
+		m.Data = &history.ActivityFailed{Source: t.ID.Event, Attempt: t.Activity.Attempt, Failure: f, Started: &started, Worker: d.config.Worker}
+	}
+	log := func() *slog.Logger { return d.activityLog(t, s) }
+	err := d.insist(work, log, "handing in what an activity came to", func() error { return d.host.CompleteActivity(work, t, m) })
+	switch {
+	case err == nil || gone(work, err):
+		return
+	case errors.Is(err, provider.ErrInvalid) && f == nil: // the store cannot take the output
+		d.complete(work, t, s, started, nil, &history.Failure{
+			Kind: history.FailureLimit, Message: err.Error(), NonRetryable: true, Activity: s.Name, Attempt: t.Activity.Attempt,
+		})
+	default:
+		d.release(work, t, provider.Release{Delay: backoff(parking, t.Delivery)})
+	}
+}
+
+func (d *Dispatcher) release(work context.Context, t *provider.ActivityTask, r provider.Release) {
+	log := func() *slog.Logger { return d.log.With("activity_id", t.ID.String()) }
+	_ = d.insist(work, log, "giving an activity back", func() error { return d.host.ReleaseActivity(work, t, r) }) // logged there
+}
+
+func (d *Dispatcher) activityLog(t *provider.ActivityTask, s *history.ActivityScheduled) *slog.Logger {
+	return d.log.With("instance", string(t.ID.Instance), "execution", t.ID.Execution, "orchestration", t.Orchestration,
+		"activity", s.Name, "event", t.ID.Event, "attempt", t.Activity.Attempt, "delivery", t.Delivery)
+}
+
+// missingActivities counts how often activities were offered that this worker
+// does not have.
+type missingActivities struct {
+	mu    sync.Mutex
+	times map[string]int
+}
+
+// again is the delay before an activity of a missing name is offered again, and
+// whether the name is news.
+func (m *missingActivities) again(name string) (delay time.Duration, news bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.times == nil {
+		m.times = map[string]int{}
+	}
+	m.times[name]++
+	return backoff(parking, m.times[name]), m.times[name] == 1
 }

@@ -15,19 +15,48 @@ import (
 
 // Config configures a dispatcher.
 type Config struct {
-	Env           *registry.Env
-	Worker        string        // name of the worker, recorded with what it ran
-	MaxTurns      int           // turns in progress at once
-	MaxActivities int           // activities running at once
-	ShutdownGrace time.Duration // for running activities, at shutdown
-	// SlowTurn is when a turn that still runs is reported; 0 means 5 s.
+	Env *registry.Env // required
+	// Worker names this worker in the history of what it ran; "" leaves it out.
+	Worker string
+	// MaxTurns is how many turns are in progress at once, most of them waiting
+	// for a commit that they share. 0 means 128.
+	MaxTurns int
+	// MaxActivities is how many activities run at once. 0 means 64.
+	MaxActivities int
+	// ShutdownGrace is how long activities may go on after the context of Run
+	// has ended, before theirs end too, and how long they may then take to
+	// notice. 0 means 10 s.
+	ShutdownGrace time.Duration
+	// SlowTurn is when a turn whose code still runs is reported. 0 means 5 s.
 	SlowTurn time.Duration
-	// Now is the hub's clock; nil means time.Now.
+	// Now is the hub's clock. nil means time.Now.
 	Now func() time.Time
 }
 
-// Dispatcher joins a host to an executor: it takes turns, has them executed,
-// commits them, and runs activities.
+func (c Config) withDefaults() Config {
+	if c.MaxTurns == 0 {
+		c.MaxTurns = 128
+	}
+	if c.MaxActivities == 0 {
+		c.MaxActivities = 64
+	}
+	if c.ShutdownGrace == 0 {
+		c.ShutdownGrace = 10 * time.Second
+	}
+	if c.SlowTurn == 0 {
+		c.SlowTurn = 5 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// leaveTimeout bounds what remains when nothing runs any more: leaving the
+// host, and the end of storage calls that were cut.
+const leaveTimeout = 10 * time.Second
+
+// Dispatcher joins a host to an executor and to the activities of a registry.
 type Dispatcher struct {
 	host     provider.Host
 	executor Executor
@@ -35,156 +64,164 @@ type Dispatcher struct {
 	config   Config
 	log      *slog.Logger
 
-	running  runningActivities
-	abandon  chan struct{} // closed when shutdown waits no longer
-	lastLog  atomic.Int64  // of trouble with the store, in Unix nanoseconds
-	reported sync.Map      // names of missing activities, reported once
+	gate    gate
+	running runningActivities
+	missing missingActivities
+	code    sync.WaitGroup // of activities, those included that no slot waits for
+
+	stop   context.CancelCauseFunc // ends the taking of new work
+	giveUp chan struct{}           // closed when what still runs is given up
+
+	starved  atomic.Bool // the store does not hand out work
+	refused  atomic.Bool // the store does not take commits
+	lastDump time.Time   // of the stacks of a slow turn; belongs to keepHouse
 }
 
 // New makes a dispatcher. It does nothing until [Dispatcher.Run].
 func New(host provider.Host, executor Executor, r *registry.Registry, config Config) *Dispatcher {
-	if config.SlowTurn == 0 {
-		config.SlowTurn = 5 * time.Second
-	}
-	if config.Now == nil {
-		config.Now = time.Now
-	}
 	return &Dispatcher{
-		host: host, executor: executor, registry: r, config: config, log: config.Env.Logger,
-		running: newRunningActivities(), abandon: make(chan struct{}),
+		host: host, executor: executor, registry: r, config: config.withDefaults(), log: config.Env.Logger,
+		giveUp: make(chan struct{}),
 	}
 }
 
-// memory is implemented by executors that keep live instances.
-type memory interface {
+// closer is implemented by executors that hold memory: it is trimmed now and
+// then, and closed when no turn runs any more.
+type closer interface {
 	Trim(now time.Time)
 	Close()
 }
 
-// errShutdown is the cause with which the contexts of activities end that
-// outlast the shutdown grace.
-var errShutdown = errors.New("the worker is shutting down")
-
-const (
-	trimEvery = time.Second
-	// obeyGrace is how long an activity whose context has ended may take to
-	// return, before the worker goes on without it.
-	obeyGrace = 5 * time.Second
-	// leaveTimeout bounds the last call to the store.
-	leaveTimeout = 10 * time.Second
-)
-
-// Run works until ctx ends, and then until it is quiescent: turns in progress
-// are committed, and running activities get the shutdown grace; after it their
-// contexts are cancelled, and what does not return even then is given up and
-// reported. Run leaves the host and returns as soon as nothing is running.
+// Run works until ctx ends, and then until nothing runs any more (D7). It
+// leaves the host. Its error says that the host was closed from elsewhere, what
+// was given up, or why leaving failed; nil after an ordinary stop. A dispatcher
+// runs once.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	// What is in progress goes on in a context that outlives ctx.
+	taking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d.stop = stop
+	// What has begun outlives ctx.
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 
-	var loops, helpers sync.WaitGroup
+	var loops sync.WaitGroup
 	for range d.config.MaxTurns {
-		loops.Go(func() { d.turns(ctx, work) })
+		loops.Go(func() { d.turns(taking, work) })
 	}
 	for range d.config.MaxActivities {
-		loops.Go(func() { d.activities(ctx, work) })
+		loops.Go(func() { d.activities(taking, work) })
 	}
-	quiescent := make(chan struct{})
-	helpers.Go(func() { d.trim(quiescent) })
-	helpers.Go(func() { d.shutdown(ctx, cut, quiescent) })
-	loops.Wait()
-	close(quiescent)
-	helpers.Wait()
+	idle, quiet := make(chan struct{}), make(chan struct{}) // no loop runs; no code runs either
+	go func() {                                             // ends with what it waits for
+		loops.Wait()
+		close(idle)
+		d.code.Wait()
+		close(quiet)
+	}()
+	over := make(chan struct{})
+	var house sync.WaitGroup
+	house.Go(func() { d.keepHouse(over) })
 
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	<-taking.Done()
+	err := d.drain(idle, quiet, cut)
+	if ctx.Err() == nil {
+		err = errors.Join(context.Cause(taking), err)
+	}
+	close(over)
+	house.Wait()
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	err := d.host.Leave(leave)
-	if m, ok := d.executor.(memory); ok {
-		m.Close()
+	if failed := d.host.Leave(leaving); failed != nil && !errors.Is(failed, provider.ErrClosed) {
+		err = errors.Join(err, fmt.Errorf("leaving the host: %w", failed))
 	}
-	if err != nil {
-		return fmt.Errorf("leaving the store: %w", err)
+	if c, ok := d.executor.(closer); ok && d.gate.empty() {
+		c.Close()
 	}
-	return nil
+	return err
 }
 
-// shutdown ends what is running, step by step, once ctx has ended.
-func (d *Dispatcher) shutdown(ctx context.Context, cut context.CancelCauseFunc, quiescent <-chan struct{}) {
-	select {
-	case <-ctx.Done():
-	case <-quiescent:
-		return
+// drain waits until nothing runs, and names what it gave up waiting for.
+func (d *Dispatcher) drain(idle, quiet <-chan struct{}, cut context.CancelCauseFunc) error {
+	if ends(quiet, d.config.ShutdownGrace) {
+		return nil
 	}
-	if !pause(quiescent, d.config.ShutdownGrace) {
-		return
+	d.running.shutDown()
+	if ends(quiet, d.config.ShutdownGrace) {
+		return nil
 	}
-	cut(errShutdown)
-	if pause(quiescent, obeyGrace) {
-		close(d.abandon)
+	close(d.giveUp)
+	cut(registry.ErrShutdown) // storage calls end
+	ends(idle, leaveTimeout)
+	names := append(d.running.names(), d.gate.names()...)
+	if len(names) == 0 {
+		return nil
 	}
+	err := fmt.Errorf("gave up after %v on what ignores the end of its context: %q", 2*d.config.ShutdownGrace, names)
+	d.log.Error("shutdown is not clean: code ignores the end of its context", "running", names)
+	return err
 }
 
-// trim lets live instances go that have been idle for too long.
-func (d *Dispatcher) trim(quiescent <-chan struct{}) {
-	m, ok := d.executor.(memory)
-	if !ok {
-		return
-	}
-	for pause(quiescent, trimEvery) {
-		m.Trim(d.config.Now())
-	}
-}
-
-// pause waits, and reports whether it did so to the end.
-func pause(stop <-chan struct{}, t time.Duration) bool {
-	timer := time.NewTimer(t)
+// ends reports whether the channel is closed within a time.
+func ends(c <-chan struct{}, within time.Duration) bool {
+	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-c:
 		return true
-	case <-stop:
+	case <-timer.C:
 		return false
 	}
 }
 
-// Delays between two tries of something that failed.
-const (
-	firstDelay  = 20 * time.Millisecond
-	lastDelay   = 2 * time.Second
-	firstParked = time.Second
-	lastParked  = time.Minute
-)
-
-// backoff doubles from first with each attempt, up to last.
-func backoff(first, last time.Duration, attempt int) time.Duration {
-	return min(last, first<<min(max(attempt-1, 0), 20))
-}
-
-// trouble reports that the store does not do what it should: one record a
-// second, however many goroutines meet it.
-func (d *Dispatcher) trouble(doing string, err error) {
-	now := d.config.Now().UnixNano()
-	last := d.lastLog.Load()
-	if now-last >= int64(time.Second) && d.lastLog.CompareAndSwap(last, now) {
-		d.log.Warn("the store is in trouble; work is delayed, nothing is lost", "doing", doing, "error", err)
+// keepHouse does what is due from time to time: it reports slow turns, and has
+// the executor drop what has been idle.
+func (d *Dispatcher) keepHouse(over <-chan struct{}) {
+	c, _ := d.executor.(closer)
+	for !ends(over, min(time.Second, d.config.SlowTurn/2)) {
+		d.reportSlowTurns()
+		if c != nil {
+			c.Trim(d.config.Now())
+		}
 	}
 }
 
-// next calls fetch until it gives something; false once ctx has ended or the
-// host is closed.
-func next[T any](ctx context.Context, d *Dispatcher, doing string, fetch func(context.Context) (T, error)) (T, bool) {
-	for attempt := 1; ; attempt++ {
-		item, err := fetch(ctx)
-		switch {
-		case err == nil:
-			return item, true
-		case ctx.Err() != nil || errors.Is(err, provider.ErrClosed):
-			return item, false
+// taken judges the error of a call that waits for work, and reports whether to
+// go on. The attempt counts failures in a row; it delays the next call.
+func (d *Dispatcher) taken(taking context.Context, err error, failures *int) bool {
+	switch {
+	case err == nil:
+		*failures = 0
+		if d.starved.CompareAndSwap(true, false) {
+			d.log.Info("the store hands out work again")
 		}
-		d.trouble(doing, err)
-		if !pause(ctx.Done(), provider.RetryAfter(err, backoff(firstDelay, lastDelay, attempt))) {
-			return item, false
-		}
+		return true
+	case taking.Err() != nil:
+		return false
+	case errors.Is(err, provider.ErrClosed):
+		d.stop(fmt.Errorf("the host was closed while the worker was running: %w", err))
+		return false
 	}
+	*failures++
+	if d.starved.CompareAndSwap(false, true) {
+		d.log.Error("the store does not hand out work: trying again until it does", "error", err)
+	}
+	return pause(taking, provider.RetryAfter(err, backoff(100*time.Millisecond, *failures)))
+}
+
+// backoff doubles the first delay with each attempt after the first, up to
+// [maxBackoff].
+func backoff(first time.Duration, attempt int) time.Duration {
+	for range min(max(attempt, 1)-1, 20) {
+		first *= 2
+	}
+	return min(first, maxBackoff)
+}
+
+// maxBackoff bounds the delay between two tries of anything: how long a healed
+// cause may go unnoticed.
+const maxBackoff = time.Minute
+
+// pause waits, and reports whether the context still lives.
+func pause(ctx context.Context, delay time.Duration) bool {
+	return !ends(ctx.Done(), delay)
 }

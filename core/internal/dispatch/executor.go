@@ -22,8 +22,8 @@ type Executor interface {
 	// reading history as the provider gave them. After an error it remembers
 	// nothing of the instance.
 	Execute(ctx context.Context, w Work) (*provider.Commit, error)
-	// Settle tells what became of the commit: applied, or not, and then
-	// whatever is remembered of the instance is void.
+	// Settle follows every Execute. It tells what became of the commit: applied,
+	// or not, and then whatever is remembered of the instance is void.
 	Settle(id history.InstanceID, applied bool)
 }
 

@@ -5,111 +5,224 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"runtime/debug"
+	"runtime/pprof"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/invariant"
 )
 
-// turns takes one turn after another, until ctx ends. A turn in progress is
-// finished in work.
-func (d *Dispatcher) turns(ctx, work context.Context) {
+// instanceLabel marks, in profiles and in the dumps of slow turns, the
+// goroutines that work for an instance.
+const instanceLabel = "duroxide_instance"
+
+// turns is one worker: it takes turns one after the other.
+func (d *Dispatcher) turns(taking, work context.Context) {
+	failures := 0
 	for {
-		t, ok := next(ctx, d, "waiting for a turn", d.host.NextTurn)
-		if !ok {
+		t, err := d.host.NextTurn(taking)
+		if !d.taken(taking, err, &failures) {
 			return
 		}
-		d.turn(work, t)
+		if err == nil {
+			d.turn(work, t)
+		}
 	}
 }
 
-func (d *Dispatcher) turn(ctx context.Context, t *provider.Turn) {
-	c, err := d.execute(ctx, t)
-	if err != nil {
-		d.giveBack(ctx, t, err)
-		return
+// turn takes one turn from the lock to the commit or the release.
+func (d *Dispatcher) turn(work context.Context, t *provider.Turn) {
+	entry := d.gate.enter(t, d.giveUp)
+	if entry == nil {
+		return // given up: leaving the host gives the lock back
 	}
-	err = d.commit(ctx, t, c)
+	defer d.gate.leave(entry)
+
+	commit, err := d.execute(work, entry)
+	if err == nil {
+		err = d.commit(work, t, commit)
+	}
 	d.executor.Settle(t.Instance.ID, err == nil)
 	if err != nil {
-		d.giveBack(ctx, t, err)
+		d.giveBack(work, t, err)
 		return
 	}
-	d.cancelRunning(t, c)
+	d.running.afterCommit(&t.Instance, commit)
+	if d.gate.recovered(t.Instance.ID) {
+		d.turnLog(t).Info("the instance proceeds again")
+	}
 }
 
-// execute has the turn's decisions made. Trouble inside the executor stops this
-// instance, not the process.
-func (d *Dispatcher) execute(ctx context.Context, t *provider.Turn) (c *provider.Commit, err error) {
-	slow := time.AfterFunc(d.config.SlowTurn, func() {
-		d.log.Warn("a turn takes long: orchestration code must not block; move the work to an activity",
-			"instance", t.Instance.ID, "orchestration", t.Instance.Name, "running", d.config.SlowTurn)
-	})
-	defer slow.Stop()
+// execute runs the code of the turn. What panics here is the engine, not the
+// user's code: it stops this instance alone.
+func (d *Dispatcher) execute(work context.Context, entry *gateEntry) (commit *provider.Commit, err error) {
+	t := entry.turn
+	ctx := pprof.WithLabels(work, pprof.Labels(instanceLabel, string(t.Instance.ID)))
+	pprof.SetGoroutineLabels(ctx)
+	d.gate.executing(entry, time.Now())
 	defer func() {
 		if p := recover(); p != nil {
-			err = &ParkError{Reason: fmt.Sprintf("internal error in a turn: %v\n%s", p, debug.Stack())}
+			d.turnLog(t).Error("internal error in a turn", "error", p, "stack", string(debug.Stack()))
+			commit, err = nil, &ParkError{Reason: internalError(p)}
 		}
+		if took, slow := d.gate.executed(entry); slow {
+			d.turnLog(t).Info("the slow turn has ended", "took", took)
+		}
+		pprof.SetGoroutineLabels(work)
 	}()
-	return d.executor.Execute(ctx, Work{
-		Turn: t, Now: d.config.Now(),
+	commit, err = d.executor.Execute(ctx, Work{
+		Turn: t,
+		Now:  d.config.Now(),
 		History: func(ctx context.Context, after int64) iter.Seq2[history.Event, error] {
 			return d.host.History(ctx, t.Instance.ID, t.Instance.Execution, after)
 		},
 	})
+	if err == nil {
+		invariant.Assert(commit != nil && commit.Consumed >= 0 && commit.Consumed <= len(t.Messages),
+			"the executor consumed %+v of %d messages", commit, len(t.Messages))
+	}
+	return commit, err
 }
+
+func internalError(p any) string {
+	if v, ok := p.(*invariant.Violation); ok {
+		return v.Error()
+	}
+	return fmt.Sprintf("internal error: %v (this is a bug, please report it with the stack from the log)", p)
+}
+
+// commitPatience is how long a commit is tried again while the store is
+// unavailable. After it the instance shows the trouble as the reason that it
+// does not proceed.
+const commitPatience = 30 * time.Second
 
 // commit commits, again while the store is unavailable: nothing was applied
-// then, and the turn is still held. It gives up when the worker must end.
-func (d *Dispatcher) commit(ctx context.Context, t *provider.Turn, c *provider.Commit) error {
+// then, and the turn is still held.
+func (d *Dispatcher) commit(work context.Context, t *provider.Turn, c *provider.Commit) error {
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
-		err := d.host.CommitTurn(ctx, t, c)
-		if err == nil || !errors.Is(err, provider.ErrUnavailable) {
+		err := d.host.CommitTurn(work, t, c)
+		if !errors.Is(err, provider.ErrUnavailable) {
+			if err == nil && d.refused.Load() && d.refused.CompareAndSwap(true, false) {
+				d.log.Info("the store takes commits again")
+			}
 			return err
 		}
-		d.trouble("committing a turn", err)
-		if !pause(ctx.Done(), provider.RetryAfter(err, backoff(firstDelay, lastDelay, attempt))) {
+		if d.refused.CompareAndSwap(false, true) {
+			d.turnLog(t).Warn("the store is unavailable: commits are tried again until it takes them", "error", err)
+		}
+		delay := provider.RetryAfter(err, backoff(passing, attempt))
+		if time.Since(begun)+delay > commitPatience || !pause(work, delay) {
 			return err
 		}
 	}
 }
 
-// giveBack returns a turn that came to nothing. This is the one place that
-// tells classes of errors apart: what others can heal parks the instance, what
-// time heals delays it, and what is nobody's fault is tried again at once.
-func (d *Dispatcher) giveBack(ctx context.Context, t *provider.Turn, err error) {
-	log := d.log.With("instance", t.Instance.ID, "orchestration", t.Instance.Name, "execution", t.Instance.Execution, "attempt", t.Attempt)
-	release := provider.Release{Delay: backoff(firstDelay, lastDelay, t.Attempt)}
-	_, park := errors.AsType[*ParkError](err)
+// verdict is what becomes of a turn that was not committed.
+type verdict struct {
+	keep    bool // the lock is gone: there is nothing to give back
+	release provider.Release
+	level   slog.Level
+	say     string
+}
+
+// The first delays of the back-off: after trouble that passes by itself, and
+// after trouble that somebody must heal.
+const (
+	passing = 50 * time.Millisecond
+	parking = time.Second
+)
+
+// patience is how many turns in a row may meet passing trouble before the
+// instance shows it as the reason that it does not proceed.
+const patience = 6
+
+// judge decides by the class of the error (D3). The failures are those in a
+// row of turns of the instance, this one included.
+func judge(work context.Context, err error, failures int) verdict {
+	later := verdict{level: slog.LevelWarn, release: provider.Release{Delay: provider.RetryAfter(err, backoff(passing, failures)), Uncounted: true}}
+	if failures >= patience || errors.Is(err, provider.ErrUnavailable) {
+		later.release.Park = err.Error()
+	}
+	parked := verdict{level: slog.LevelError, say: "the instance is parked: it proceeds when the reason is gone",
+		release: provider.Release{Delay: backoff(parking, failures), Park: err.Error()}}
+	park, isPark := errors.AsType[*ParkError](err)
 	switch {
-	case park, errors.Is(err, provider.ErrInvalid), errors.Is(err, provider.ErrCorrupt):
-		release.Delay, release.Park = backoff(firstParked, lastParked, t.Attempt), err.Error()
-		log.Error("instance parked", "reason", err, "next_try", release.Delay)
-	case errors.Is(err, provider.ErrLockLost), errors.Is(err, provider.ErrConflict):
-		release.Delay, release.Uncounted = 0, true
-		log.Debug("turn lost", "error", err)
-	case provider.Retryable(err), ctx.Err() != nil:
-		release.Uncounted = true
-		d.trouble("running a turn", err)
+	case isPark:
+		parked.release.Park = park.Reason
+		return parked
+	case errors.Is(err, provider.ErrClosed), work.Err() != nil:
+		return verdict{keep: true, level: slog.LevelDebug, say: "the host is closing: the turn is left to the next one"}
+	case errors.Is(err, provider.ErrLockLost):
+		return verdict{keep: true, level: slog.LevelInfo, say: "the lock of the instance was lost: another host has it, or it was replaced or purged"}
+	case errors.Is(err, provider.ErrConflict):
+		later.say = "the memory of the instance was stale: the turn is taken again from what is stored"
+		if failures == 1 {
+			later.release.Delay = 0
+		}
+	case errors.Is(err, provider.ErrUnknown):
+		later.say = "the outcome of a commit is unknown: the turn is taken again from what is stored"
+	case errors.Is(err, provider.ErrUnavailable):
+		later.say = "the store is unavailable: the turn is taken again later"
+	case errors.Is(err, provider.ErrInvalid):
+		parked.release.Park = "the store can never take what this turn decided: " + err.Error() + ". Change what the orchestration does in one turn, or purge the instance"
+		return parked
+	case errors.Is(err, provider.ErrCorrupt):
+		return parked
 	default:
-		log.Error("turn failed", "error", err, "next_try", release.Delay)
+		later.level, later.say = slog.LevelError, "a turn failed: it is taken again later"
+		later.release.Uncounted = false
 	}
-	if err := d.host.ReleaseTurn(context.WithoutCancel(ctx), t, release); err != nil && !errors.Is(err, provider.ErrLockLost) {
-		d.trouble("giving a turn back", err)
+	return later
+}
+
+// giveBack gives a turn back as the error demands. A lock that is not given
+// back would hold the instance for as long as this host lives.
+func (d *Dispatcher) giveBack(work context.Context, t *provider.Turn, err error) {
+	failures := d.gate.failed(t.Instance.ID)
+	v := judge(work, err, failures)
+	if d.gate.news(t.Instance.ID, v.say, v.release.Park) {
+		d.turnLog(t).Log(work, v.level, v.say, "error", err, "again_in", v.release.Delay)
+	}
+	if v.keep {
+		d.gate.recovered(t.Instance.ID) // it is another's
+		return
+	}
+	log := func() *slog.Logger { return d.turnLog(t) }
+	_ = d.insist(work, log, "giving a turn back", func() error { return d.host.ReleaseTurn(work, t, v.release) }) // logged there
+}
+
+// insist repeats a storage call while its error may pass, until the context
+// ends. It logs the error that it returns, unless that only says that the thing
+// is no longer ours.
+func (d *Dispatcher) insist(work context.Context, log func() *slog.Logger, what string, call func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := call()
+		switch {
+		case err == nil || gone(work, err):
+			return err
+		case !provider.Retryable(err):
+			log().Error(what+" failed", "error", err)
+			return err
+		case attempt == 1:
+			log().Warn(what+" failed: trying again until it succeeds", "error", err)
+		}
+		if !pause(work, provider.RetryAfter(err, backoff(passing, attempt))) {
+			return err
+		}
 	}
 }
 
-// cancelRunning ends the contexts of activities that no longer count, on this
-// host: at once, without waiting for any poll.
-func (d *Dispatcher) cancelRunning(t *provider.Turn, c *provider.Commit) {
-	id, execution := t.Instance.ID, t.Instance.Execution
-	for _, event := range c.CancelActivities {
-		d.running.cancel(history.ActivityID{Instance: id, Execution: execution, Event: event})
-	}
-	if c.Status.Final() {
-		d.running.cancelInstance(id, execution+1)
-	} else if c.NewExecution {
-		d.running.cancelInstance(id, execution)
-	}
+// gone reports whether an error says that what the call was about is no longer
+// this host's.
+func gone(work context.Context, err error) bool {
+	return work.Err() != nil || errors.Is(err, provider.ErrLockLost) || errors.Is(err, provider.ErrNotFound) || errors.Is(err, provider.ErrClosed)
+}
+
+func (d *Dispatcher) turnLog(t *provider.Turn) *slog.Logger {
+	i := &t.Instance
+	return d.log.With("instance", string(i.ID), "execution", i.Execution, "orchestration", i.Name, "version", i.Version, "attempt", t.Attempt)
 }
