@@ -52,8 +52,7 @@ func (r *record) events(execution int64) ([]history.Event, bool) {
 	case execution < 0 || execution > int64(len(r.executions)):
 		return nil, false
 	}
-	events := r.executions[execution-1]
-	return events[:len(events):len(events)], true
+	return slices.Clip(r.executions[execution-1]), true
 }
 
 // index lists the ids of instances in ascending order. New ones are sorted in
@@ -69,10 +68,10 @@ func (x *index) add(id history.InstanceID) { x.fresh = append(x.fresh, id) }
 // from returns the ids that are not below first, in order.
 func (x *index) from(first history.InstanceID, exists func(history.InstanceID) bool) []history.InstanceID {
 	if len(x.fresh) > 0 {
-		all := append(x.sorted, x.fresh...)
-		all = slices.DeleteFunc(all, func(id history.InstanceID) bool { return !exists(id) })
-		slices.Sort(all) // pdqsort: nearly linear on what is nearly sorted
-		x.sorted, x.fresh = slices.Compact(all), nil
+		x.sorted = append(x.sorted, x.fresh...)
+		x.sorted = slices.DeleteFunc(x.sorted, func(id history.InstanceID) bool { return !exists(id) })
+		slices.Sort(x.sorted)
+		x.sorted, x.fresh = slices.Compact(x.sorted), nil
 	}
 	at, _ := slices.BinarySearch(x.sorted, first)
 	return x.sorted[at:]

@@ -92,15 +92,15 @@ func (b *Broker) Close() {
 type Receiver int
 
 const (
-	// Missing: there is no such instance. The message waits as an orphan until
-	// a delivery to the same id says Exists or Created.
+	// Missing says that there is no such instance. The message waits as an
+	// orphan until a delivery to the same id says Exists or Created.
 	Missing Receiver = iota
-	// Exists: the instance was there before.
+	// Exists says that the instance was there before.
 	Exists
-	// Created: this message, a start, created the instance. It goes before
-	// every other message; orphans that wait for the instance follow it. A
-	// provider that restores an instance without a turn yet says Created of its
-	// start likewise.
+	// Created says that this message, a start, created the instance. It goes
+	// before every other message; orphans that wait for the instance follow it.
+	// A provider that restores an instance without a turn yet says Created of
+	// its start likewise.
 	Created
 )
 

@@ -23,21 +23,12 @@ func (b *Broker) keepTime() {
 	sleep := time.NewTimer(math.MaxInt64)
 	defer sleep.Stop()
 	for {
-		nap := b.ringDue()
-		if nap > 0 {
-			sleep.Reset(nap)
-			select {
-			case <-sleep.C:
-			case <-b.wake:
-			case <-b.stop:
-				return
-			}
-			continue
-		}
+		sleep.Reset(b.ringDue())
 		select {
+		case <-sleep.C:
+		case <-b.wake:
 		case <-b.stop:
 			return
-		default:
 		}
 	}
 }
@@ -47,13 +38,14 @@ func (b *Broker) keepTime() {
 func (b *Broker) ringDue() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := b.now().UnixNano()
 	for range ringBatch {
 		a := b.alarms.first()
 		if a == nil {
 			b.sleepsUntil = math.MaxInt64
 			return math.MaxInt64
 		}
-		if now := b.now().UnixNano(); now < a.due {
+		if now < a.due {
 			b.sleepsUntil = a.due
 			return nap(now, a.due)
 		}

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,21 +179,21 @@ func TestRestoredWorkIsOfferedAgain(t *testing.T) {
 
 func TestTheClockIsReadAgainWhenATimerRings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		behind := time.Duration(0) // of the hub's clock, behind the machine's
-		b := broker.New(broker.Config{Now: func() time.Time { return time.Now().Add(-behind) }})
+		var ahead atomic.Int64 // of the hub's clock, before the machine's
+		b := broker.New(broker.Config{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 		defer b.Close()
 		h := b.Join(provider.HostInfo{})
 		m := message("a", "later")
 		m.Due = time.Now().Add(10 * time.Second)
 		b.Deliver(exists(m))
 		synctest.Wait()
-		behind = time.Minute // set back
+		ahead.Store(int64(-time.Minute)) // set back
 		pass(69 * time.Second)
 		noTurn(t, h)
 		pass(time.Second)
 		turnOf(t, h, "a").Release(provider.Release{Delay: 24 * time.Hour})
 		synctest.Wait()
-		behind = -48 * time.Hour // set forward
+		ahead.Store(int64(48 * time.Hour)) // set forward
 		b.Wake()
 		synctest.Wait()
 		turnOf(t, h, "a")
@@ -201,15 +202,15 @@ func TestTheClockIsReadAgainWhenATimerRings(t *testing.T) {
 
 func TestAClockSetForwardIsNoticedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ahead := time.Duration(0)
-		b := broker.New(broker.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
+		var ahead atomic.Int64
+		b := broker.New(broker.Config{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 		defer b.Close()
 		h := b.Join(provider.HostInfo{})
 		m := message("a", "later")
 		m.Due = time.Now().Add(time.Hour)
 		b.Deliver(exists(m))
 		synctest.Wait()
-		ahead = time.Hour
+		ahead.Store(int64(time.Hour))
 		pass(time.Minute)
 		turnOf(t, h, "a")
 	})

@@ -151,7 +151,7 @@ func (m *model) withdraw(id history.InstanceID, event int64) {
 	m.offered = slices.DeleteFunc(m.offered, func(o offer) bool { return len(o.events) == 0 })
 }
 
-func (m *model) take() (history.InstanceID, int64) {
+func (m *model) take() (id history.InstanceID, event int64) {
 	first := m.offered[0]
 	m.offered = m.offered[1:]
 	if len(first.events) > 1 {
