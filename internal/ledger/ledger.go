@@ -44,6 +44,9 @@ func Open(path string) (*Ledger, error) {
 	return &Ledger{file: file, keys: map[string]bool{}}, nil
 }
 
+// Path is the file that the ledger was opened from.
+func (l *Ledger) Path() string { return l.file.Name() }
+
 // Close closes the file.
 func (l *Ledger) Close() error { return l.file.Close() }
 

@@ -83,7 +83,7 @@ func (e *effects) row(row ledger.Row) {
 	e.byActivity[id] = row.Key
 	a, known := e.report.activities[id]
 	switch {
-	case !known && row.Time.After(e.report.Started):
+	case !known && !row.Time.Before(e.report.Started):
 		e.counts.Other++ // scheduled after the store was read
 	case !known && e.report.options.Complete:
 		e.finding(id, "the effect of key %q belongs to no activity that the store knows", row.Key)
