@@ -172,9 +172,7 @@ func (d *Dispatcher) await(work, limited context.Context, done <-chan result, k 
 		case <-ended:
 			ended = nil
 			if !errors.Is(context.Cause(limited), registry.ErrShutdown) {
-				timer := time.NewTimer(obeyGrace)
-				defer timer.Stop()
-				late = timer.C
+				late = time.After(obeyGrace)
 			}
 		case <-late:
 			return r, false

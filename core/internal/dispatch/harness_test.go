@@ -55,7 +55,9 @@ func inWorld(t *testing.T, test func(w *world)) {
 		w.config.Env = &registry.Env{Hub: "hub", Codec: codec.JSON, Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
 		test(w)
 		if w.result != nil {
-			w.shutDown()
+			if err := w.shutDown(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -197,9 +198,9 @@ func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit)
 func follow(first, second *provider.Commit) *provider.Commit {
 	joined := *second
 	joined.Consumed = first.Consumed
-	joined.Events = append(first.Events, second.Events...)
-	joined.State = append(first.State, second.State...)
-	joined.Send = append(first.Send, second.Send...)
+	joined.Events = slices.Concat(first.Events, second.Events)
+	joined.State = slices.Concat(first.State, second.State)
+	joined.Send = slices.Concat(first.Send, second.Send)
 	if joined.CustomStatus == nil {
 		joined.CustomStatus = first.CustomStatus
 	}

@@ -32,7 +32,7 @@ func TestLiveInstancesDoNotReplay(t *testing.T) {
 				return nil, err
 			}
 			if out, f, err := task.Result(); err != nil || f != nil || string(out) != fmt.Sprint(i) {
-				return nil, fmt.Errorf("activity %d came to %s, %v, %v", i, out, f, err)
+				return nil, fmt.Errorf("activity %d came to %s, %v: %w", i, out, f, err)
 			}
 		}
 		return history.Payload(`"done"`), nil

@@ -84,6 +84,56 @@ func TestShutdownInterruptsActivitiesAfterTheGraceAndGivesThemBack(t *testing.T)
 	})
 }
 
+func TestShutdownWaitsForCodeThatCleansUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.activity("tidy", func(ctx context.Context, _ payload) (payload, error) {
+			<-ctx.Done()
+			<-time.After(obeyGrace + time.Second)
+			return nil, ctx.Err()
+		})
+		w.start()
+		w.host.activities <- task("a", 5, history.ActivityScheduled{Name: "tidy"})
+		w.settle()
+		if err := w.shutDown(); err != nil {
+			t.Error(err)
+		}
+		if w.elapsed() != grace+obeyGrace+time.Second {
+			t.Errorf("it took %v", w.elapsed())
+		}
+		w.want("calls", w.calls("ReleaseActivity", "Leave"), []string{"ReleaseActivity a/1/5 after 0s uncounted", "Leave"})
+	})
+}
+
+func TestShutdownWaitsForCodeThatNoSlotWaitsFor(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ended := false
+		w.activity("deaf", func(context.Context, payload) (payload, error) {
+			<-time.After(10 * time.Second)
+			ended = true
+			return output("1")
+		})
+		w.start()
+		w.host.activities <- task("a", 5, history.ActivityScheduled{Name: "deaf", Timeout: 1000})
+		w.pass(time.Second + obeyGrace)
+		if n := len(w.calls("CompleteActivity")); n != 1 {
+			t.Fatalf("%d outcomes, want the timeout", n)
+		}
+		if err := w.shutDown(); err != nil || !ended {
+			t.Errorf("the error is %v; the code has ended: %v", err, ended)
+		}
+	})
+}
+
+func TestAnActivityThatBeginsAfterTheGraceIsInterruptedAtOnce(t *testing.T) {
+	var running runningActivities
+	running.shutDown()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	running.add(&run{id: history.ActivityID{Instance: "a", Execution: 1, Event: 5}, cancel: cancel})
+	if cause := context.Cause(ctx); !errors.Is(cause, registry.ErrShutdown) {
+		t.Errorf("the cause is %v", cause)
+	}
+}
+
 func TestShutdownNamesWhatItGaveUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		leave := make(chan struct{})

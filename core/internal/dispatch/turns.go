@@ -185,7 +185,7 @@ func (d *Dispatcher) giveBack(work context.Context, t *provider.Turn, err error)
 	failures := d.gate.failed(t.Instance.ID)
 	v := judge(work, err, failures)
 	if d.gate.news(t.Instance.ID, v.say, v.release.Park) {
-		d.turnLog(t).Log(work, v.level, v.say, "error", err, "again_in", v.release.Delay)
+		d.turnLog(t).Log(work, v.level, "a turn was not committed", "so", v.say, "error", err, "again_in", v.release.Delay)
 	}
 	if v.keep {
 		d.gate.recovered(t.Instance.ID) // it is another's
@@ -205,10 +205,10 @@ func (d *Dispatcher) insist(work context.Context, log func() *slog.Logger, what 
 		case err == nil || gone(work, err):
 			return err
 		case !provider.Retryable(err):
-			log().Error(what+" failed", "error", err)
+			log().Error("a call to the store failed", "call", what, "error", err)
 			return err
 		case attempt == 1:
-			log().Warn(what+" failed: trying again until it succeeds", "error", err)
+			log().Warn("a call to the store failed: trying again until it succeeds", "call", what, "error", err)
 		}
 		if !pause(work, provider.RetryAfter(err, backoff(passing, attempt))) {
 			return err

@@ -81,7 +81,7 @@ func causeField(v reflect.Value) (reflect.Value, bool) {
 }
 
 // decode makes a value of type t, or of what t points to, of the details of a
-// failure. A value that could not even say what it is is refused.
+// failure. One that could not even say what it says is refused.
 func decode(f *history.Failure, t reflect.Type) (reflect.Value, bool) {
 	value := safely(reflect.Value{}, func() reflect.Value {
 		elem := t

@@ -36,9 +36,13 @@ type point struct{ X, Y int }
 
 func (p point) Error() string { return fmt.Sprint(p.X, ",", p.Y) }
 
-var errSoldOut = errors.New("sold out")
+var errSoldOut = sentinelAs("sold-out", "sold out")
 
-func init() { Register("sold-out", errSoldOut) }
+func sentinelAs(code, text string) error {
+	err := errors.New(text)
+	Register(code, err)
+	return err
+}
 
 // travel sends an error through storage and back.
 func travel(t *testing.T, err error) *history.Failure {

@@ -65,7 +65,7 @@ func As(f *history.Failure, target any) bool {
 	}
 	name := typeName(t)
 	for n := range All(f) {
-		if s, ok := sentinel(n.Type); ok && reflect.TypeOf(s) == t {
+		if s := sentinel(n.Type); s != nil && reflect.TypeOf(s) == t {
 			p.Elem().Set(reflect.ValueOf(s))
 			return true
 		}

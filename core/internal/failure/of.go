@@ -233,7 +233,7 @@ func message(err error) string {
 
 // cut shortens a text to a number of bytes, with a mark, and makes it valid
 // UTF-8.
-func cut(s string, limit int) string {
+func cut(s string, limit int) string { //nolint:unparam // The limits of messages and of stacks happen to be equal.
 	const mark = "… (cut)"
 	if len(s) > limit {
 		end := limit - len(mark)

@@ -87,13 +87,12 @@ func registered() []coded {
 	return nil
 }
 
-func sentinel(code string) (error, bool) {
-	now := sentinels.current.Load()
-	if now == nil || code == "" {
-		return nil, false
+// sentinel is the error of a code, nil if there is none.
+func sentinel(code string) error {
+	if now := sentinels.current.Load(); now != nil {
+		return now.byCode[code]
 	}
-	err, ok := now.byCode[code]
-	return err, ok
+	return nil
 }
 
 func codeOf(err error) (string, bool) {

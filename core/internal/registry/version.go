@@ -40,7 +40,7 @@ func parseVersion(s string) (version, error) {
 }
 
 func notIdentifier(r rune) bool {
-	return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-')
+	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-'
 }
 
 // compare orders versions by precedence: a pre-release comes before its
@@ -51,8 +51,7 @@ func (v version) compare(w version) int {
 			return c
 		}
 	}
-	switch {
-	case len(v.prerelease) == 0 || len(w.prerelease) == 0:
+	if len(v.prerelease) == 0 || len(w.prerelease) == 0 {
 		return cmp.Compare(len(w.prerelease), len(v.prerelease))
 	}
 	for i := range min(len(v.prerelease), len(w.prerelease)) {
