@@ -194,6 +194,11 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) (letters []provider.
 	if limit <= 0 {
 		return nil, nil
 	}
+	if h := s.host(); h != nil {
+		if err := h.buryOrphans(ctx); err != nil {
+			return nil, err
+		}
+	}
 	err = s.read(ctx, "reading dead letters", func(c *conn) error {
 		return c.rows("SELECT seq, message, reason, time FROM dead ORDER BY seq LIMIT ?", func(s *sqlite.Stmt) { s.BindInt64(1, int64(limit)) },
 			func(s *sqlite.Stmt) error {

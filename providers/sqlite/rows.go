@@ -164,13 +164,13 @@ func deleteInstance(c *conn, r *row) error {
 	}); err != nil {
 		return err
 	}
-	// The chain ends at 0, or at a row that is none of the instance's: then it
-	// is damaged, and what lies beyond cannot be found this way.
+	// The chain ends at 0, or at a row that is none of the instance's or not
+	// older: then it is damaged, and what lies beyond cannot be found this way.
 	return c.run(`DELETE FROM history WHERE seq IN (
 		WITH RECURSIVE chain (seq, prev) AS (
 			SELECT seq, prev FROM history WHERE seq = ?2 AND instance = ?1
 			UNION ALL
-			SELECT h.seq, h.prev FROM chain JOIN history h ON h.seq = chain.prev WHERE h.instance = ?1
+			SELECT h.seq, h.prev FROM chain JOIN history h ON h.seq = chain.prev WHERE h.instance = ?1 AND h.seq < chain.seq
 		) SELECT seq FROM chain)`, func(s *sqlite.Stmt) {
 		s.BindInt64(1, r.key)
 		s.BindInt64(2, r.tail)

@@ -120,7 +120,9 @@ func Open(ctx context.Context, path string, cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("sqlite: opening: %w: %w", provider.ErrInvalid, err)
 	}
 	s := &Store{path: path, cfg: cfg}
-	if err := s.open(); err != nil {
+	if err := s.open(); isContract(err) {
+		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
+	} else if err != nil {
 		return nil, mapError("opening "+path, err)
 	}
 	s.remote = newRemote(s)

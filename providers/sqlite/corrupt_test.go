@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+)
+
+type sqliteStmt = sqlite.Stmt
+
+// damage changes the file behind the store's back.
+func damage(t testing.TB, s *Store, sql string) {
+	t.Helper()
+	c := raw(t, s.Path())
+	must(t, c.run(sql, nil))
+	if c.Changes() == 0 {
+		t.Fatalf("nothing was damaged by %s", sql)
+	}
+}
+
+func readAll(t testing.TB, s *Store, id history.InstanceID) error {
+	t.Helper()
+	var v history.Validator
+	for e, err := range s.History(soon(t), id, 0, 0) {
+		if err != nil {
+			return err
+		}
+		if err := v.Next(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestADamagedHistoryNamesWhereAndWhatToDo(t *testing.T) {
+	for what, sql := range map[string]string{
+		"an event that is no JSON":    `UPDATE history SET events = CAST('{"format":1,"id":3' AS BLOB) WHERE first = 3`,
+		"an event of a newer program": `UPDATE history SET events = CAST('{"format":99,"id":3,"execution":1,"time":"2026-01-01T00:00:00Z","kind":"TimerFired","data":{"source":1}}' AS BLOB) WHERE first = 3`,
+		"an event of another place":   `UPDATE history SET events = (SELECT events FROM history WHERE first = 1) WHERE first = 3`,
+		"a row without its events":    `UPDATE history SET events = x'' WHERE first = 3`,
+		"a row that is missing":       `DELETE FROM history WHERE first = 3`,
+		"a row that is another's":     `UPDATE history SET instance = 99 WHERE first = 3`,
+		"a chain in circles":          `UPDATE history SET prev = seq WHERE first = 3`,
+		"a gap between rows":          `UPDATE history SET first = 4 WHERE first = 3`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := open(t)
+			h := join(t, s)
+			for _, id := range []history.InstanceID{"broken", "whole"} {
+				must(t, s.Send(soon(t), startMessage(id)))
+				for range 3 {
+					next(t, h, id, func(c *turn) {
+						c.add(&history.ValueRecorded{})
+						c.Again = true
+					})
+					if id == "whole" {
+						turn, err := h.NextTurn(soon(t)) // of the other: set it aside
+						must(t, err)
+						must(t, h.ReleaseTurn(soon(t), turn, provider.Release{Delay: 1 << 50}))
+						break
+					}
+				}
+				if id == "broken" {
+					turn, err := h.NextTurn(soon(t))
+					must(t, err)
+					must(t, h.ReleaseTurn(soon(t), turn, provider.Release{Delay: 1 << 50}))
+				}
+			}
+			damage(t, s, sql+" AND instance = (SELECT key FROM instances WHERE id = 'broken')")
+			err := readAll(t, s, "broken")
+			if !errors.Is(err, provider.ErrCorrupt) {
+				t.Fatalf("reading it: %v, want %v", err, provider.ErrCorrupt)
+			}
+			for _, part := range []string{`"broken"`, "execution 1", "event ", "restore the file", "purge"} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			must(t, readAll(t, s, "whole"))
+			must(t, s.Purge(soon(t), "broken", true))
+			if _, err := s.Instance(soon(t), "broken"); !errors.Is(err, provider.ErrNotFound) {
+				t.Errorf("after the purge: %v", err)
+			}
+			must(t, readAll(t, s, "whole"))
+		})
+	}
+}
+
+// TestADamagedInstanceHoldsUpNobody damages what Join reads.
+func TestADamagedInstanceHoldsUpNobody(t *testing.T) {
+	for what, sql := range map[string]string{
+		"its activities": `UPDATE instances SET activities = '[[' WHERE id = 'broken'`,
+		"its timer":      `UPDATE timers SET fire = x'00' WHERE instance = (SELECT key FROM instances WHERE id = 'broken')`,
+		"its parent":     `UPDATE instances SET parent = '{' WHERE id = 'broken'`,
+		"a message":      `UPDATE inbox SET data = x'00' WHERE receiver = 'broken'`,
+		"its start":      `UPDATE instances SET start = '{', outstanding = 1 WHERE id = 'broken'`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := open(t)
+			h := join(t, s)
+			must(t, s.Send(soon(t), startMessage("broken")))
+			next(t, h, "broken", func(c *turn) {
+				c.schedule()
+				id := c.add(&history.TimerCreated{})
+				c.Timers = []provider.Timer{{Event: id, Due: h.store.cfg.Now().Add(1 << 50), Fire: &history.TimerFired{Source: id}}}
+			})
+			must(t, s.Send(soon(t), eventMessage("broken", "news")))
+			must(t, s.Send(soon(t), startMessage("whole")))
+			must(t, h.Leave(context.Background()))
+			damage(t, s, sql)
+			h = join(t, s)
+			for {
+				turn, err := h.NextTurn(soon(t))
+				must(t, err)
+				if turn.Instance.ID == "whole" {
+					break
+				}
+				must(t, h.ReleaseTurn(soon(t), turn, provider.Release{Delay: 1 << 50}))
+			}
+			reason := ""
+			must(t, raw(t, s.Path()).rows("SELECT parked FROM instances WHERE id = 'broken'", nil, func(s *sqlite.Stmt) error {
+				reason = s.ColumnText(0)
+				return nil
+			}))
+			if !strings.Contains(reason, "purge the instance") {
+				t.Errorf("the instance is parked because %q", reason)
+			}
+			must(t, s.Purge(soon(t), "broken", true))
+		})
+	}
+}
+
+func TestAnOpenActivityWhoseScheduleIsLostParksItsInstance(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	for _, id := range []history.InstanceID{"broken", "whole"} {
+		must(t, s.Send(soon(t), startMessage(id)))
+		next(t, h, id, func(c *turn) { c.schedule() })
+	}
+	must(t, h.Leave(context.Background()))
+	damage(t, s, "UPDATE history SET events = x'00' WHERE instance = (SELECT key FROM instances WHERE id = 'broken')")
+	h = join(t, s)
+	a, err := h.NextActivity(soon(t))
+	must(t, err)
+	if a.ID.Instance != "whole" {
+		t.Errorf("offered %v", a.ID)
+	}
+	i, err := s.Instance(soon(t), "broken")
+	must(t, err)
+	if i.Parked == nil || !strings.Contains(i.Parked.Reason, "restore the file") {
+		t.Errorf("the instance is %+v, want it parked", i)
+	}
+}
