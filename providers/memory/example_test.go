@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -13,12 +14,10 @@ import (
 func Example() {
 	ctx := context.Background()
 	store := memory.New(memory.Config{})
-	defer store.Close()
 	host, err := store.Join(ctx, provider.HostInfo{Name: "example"})
 	if err != nil {
 		panic(err)
 	}
-	defer host.Leave(ctx)
 
 	started := &history.ExecutionStarted{Name: "greet"}
 	err = store.Send(ctx, provider.Message{
@@ -53,5 +52,8 @@ func Example() {
 		panic(err)
 	}
 	fmt.Println(instance.Status, string(instance.Output))
+	if err := errors.Join(host.Leave(ctx), store.Close()); err != nil {
+		panic(err)
+	}
 	// Output: completed "hello"
 }
