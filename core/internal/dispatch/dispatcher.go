@@ -203,7 +203,7 @@ func (d *Dispatcher) taken(taking context.Context, err error, failures *int) boo
 	}
 	*failures++
 	if d.starved.CompareAndSwap(false, true) {
-		d.log.Error("the store does not hand out work: trying again until it does", "error", err)
+		d.log.Warn("the store does not hand out work: trying again until it does", "error", err)
 	}
 	return pause(taking, provider.RetryAfter(err, backoff(100*time.Millisecond, *failures)))
 }
