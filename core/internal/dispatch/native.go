@@ -112,29 +112,38 @@ func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) 
 			return nil, err
 		}
 	}
+	commit, err := n.feed(w, m, 0, pinned)
+	if err != nil {
+		return nil, err
+	}
+	if pinned != nil {
+		commit.Name, commit.Version = pinned.Name, pinned.Version
+	}
+	return n.generations(w, m, commit)
+}
+
+// feed gives the machine the turn's messages from one on, up to the one at
+// which its execution continues as new: the rest is for the next execution.
+func (n *Native) feed(w Work, m *replay.Machine, from int, pinned *history.ExecutionStarted) (*provider.Commit, error) {
+	messages := w.Turn.Messages
 	var refusals []provider.Message
-	for i := range t.Messages {
-		msg := &t.Messages[i]
-		if start, ok := msg.Data.(*history.ExecutionStarted); ok {
-			if pinned == nil || start.RequestID != pinned.RequestID {
-				refusals = refuse(refusals, w, start)
+	for ; from < len(messages) && m.Next() == nil; from++ {
+		start, ok := messages[from].Data.(*history.ExecutionStarted)
+		if !ok {
+			if err := m.Receive(&messages[from]); err != nil {
+				return nil, err
 			}
-			continue
-		}
-		if err := m.Receive(msg); err != nil {
-			return nil, err
+		} else if pinned == nil || start.RequestID != pinned.RequestID {
+			refusals = refuse(refusals, w, start)
 		}
 	}
 	commit, err := m.Finish()
 	if err != nil {
 		return nil, err
 	}
-	commit.Consumed = len(t.Messages)
+	commit.Consumed = from
 	commit.Send = append(commit.Send, refusals...)
-	if pinned != nil {
-		commit.Name, commit.Version = pinned.Name, pinned.Version
-	}
-	return n.generations(w, m, commit)
+	return commit, nil
 }
 
 // pin resolves the version that a start gets.
@@ -172,7 +181,7 @@ func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit)
 		if err := m.Start(next, execution); err != nil {
 			return nil, err
 		}
-		c, err := m.Finish()
+		c, err := n.feed(w, m, commit.Consumed, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +195,7 @@ func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit)
 		if last := commit.Events[len(commit.Events)-1].Time; started.Time.Before(last) {
 			started.Time = last
 		}
-		commit = follow(commit, &provider.Commit{Events: []history.Event{started}, NewExecution: true, Status: history.StatusRunning})
+		commit = follow(commit, &provider.Commit{Consumed: commit.Consumed, Events: []history.Event{started}, NewExecution: true, Status: history.StatusRunning})
 		commit.Again = true
 		n.live.put(id, nil) // it is replayed from that event
 	}
@@ -197,7 +206,6 @@ func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit)
 // open is void, what it sent is sent.
 func follow(first, second *provider.Commit) *provider.Commit {
 	joined := *second
-	joined.Consumed = first.Consumed
 	joined.Events = slices.Concat(first.Events, second.Events)
 	joined.State = slices.Concat(first.State, second.State)
 	joined.Send = slices.Concat(first.Send, second.Send)

@@ -23,6 +23,7 @@ func (m *Machine) receive(msg *provider.Message, arrival history.Arrival) {
 	case *history.ActivityCompleted:
 		if t.is(taskActivity) {
 			m.closeActivity(t)
+			m.withdraw(t.id)
 			completed := *d // the message stays as it is
 			completed.Attempt = cmp.Or(d.Attempt, t.attempt)
 			m.arrive(&completed)
@@ -93,6 +94,7 @@ func (m *Machine) receiveFailure(t *Task, d *history.ActivityFailed) {
 	m.closeActivity(t)
 	due, again := m.retryAt(t, d.Failure)
 	if !again {
+		m.withdraw(t.id)
 		m.arrive(d)
 		return
 	}

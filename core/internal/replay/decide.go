@@ -66,13 +66,19 @@ func (m *Machine) record(id int64, data history.Data) {
 // drop takes back what an event asked for: wholly, if it was decided in this
 // same turn, or by cancelling it in the store.
 func (m *Machine) drop(source int64, cancel *[]int64) {
+	m.withdraw(source)
+	if source <= m.committed {
+		*cancel = append(*cancel, source)
+	}
+}
+
+// withdraw takes back what this turn has asked for on behalf of an event: a
+// child, a timer, an attempt of an activity.
+func (m *Machine) withdraw(source int64) {
 	if m.dropped == nil {
 		m.dropped = map[int64]bool{}
 	}
 	m.dropped[source] = true
-	if source <= m.committed {
-		*cancel = append(*cancel, source)
-	}
 }
 
 // tidy removes from the commit what the same turn took back.

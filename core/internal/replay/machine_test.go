@@ -118,6 +118,20 @@ func TestRetriesAreArmedAtTheCall(t *testing.T) {
 	}
 }
 
+func TestALateSuccessTakesBackTheRetryOfTheSameTurn(t *testing.T) {
+	w := start(t, func(c *replay.Context, _ history.Payload) (history.Payload, error) {
+		a := c.Activity(&history.ActivityScheduled{Name: "a", Retry: &history.RetryPolicy{MaxAttempts: 3}})
+		out := await(a)
+		await(c.Wait("never", false, ""))
+		return text(out)
+	})
+	c := w.deliver(failedActivity(2, 1, "one"), completed(2, "1"))
+	if len(c.Activities)+len(c.Timers) != 0 {
+		t.Fatalf("commit: %+v", c)
+	}
+	w.wantKinds("ExecutionStarted ActivityScheduled ActivityAttemptFailed ActivityRetried ActivityCompleted EventAwaited")
+}
+
 func TestCancellationReachesWhatBlocksAndSparesShields(t *testing.T) {
 	w := start(t, func(c *replay.Context, _ history.Payload) (history.Payload, error) {
 		if got := await(activity(c, "a")); got != "cancelled" {
