@@ -24,7 +24,7 @@ func (e encrypted) Encode(v any) (history.Payload, error) {
 		return nil, err
 	}
 	nonce := make([]byte, e.aead.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
+	_, _ = rand.Read(nonce)                                    // never fails
 	return json.Marshal(e.aead.Seal(nonce, nonce, plain, nil)) // a JSON string, in base64
 }
 

@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -100,4 +101,74 @@ func BenchmarkNextEvent(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkLiveInstance reports what an idle live instance costs: heap and
+// stacks, of an orchestration that waits for an event after one activity.
+func BenchmarkLiveInstance(b *testing.B) {
+	const n = 10_000
+	fn := func(c *replay.Context, _ history.Payload) (history.Payload, error) {
+		activity(c, "a").Await()
+		c.Wait("never", false, "").Await()
+		return nil, nil
+	}
+	used := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	for b.Loop() {
+		before := used()
+		machines := make([]*replay.Machine, n)
+		for i := range machines {
+			machines[i] = replay.New(replay.Config{Instance: "i", Func: fn})
+			for _, e := range trivialHistory(1) {
+				if err := machines[i].Replay(e); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := machines[i].Begin(epoch); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := machines[i].Finish(); err != nil {
+				b.Fatal(err)
+			}
+			machines[i].Committed()
+		}
+		b.ReportMetric(float64(used()-before)/n, "bytes/instance")
+		for _, m := range machines {
+			m.Stop()
+		}
+	}
+}
+
+// BenchmarkFanIn reports the cost per activity of a wide fan-out and fan-in.
+func BenchmarkFanIn(b *testing.B) {
+	const n = 10_000
+	for b.Loop() {
+		m := replay.New(replay.Config{Instance: "i", Func: func(c *replay.Context, _ history.Payload) (history.Payload, error) {
+			tasks := make([]*replay.Task, n)
+			for i := range tasks {
+				tasks[i] = activity(c, "a")
+			}
+			return nil, replay.All(tasks).Await()
+		}})
+		if err := m.Begin(epoch); err != nil {
+			b.Fatal(err)
+		}
+		if err := m.Start(&history.ExecutionStarted{Name: "t", Seed: "0"}, 1); err != nil {
+			b.Fatal(err)
+		}
+		for i := range n {
+			if err := m.Receive(&provider.Message{Data: &history.ActivityCompleted{Source: int64(2 + i)}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if c, err := m.Finish(); err != nil || len(c.Events) != 2*n+2 {
+			b.Fatal(err)
+		}
+		m.Stop()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/activity")
 }

@@ -21,14 +21,35 @@ func (c *ContinueAsNew) Error() string {
 	return "continue as new (return this error from the orchestration itself)"
 }
 
-// end decides how the execution ends, from what its main function returned.
-// The request to cancel wins over continuing as new, so that an eternal
-// orchestration that ignores it still stops; but not over a result.
+// end takes note of how the main function returned, and decides how the
+// execution ends. Continuing as new is decided when the turn closes: until then
+// a request to cancel still wins.
 func (m *Machine) end(output history.Payload, err error) {
 	if m.stopping {
 		return
 	}
 	m.ending = &ending{output: output, err: err}
+	if !m.continues() {
+		m.conclude()
+	}
+}
+
+// continues reports whether the main function returned in order to continue as
+// new, and that is not yet decided.
+func (m *Machine) continues() bool {
+	if m.ending == nil || m.ending.decided {
+		return false
+	}
+	_, again := errors.AsType[*ContinueAsNew](m.ending.err)
+	return again
+}
+
+// conclude decides how the execution ends. The request to cancel wins over
+// continuing as new, so that an eternal orchestration that ignores it still
+// stops; but not over a result.
+func (m *Machine) conclude() {
+	m.ending.decided = true
+	err := m.ending.err
 	next, again := errors.AsType[*ContinueAsNew](err)
 	if again && m.cancel == nil {
 		if limit := m.carryLimit(); limit != nil {
@@ -40,7 +61,7 @@ func (m *Machine) end(output history.Payload, err error) {
 	}
 	switch {
 	case err == nil:
-		m.decide(&history.ExecutionCompleted{Output: output})
+		m.decide(&history.ExecutionCompleted{Output: m.ending.output})
 	case m.cancel != nil && (again || errors.Is(err, ErrCancelled)):
 		m.decide(&history.ExecutionCancelled{Reason: m.cancel.Reason})
 	default:

@@ -79,8 +79,9 @@ type Machine struct {
 
 // ending is how the main function returned.
 type ending struct {
-	output history.Payload
-	err    error
+	output  history.Payload
+	err     error
+	decided bool // the event that ends the execution
 }
 
 // channelKey names a stream of external events.
@@ -141,6 +142,9 @@ func (m *Machine) Replay(e history.Event) error {
 		// not run yet, and its first run is no replay.
 	default:
 		m.run()
+		if m.continues() && len(m.expected) == 0 && d.Kind() != history.KindCancelRequested {
+			m.conclude()
+		}
 		if arrival, ok := d.(history.Arrival); ok {
 			m.expectNothing(e)
 			if m.err == nil {
@@ -188,7 +192,10 @@ func (m *Machine) Receive(msg *provider.Message) error {
 		return m.err
 	}
 	if m.ending != nil {
-		return nil
+		if m.continues() && msg.Data.Kind() == history.KindCancelRequested {
+			m.receive(msg, msg.Data.(history.Arrival))
+		}
+		return m.err
 	}
 	if start, ok := msg.Data.(*history.ExecutionStarted); ok {
 		if m.started == nil {
@@ -227,6 +234,9 @@ func (m *Machine) Finish() (*provider.Commit, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
+	if m.continues() {
+		m.conclude()
+	}
 	m.tidy()
 	return m.commit, nil
 }
@@ -239,6 +249,10 @@ func (m *Machine) Committed() {
 
 // Ended reports whether the execution has ended.
 func (m *Machine) Ended() bool { return m.ending != nil }
+
+// Continues reports whether the execution is about to continue as new. It then
+// receives nothing but a request to cancel: other messages are for the next.
+func (m *Machine) Continues() bool { return m.continues() }
 
 // Stop ends all coroutines. Their deferred calls run; nothing they do has an
 // effect.
