@@ -29,7 +29,7 @@ type commit struct {
 	failure    []byte
 	timers     [][]byte // Fire of each of given.Timers
 	letters    []*letter
-	consumed   []place // in the inbox
+	consumed   []int64 // places in the inbox
 	wide       bool    // more changes than the columns of a steady turn
 	size       int
 
@@ -111,9 +111,9 @@ func (h *host) encode(lock *turnLock, given *provider.Commit) (*commit, error) {
 		c.letters = append(c.letters, l)
 		c.size += l.size
 	}
-	for _, key := range lock.turn.Keys[:given.Consumed] {
-		if p := place(key); p > 0 {
-			c.consumed = append(c.consumed, p)
+	for _, place := range lock.turn.Keys[:given.Consumed] {
+		if place > 0 {
+			c.consumed = append(c.consumed, place)
 		}
 	}
 	return c, nil
@@ -183,7 +183,7 @@ func (c *commit) encodeRow() (err error) {
 	after.activities = after.activities.apply(given)
 	c.activities = after.activities.encode()
 	c.size += len(c.activities)
-	if after.start != nil && given.Consumed > 0 && place(c.lock.turn.Keys[0]) == startPlace {
+	if after.start != nil && given.Consumed > 0 && c.lock.turn.Keys[0] == startPlace {
 		c.wide = true
 		after.start = nil
 	}
@@ -224,8 +224,8 @@ func (c *commit) write(w *conn) error {
 		seq++
 	}
 	h.nextSeq = seq // a place that is lost with a rollback is never missed
-	for _, p := range c.consumed {
-		if err := consumeLetter(w, p, r.key, c.now); err != nil {
+	for _, place := range c.consumed {
+		if err := consumeLetter(w, place, r.key, c.now); err != nil {
 			return err
 		}
 	}
@@ -435,7 +435,7 @@ func (c *commit) writeLetters(w *conn) (err error) {
 				continue
 			}
 		}
-		if *p, err = postMessage(w, l, false); err != nil {
+		if *p, err = postMessage(w, l); err != nil {
 			return err
 		}
 	}
@@ -447,6 +447,7 @@ func (c *commit) settled() {
 	h, i := c.host, &c.after.instance
 	h.store.counters.turns.Add(1)
 	h.cache.put(c.after)
+	h.handed.decided(i.ID)
 	if c.wipes() {
 		h.scheduled.drop(i.ID)
 		h.handed.drop(i.ID)

@@ -93,6 +93,7 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 func (h *host) forget(id history.InstanceID) {
 	h.broker.Drop(id)
 	h.cache.remove(id)
+	h.handed.decided(id)
 	h.scheduled.drop(id)
 }
 
@@ -120,6 +121,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 			t.Release(provider.Release{Delay: time.Millisecond, Uncounted: true})
 			continue
 		}
+		h.handed.turn(t)
 		return &provider.Turn{
 			Instance: r.instance,
 			Messages: t.Messages,
@@ -164,6 +166,9 @@ func (h *host) ReleaseTurn(ctx context.Context, t *provider.Turn, r provider.Rel
 	if r.Park != "" {
 		// Shown is not as important as given back.
 		err = h.park(ctx, lock.row.instance.ID, r.Park)
+	}
+	if r.Uncounted {
+		h.handed.uncount(lock.turn)
 	}
 	lock.turn.Release(r)
 	return err

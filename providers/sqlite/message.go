@@ -122,50 +122,34 @@ func quoteID(id history.InstanceID) string {
 }
 
 // inboxColumns are what readPost reads.
-const inboxColumns = "seq, client, id, receiver, execution, due, sent, start, data"
+const inboxColumns = "seq, id, receiver, execution, due, sent, start, data"
 
-// place is where a message is kept, and the broker's key for it. What the
-// broker makes itself has 0.
-type place int64
-
-// startPlace is that of a message that started an instance: it is kept with the
-// instance.
-const startPlace place = -1
-
-// inboxPlace is that of a message in the inbox. The ids of those that clients
-// sent are remembered.
-func inboxPlace(seq int64, client bool) place {
-	p := place(seq << 1)
-	if client {
-		p |= 1
-	}
-	return p
-}
-
-func (p place) seq() int64   { return int64(p) >> 1 }
-func (p place) client() bool { return p&1 != 0 }
+// startPlace is the place of a message that started an instance: it is kept
+// with the instance. Places in the inbox are positive; what the broker makes
+// itself has 0.
+const startPlace = -1
 
 // post is a row of the inbox, or the start of an instance, as a message.
 type post struct {
-	place   place
+	place   int64 // in the inbox, or startPlace
 	message provider.Message
 }
 
 func readPost(s *sqlite.Stmt) (post, error) {
-	p := post{place: inboxPlace(s.ColumnInt64(0), s.ColumnBool(1))}
+	p := post{place: s.ColumnInt64(0)}
 	w := wireMessage{
-		ID: s.ColumnText(2), To: history.InstanceID(s.ColumnText(3)), Execution: s.ColumnInt64(4),
-		Due: s.ColumnInt64(5), Sent: s.ColumnInt64(6), Data: columnBytes(s, 8),
+		ID: s.ColumnText(1), To: history.InstanceID(s.ColumnText(2)), Execution: s.ColumnInt64(3),
+		Due: s.ColumnInt64(4), Sent: s.ColumnInt64(5), Data: columnBytes(s, 7),
 	}
 	var err error
-	if start := columnBytes(s, 7); start != nil {
+	if start := columnBytes(s, 6); start != nil {
 		err = json.Unmarshal(start, &w.Start)
 	}
 	if err == nil {
 		p.message, err = w.message()
 	}
 	if err != nil {
-		return p, corruptMessage(w.To, fmt.Sprintf("inbox.seq=%d", p.place.seq()), err)
+		return p, corruptMessage(w.To, fmt.Sprintf("inbox.seq=%d", p.place), err)
 	}
 	return p, nil
 }
@@ -190,8 +174,8 @@ func corruptMessage(id history.InstanceID, where string, err error) error {
 // insertLetter puts a message into the inbox. It gives 0, and does nothing, if
 // the message waits there already, or was consumed by the instance that still
 // has its receiver's id.
-func insertLetter(c *conn, l *letter, client bool) (place, error) {
-	p, err := tryInsertLetter(c, l, client)
+func insertLetter(c *conn, l *letter) (place int64, err error) {
+	p, err := tryInsertLetter(c, l)
 	if err != nil || p != 0 {
 		return p, err
 	}
@@ -201,12 +185,12 @@ func insertLetter(c *conn, l *letter, client bool) (place, error) {
 	if err != nil || c.Changes() == 0 {
 		return 0, err
 	}
-	return tryInsertLetter(c, l, client)
+	return tryInsertLetter(c, l)
 }
 
-func tryInsertLetter(c *conn, l *letter, client bool) (place, error) {
+func tryInsertLetter(c *conn, l *letter) (place int64, err error) {
 	w := &l.wire
-	err := c.run("INSERT INTO inbox (id, receiver, execution, due, sent, start, data, client) VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING", func(s *sqlite.Stmt) {
+	err = c.run("INSERT INTO inbox (id, receiver, execution, due, sent, start, data) VALUES (?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING", func(s *sqlite.Stmt) {
 		s.BindText(1, w.ID)
 		s.BindText(2, string(w.To))
 		s.BindInt64(3, w.Execution)
@@ -216,23 +200,19 @@ func tryInsertLetter(c *conn, l *letter, client bool) (place, error) {
 			s.BindText(6, string(mustJSON(w.Start)))
 		}
 		bindBytes(s, 7, w.Data)
-		s.BindBool(8, client)
 	})
 	if err != nil || c.Changes() == 0 {
 		return 0, err
 	}
-	return inboxPlace(c.LastInsertRowID(), client), nil
+	return c.LastInsertRowID(), nil
 }
 
-// consumeLetter takes a message out of the inbox, by the instance with that
-// key. The id of one that a client sent stays for dedupeFor.
-func consumeLetter(c *conn, p place, key int64, now time.Time) error {
-	if !p.client() {
-		return c.run("DELETE FROM inbox WHERE seq = ?", func(s *sqlite.Stmt) { s.BindInt64(1, p.seq()) })
-	}
+// consumeLetter marks a message as consumed by the instance with that key. Its
+// id stays for dedupeFor.
+func consumeLetter(c *conn, place, key int64, now time.Time) error {
 	return c.run("UPDATE inbox SET consumed = ?, consumer = ?, start = NULL, data = NULL WHERE seq = ?", func(s *sqlite.Stmt) {
 		bindTime(s, 1, now)
 		s.BindInt64(2, key)
-		s.BindInt64(3, p.seq())
+		s.BindInt64(3, place)
 	})
 }

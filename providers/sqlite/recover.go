@@ -127,7 +127,8 @@ func (f *recovery) restore(c *conn, r *row, progress map[int64]history.Payload) 
 			return err
 		}
 		f.starts = append(f.starts, broker.Delivery{
-			Message: p.message, Key: int64(p.place), Receiver: broker.Created, Name: i.Name, Version: i.Version,
+			Message: p.message, Key: p.place, Receiver: broker.Created, Name: i.Name, Version: i.Version,
+			Attempts: f.handed.attempts(i.ID, 0),
 		})
 	}
 	open := broker.Restored{Instance: i.ID, Execution: i.Execution, Name: i.Name, Version: i.Version, Again: r.again}
@@ -173,19 +174,25 @@ func readProgress(c *conn) (map[int64]map[int64]history.Payload, error) {
 // readInbox reads the messages that wait, in order. One that cannot be read
 // stays where it is, and its receiver shows why.
 func (f *recovery) readInbox(c *conn) error {
-	return c.rows("SELECT m.seq, m.client, m.id, m.receiver, m.execution, m.due, m.sent, m.start, m.data, i.name, i.version"+
+	seen := map[history.InstanceID]int{} // messages of each instance so far
+	for i := range f.starts {
+		seen[f.starts[i].Message.To] = 1
+	}
+	return c.rows("SELECT m.seq, m.id, m.receiver, m.execution, m.due, m.sent, m.start, m.data, i.name, i.version"+
 		" FROM inbox m LEFT JOIN instances i ON i.id = m.receiver WHERE m.consumed IS NULL ORDER BY m.seq", nil, func(s *sqlite.Stmt) error {
 		p, err := readPost(s)
 		if err != nil {
 			f.broken = append(f.broken, broken{p.message.To, err})
 			return nil
 		}
-		d := broker.Delivery{Message: p.message, Key: int64(p.place)}
-		if s.ColumnIsNull(9) {
+		d := broker.Delivery{Message: p.message, Key: p.place}
+		if s.ColumnIsNull(8) {
 			d.Since = p.message.Sent
 		} else {
-			d.Receiver, d.Name, d.Version = broker.Exists, s.ColumnText(9), s.ColumnText(10)
+			d.Receiver, d.Name, d.Version = broker.Exists, s.ColumnText(8), s.ColumnText(9)
 		}
+		d.Attempts = f.handed.attempts(p.message.To, seen[p.message.To])
+		seen[p.message.To]++
 		f.inbox = append(f.inbox, d)
 		return nil
 	})
@@ -257,7 +264,7 @@ func (h *host) absorbStart(c *conn, id history.InstanceID) (func(), error) {
 	return func() {
 		h.cache.put(r)
 		h.broker.Deliver(broker.Delivery{
-			Message: p.message, Key: int64(p.place), Receiver: broker.Created, Name: r.instance.Name, Version: r.instance.Version,
+			Message: p.message, Key: p.place, Receiver: broker.Created, Name: r.instance.Name, Version: r.instance.Version,
 		})
 		h.store.waiters.look(id)
 	}, nil

@@ -81,9 +81,7 @@ func (r *remote) dial(ctx context.Context) *line {
 		return nil
 	}
 	// Anybody may ask; what ends the attempt is the store's end, not the asker's.
-	ctx, cancel := context.WithTimeout(r.ctx, dialTimeout)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", w.Address)
+	conn, err := dialBell(r.ctx, w.Address)
 	if err != nil {
 		return nil
 	}
@@ -97,6 +95,12 @@ func (r *remote) dial(ctx context.Context) *line {
 	r.line = l
 	go r.listen(l) // close waits for it
 	return l
+}
+
+func dialBell(ctx context.Context, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return new(net.Dialer).DialContext(ctx, "unix", address)
 }
 
 // listen takes the answers until the connection ends.

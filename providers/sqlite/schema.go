@@ -32,9 +32,8 @@ const (
 	//     chains the rows of an instance; instances.tail is the newest.
 	//   - statuses: custom statuses, apart because they may be large and change
 	//     seldom. state: the durable state.
-	//   - inbox: messages. One that a client sent keeps its id for a while after
-	//     it was consumed by an instance, so that the same message sent again is
-	//     recognised.
+	//   - inbox: messages. One that was consumed by an instance keeps its id for
+	//     a while, so that the same message sent again is recognised.
 	//   - timers, progress (of activities): what is open.
 	//   - dead: dead letters.
 	//   - notices: what processes other than the worker changed, for the worker
@@ -127,7 +126,6 @@ CREATE TABLE inbox (
 	sent      INTEGER NOT NULL,
 	start     TEXT,
 	data      BLOB,
-	client    INTEGER NOT NULL,
 	consumed  INTEGER,
 	consumer  INTEGER
 ) STRICT;

@@ -42,7 +42,7 @@ func (s *Store) post(ctx context.Context, l *letter) error {
 			if l.message.Start != nil {
 				p, err = s.postStart(c, l)
 			} else {
-				p, err = postMessage(c, l, true)
+				p, err = postMessage(c, l)
 			}
 			if err != nil || s.joined != nil {
 				return err
@@ -61,7 +61,7 @@ func (s *Store) post(ctx context.Context, l *letter) error {
 type posting struct {
 	created  *row  // the instance that it started
 	replaced bool  // there was another of that id before
-	place    place // in the inbox, if it went there
+	place    int64 // in the inbox, if it went there
 	exists   bool  // its receiver does
 	name     string
 	version  string
@@ -71,10 +71,10 @@ func (p *posting) changed() bool { return p.created != nil || p.place != 0 }
 
 // delivery tells the broker of it.
 func (p *posting) delivery(m *provider.Message) broker.Delivery {
-	d := broker.Delivery{Message: *m, Key: int64(p.place)}
+	d := broker.Delivery{Message: *m, Key: p.place}
 	switch {
 	case p.created != nil:
-		d.Key, d.Receiver = int64(startPlace), broker.Created
+		d.Key, d.Receiver = startPlace, broker.Created
 		d.Name, d.Version = m.Start.Name, m.Start.Version
 	case p.exists:
 		d.Receiver, d.Name, d.Version = broker.Exists, p.name, p.version
@@ -113,8 +113,8 @@ func (s *Store) postStart(c *conn, l *letter) (p posting, err error) {
 }
 
 // postMessage puts a message that starts nothing, or must not, into the inbox.
-func postMessage(c *conn, l *letter, client bool) (p posting, err error) {
-	if p.place, err = insertLetter(c, l, client); err != nil || p.place == 0 {
+func postMessage(c *conn, l *letter) (p posting, err error) {
+	if p.place, err = insertLetter(c, l); err != nil || p.place == 0 {
 		return p, err
 	}
 	p.exists, p.name, p.version, _, err = findReceiver(c, l.wire.To)
@@ -209,7 +209,7 @@ func (p *posting) notify(c *conn, id history.InstanceID) (err error) {
 		err = notify(c, noticeStart, id, 0)
 	}
 	if err == nil && p.place != 0 {
-		err = notify(c, noticeMessage, id, p.place.seq())
+		err = notify(c, noticeMessage, id, p.place)
 	}
 	return err
 }

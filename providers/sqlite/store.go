@@ -120,7 +120,7 @@ func Open(ctx context.Context, path string, cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("sqlite: opening: %w: %w", provider.ErrInvalid, err)
 	}
 	s := &Store{path: path, cfg: cfg}
-	if err := s.open(); isContract(err) {
+	if err := s.open(ctx); isContract(err) {
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	} else if err != nil {
 		return nil, mapError("opening "+path, err)
@@ -148,20 +148,23 @@ func canonical(path string) (string, error) {
 	return path, nil
 }
 
-func (s *Store) open() error {
-	if err := s.inspect(); err != nil {
-		return err
-	}
-	if !s.cfg.ReadOnly {
-		c, err := s.openWriter()
-		switch {
-		case sqlite.ErrCode(err).ToPrimary() == sqlite.ResultReadOnly:
-			s.cfg.ReadOnly = true
-		case err != nil:
-			return err
-		default:
-			s.writer = startWriter(c)
+func (s *Store) open(ctx context.Context) error {
+	// Where several processes create the file, or the last one closes it just
+	// now, SQLite does not wait for the lock but says so at once.
+	deadline := time.Now().Add(busyTimeout)
+	err := s.prepare()
+	for sqlite.ErrCode(err).ToPrimary() == sqlite.ResultBusy && time.Now().Before(deadline) {
+		again := time.NewTimer(retryOpen)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return errors.Join(ctx.Err(), err)
 		}
+		err = s.prepare()
+	}
+	if err != nil {
+		return err
 	}
 	s.readers.open = func() (*conn, error) {
 		c, err := openConn(s.path, sqlite.OpenReadOnly, &s.counters)
@@ -173,7 +176,7 @@ func (s *Store) open() error {
 		}
 		return c, nil
 	}
-	err := s.read(context.Background(), "opening", func(c *conn) (err error) {
+	err = s.read(ctx, "opening", func(c *conn) (err error) {
 		s.hub, err = checkHub(c, s.path, s.cfg.Hub)
 		return err
 	})
@@ -181,6 +184,30 @@ func (s *Store) open() error {
 		err = errors.Join(err, s.closeConns())
 	}
 	return err
+}
+
+// retryOpen is how long to wait before trying once more.
+const retryOpen = 5 * time.Millisecond
+
+// prepare makes sure that the file is a hub of the newest version, and starts
+// the writer unless the store is read-only.
+func (s *Store) prepare() error {
+	if err := s.inspect(); err != nil {
+		return err
+	}
+	if s.cfg.ReadOnly {
+		return nil
+	}
+	c, err := s.openWriter()
+	switch {
+	case sqlite.ErrCode(err).ToPrimary() == sqlite.ResultReadOnly:
+		s.cfg.ReadOnly = true
+	case err != nil:
+		return err
+	default:
+		s.writer = startWriter(c)
+	}
+	return nil
 }
 
 // inspect looks at what is there through a connection that cannot write, so
@@ -201,7 +228,11 @@ func (s *Store) inspect() error {
 	if err != nil {
 		return err
 	}
-	h, err := readHeader(c)
+	var h header
+	err = c.snapshot(func() (err error) {
+		h, err = readHeader(c)
+		return err
+	})
 	if err == nil {
 		err = h.check()
 	}

@@ -84,7 +84,7 @@ func (h *host) buryOrphans(ctx context.Context) error {
 						return err
 					}
 					at := o.Since.Add(s.cfg.OrphanAfter)
-					if err := bury(c, place(o.Key), mustJSON(wire), orphaned(o.Message.To, s.cfg.OrphanAfter), at); err != nil {
+					if err := bury(c, o.Key, mustJSON(wire), orphaned(o.Message.To, s.cfg.OrphanAfter), at); err != nil {
 						return err
 					}
 					buried = append(buried, o.Message.ID)
@@ -105,8 +105,8 @@ func orphaned(id history.InstanceID, after time.Duration) string {
 	return fmt.Sprintf("%s does not exist and was not started within %v: start it and send again", quoteID(id), after)
 }
 
-func bury(c *conn, p place, message []byte, reason string, at time.Time) error {
-	if err := c.run("DELETE FROM inbox WHERE seq = ?", func(s *sqlite.Stmt) { s.BindInt64(1, p.seq()) }); err != nil {
+func bury(c *conn, place int64, message []byte, reason string, at time.Time) error {
+	if err := c.run("DELETE FROM inbox WHERE seq = ?", func(s *sqlite.Stmt) { s.BindInt64(1, place) }); err != nil {
 		return err
 	}
 	return c.run("INSERT INTO dead (message, reason, time) VALUES (?,?,?)", func(s *sqlite.Stmt) {

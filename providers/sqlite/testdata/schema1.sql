@@ -22,7 +22,6 @@ CREATE TABLE inbox (
 	sent      INTEGER NOT NULL,
 	start     TEXT,
 	data      BLOB,
-	client    INTEGER NOT NULL,
 	consumed  INTEGER,
 	consumer  INTEGER
 ) STRICT;

@@ -1,0 +1,39 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/core/provider/providertest"
+)
+
+// harness opens hubs for the conformance suite.
+func harness(cfg Config) providertest.Harness {
+	start := func(t testing.TB, path string) provider.Store {
+		s, err := Open(t.Context(), path, cfg)
+		must(t, err)
+		return s
+	}
+	return providertest.Harness{
+		Open:     func(t testing.TB) provider.Store { return start(t, filepath.Join(t.TempDir(), "hub.db")) },
+		Persists: providertest.Yes,
+		Reopen: func(t testing.TB, s provider.Store) provider.Store {
+			must(t, s.Close())
+			return start(t, s.(*Store).Path())
+		},
+		Crash: func(t testing.TB, s provider.Store) provider.Store {
+			t.Cleanup(func() { must(t, s.Close()) }) // it goes on with files of its own
+			return start(t, crash(t, s.(*Store)))
+		},
+		ManyHosts:     providertest.No,
+		SharedClients: providertest.Yes,
+		Attach:        func(t testing.TB, s provider.Store) provider.Store { return start(t, s.(*Store).Path()) },
+		Corrupt: func(t testing.TB, s provider.Store, id history.InstanceID) {
+			damage(t, s.(*Store), "UPDATE history SET events = x'7b' WHERE seq = (SELECT tail FROM instances WHERE id = '"+string(id)+"')")
+		},
+	}
+}
+
+func TestSQLiteConforms(t *testing.T) { providertest.Run(t, harness(Config{})) }
