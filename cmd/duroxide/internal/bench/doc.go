@@ -1,0 +1,28 @@
+// Package bench measures a store on the machine at hand: how many orchestrations
+// a worker completes, how long each takes, and what that costs, next to what the
+// store alone could do.
+//
+// # What runs
+//
+// A [Workload] is a shape of orchestration. A load starts many instances of it,
+// some at a time, from the process of the worker or from one of its own, and
+// waits for each until its completion is visible to a client. Latency counts
+// from the accepted start to that moment.
+//
+// # The raw limit
+//
+// Before the run the same process drives a store of the same kind through its
+// contract alone: it sends the same starts and events, takes turns, commits
+// hand-made decisions of the same shape and sizes, runs activities that do
+// nothing, and waits for the ends, all with the same concurrency. No replay
+// machine and no orchestration code take part. What it reaches is the limit
+// that no engine on this store can pass by much; the ratio says how near the
+// engine comes.
+//
+// # What can be trusted
+//
+//   - B1 Every instance is checked: it completed, and its output counts all its
+//     steps. A run with a wrong one is an error, not a figure.
+//   - B2 Figures are of this run on this machine, disk and load included; only
+//     those of one report compare.
+package bench

@@ -1,0 +1,84 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/ledger"
+)
+
+// What the worker writes to its standard output: its log, one JSON object a
+// line. These are the messages that the director knows; the messages of
+// orchestrations are free text, shown as it is.
+const (
+	noteReady    = "demo: ready"
+	noteBegun    = "demo: activity begun"
+	noteFailed   = "demo: activity failed"
+	noteRepeated = "demo: activity repeated"
+	noteEnded    = "demo: activity ended"
+)
+
+// WorkerConfig configures the worker process.
+type WorkerConfig struct {
+	Store  stores.Ref
+	Ledger string // path
+	Pace   time.Duration
+	// Life ends the worker when it ends: the director holds the other end.
+	Life io.Reader
+	Log  io.Writer
+}
+
+// RunWorker is the worker process. It returns when the director is gone, or
+// when ctx ends.
+func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with the process at the latest: a read cannot be interrupted
+		_, _ = io.Copy(io.Discard, cfg.Life)
+		cancel()
+	}()
+	effects, err := ledger.Open(cfg.Ledger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, effects.Close()) }()
+	store, err := cfg.Store.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	log := slog.New(slog.NewJSONHandler(cfg.Log, nil))
+	s := &shop{ledger: effects, pace: cfg.Pace}
+	return core.NewWorker(&announcing{store, log}, core.WorkerConfig{Logger: log, ShutdownGrace: 5 * time.Second}).
+		Register(s.handlers()...).
+		Run(ctx)
+}
+
+// announcing is a store that tells the director when the worker has joined it.
+type announcing struct {
+	provider.Store
+	log *slog.Logger
+}
+
+func (a *announcing) Join(ctx context.Context, info provider.HostInfo) (provider.Host, error) {
+	h, err := a.Store.Join(ctx, info)
+	if err == nil {
+		a.log.Info(noteReady)
+	}
+	return h, err
+}
+
+// Hub keeps the name of the hub visible through the wrapper: idempotency keys
+// contain it.
+func (a *announcing) Hub() string {
+	if named, ok := a.Store.(provider.Named); ok {
+		return named.Hub()
+	}
+	return "default"
+}
