@@ -58,6 +58,7 @@ func mapError(op string, err error) error {
 		fallthrough
 	case sqlite.ResultSchema, sqlite.ResultMismatch, sqlite.ResultConstraint:
 		return wrap(provider.ErrSchema, " (the tables are not as this program made them)")
+	default: // a surprise: later may be better
 	}
 	return wrap(provider.ErrUnavailable, "")
 }

@@ -3,11 +3,11 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
-	"github.com/gofrs/flock"
 	"zombiezen.com/go/sqlite"
 
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -41,7 +41,7 @@ func (w workerInfo) String() string {
 
 // workerLock is held by the one host of the file.
 type workerLock struct {
-	file *flock.Flock
+	file *os.File // closing it releases the lock
 }
 
 // lockWorker takes the lock, or says who has it.
@@ -49,13 +49,12 @@ func (s *Store) lockWorker(ctx context.Context) (*workerLock, error) {
 	if s.isClosed() {
 		return nil, s.write(ctx, &request{op: "joining", write: func(*conn) error { return nil }})
 	}
-	l := &workerLock{flock.New(s.path+lockSuffix, flock.SetPermissions(0o600))}
-	locked, err := l.file.TryLock()
-	if err != nil {
+	file, err := lockFile(s.path + lockSuffix)
+	switch {
+	case err == nil:
+		return &workerLock{file}, nil
+	case !errors.Is(err, errLocked):
 		return nil, unavailable("joining", err, "the worker's lock cannot be taken")
-	}
-	if locked {
-		return l, nil
 	}
 	holder, err := s.readWorker(ctx)
 	if err != nil {
@@ -65,7 +64,7 @@ func (s *Store) lockWorker(ctx context.Context) (*workerLock, error) {
 }
 
 func (l *workerLock) release() error {
-	if err := l.file.Unlock(); err != nil {
+	if err := l.file.Close(); err != nil {
 		return fmt.Errorf("sqlite: releasing the worker's lock: %w", err)
 	}
 	return nil

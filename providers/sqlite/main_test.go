@@ -103,9 +103,8 @@ func (c *turn) add(d history.Data) int64 {
 }
 
 func (c *turn) schedule() {
-	id := c.add(&history.ActivityScheduled{Name: "step", Input: history.Payload(`"in"`)})
+	c.add(&history.ActivityScheduled{Name: "step", Input: history.Payload(`"in"`)})
 	c.Activities = append(c.Activities, provider.Activity{Scheduled: c.Events[len(c.Events)-1], Attempt: 1})
-	_ = id
 }
 
 func (c *turn) finish() {

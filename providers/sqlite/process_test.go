@@ -30,7 +30,7 @@ func playRole(role string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := playIn(ctx, role, os.Getenv(hubVariable)); err != nil {
-		fmt.Println("failed:", err)
+		fmt.Fprintln(os.Stdout, "failed:", err)
 		return 1
 	}
 	return 0
@@ -41,7 +41,7 @@ func playIn(ctx context.Context, role, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("opened")
+	fmt.Fprintln(os.Stdout, "opened")
 	switch role {
 	case "worker":
 		err = playWorker(ctx, s)
@@ -58,7 +58,7 @@ func playWorker(ctx context.Context, s *Store) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("joined")
+	fmt.Fprintln(os.Stdout, "joined")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return h.Leave(ctx)
 }
@@ -68,11 +68,11 @@ func playClient(ctx context.Context, s *Store) error {
 	if err := s.Send(ctx, startMessage("from afar")); err != nil {
 		return err
 	}
-	fmt.Println("started")
+	fmt.Fprintln(os.Stdout, "started")
 	if _, err := s.Wait(ctx, "from afar", provider.Until{Started: true}); err != nil {
 		return err
 	}
-	fmt.Println("runs")
+	fmt.Fprintln(os.Stdout, "runs")
 	if err := s.Send(ctx, eventMessage("from afar", "news")); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func playClient(ctx context.Context, s *Store) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("ended %s %s\n", i.Status, i.Output)
+	fmt.Fprintf(os.Stdout, "ended %s %s\n", i.Status, i.Output)
 	return nil
 }
 
@@ -91,7 +91,7 @@ func playCommitter(ctx context.Context, s *Store) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("joined")
+	fmt.Fprintln(os.Stdout, "joined")
 	acknowledged := make(chan string)
 	for range 8 {
 		go func() {
@@ -144,7 +144,7 @@ func spawn(t testing.TB, role, path string) *process {
 	program, err := os.Executable()
 	must(t, err)
 	ctx := soon(t)
-	p := &process{t: t, cmd: exec.CommandContext(ctx, program)} //nolint:gosec // It is this program.
+	p := &process{t: t, cmd: exec.CommandContext(ctx, program)}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+role, hubVariable+"="+path)
 	out, err := p.cmd.StdoutPipe()
 	must(t, err)

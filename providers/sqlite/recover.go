@@ -183,7 +183,7 @@ func (f *recovery) readInbox(c *conn) error {
 		p, err := readPost(s)
 		if err != nil {
 			f.broken = append(f.broken, broken{p.message.To, err})
-			return nil
+			return nil //nolint:nilerr // It is kept, to park the receiver.
 		}
 		d := broker.Delivery{Message: p.message, Key: p.place}
 		if s.ColumnIsNull(8) {

@@ -52,9 +52,8 @@ func TestActivitiesAreOfferedAgainAfterACrash(t *testing.T) {
 	must(t, s.Send(soon(t), startMessage("a")))
 	next(t, h, "a", func(c *turn) {
 		for i := range 5 {
-			event := history.Event{ID: c.add(&history.ActivityScheduled{Name: fmt.Sprint("step", i), Input: history.Payload(fmt.Sprint(i))})}
-			event = c.Events[len(c.Events)-1]
-			c.Activities = append(c.Activities, provider.Activity{Scheduled: event, Attempt: 1})
+			c.add(&history.ActivityScheduled{Name: fmt.Sprint("step", i), Input: history.Payload(fmt.Sprint(i))})
+			c.Activities = append(c.Activities, provider.Activity{Scheduled: c.Events[len(c.Events)-1], Attempt: 1})
 		}
 	})
 	a, err := h.NextActivity(soon(t))

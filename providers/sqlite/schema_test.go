@@ -253,7 +253,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		}))
 		joined := strings.Join(plan, "\n")
 		found := false
-		for _, alternative := range strings.Split(want, "|") {
+		for alternative := range strings.SplitSeq(want, "|") {
 			found = found || strings.Contains(joined, alternative)
 		}
 		if !found || strings.Contains(joined, "USE TEMP B-TREE") && !strings.Contains(sql, "inbox") {

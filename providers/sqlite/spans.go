@@ -131,8 +131,8 @@ func (s spans) encode() string {
 		}
 		if routed {
 			rest, err := json.Marshal([]string{a.tag, a.session})
-			if err != nil { // strings always encode
-				panic(err)
+			if err != nil {
+				panic(err) // panic: strings always encode
 			}
 			b = append(append(b, ','), rest[1:len(rest)-1]...)
 		}

@@ -142,8 +142,8 @@ func canonical(path string) (string, error) {
 		return "", fmt.Errorf("the directory of the file: %w", err)
 	}
 	path = filepath.Join(dir, filepath.Base(path))
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	return path, nil
 }
