@@ -137,6 +137,11 @@ func (n *Native) feed(w Work, m *replay.Machine, from int, pinned *history.Execu
 			refusals = refuse(refusals, w, start)
 		}
 	}
+	if m.Continues() {
+		if err := receiveCancel(m, messages[from:]); err != nil {
+			return nil, err
+		}
+	}
 	commit, err := m.Finish()
 	if err != nil {
 		return nil, err
@@ -144,6 +149,18 @@ func (n *Native) feed(w Work, m *replay.Machine, from int, pinned *history.Execu
 	commit.Consumed = from
 	commit.Send = append(commit.Send, refusals...)
 	return commit, nil
+}
+
+// receiveCancel gives a request to cancel, if there is one, to an execution
+// that is about to continue as new: it overtakes other messages, so that an
+// instance that never waits can be cancelled.
+func receiveCancel(m *replay.Machine, messages []provider.Message) error {
+	for i := range messages {
+		if _, ok := messages[i].Data.(*history.CancelRequested); ok {
+			return m.Receive(&messages[i])
+		}
+	}
+	return nil
 }
 
 // pin resolves the version that a start gets.
