@@ -25,8 +25,9 @@ func combine(kind taskKind, parts []*Task) *Task {
 		t.done = true
 		return t
 	}
-	t.m = parts[0].m
-	t.scope = t.m.inside().scope
+	if t.m = machineOf(parts); t.m != nil {
+		t.scope = t.m.inside().scope
+	}
 	for i, part := range parts {
 		if t.done {
 			break
@@ -88,12 +89,12 @@ func (t *Task) cancelOthers(index int) {
 // Next blocks until another part of a stream is done and returns its index, in
 // history order. ok is false after the last, and in a cancelled scope.
 func (t *Task) Next() (index int, ok bool) {
-	if len(t.parts) == 0 {
-		return 0, false
-	}
-	f := t.m.inside()
 	for len(t.queue) == 0 {
-		if t.left == 0 || f.scope.isCancelled() {
+		if t.left == 0 {
+			return 0, false
+		}
+		f := t.m.inside()
+		if f.scope.isCancelled() {
 			return 0, false
 		}
 		f.block(t)

@@ -81,6 +81,9 @@ func (t *Task) Result() (history.Payload, *history.Failure, error) {
 // Await blocks the running coroutine until the task is done. It returns
 // [ErrCancelled] if the scope of the code that awaits is cancelled first.
 func (t *Task) Await() error {
+	if t.m == nil { // a combination of nothing
+		return nil
+	}
 	f := t.m.inside()
 	for !t.done {
 		if f.scope.isCancelled() {
@@ -99,7 +102,11 @@ func First(tasks []*Task) (int, error) {
 	if len(tasks) == 0 {
 		return 0, errors.New("First needs at least one future")
 	}
-	f := tasks[0].m.inside()
+	m := machineOf(tasks)
+	if m == nil {
+		return 0, nil
+	}
+	f := m.inside()
 	for {
 		if f.scope.isCancelled() {
 			return 0, ErrCancelled
@@ -116,6 +123,17 @@ func First(tasks []*Task) (int, error) {
 		}
 		f.block(tasks...)
 	}
+}
+
+// machineOf is the machine of the tasks; nil if all are combinations of nothing,
+// which are done.
+func machineOf(tasks []*Task) *Machine {
+	for _, t := range tasks {
+		if t.m != nil {
+			return t.m
+		}
+	}
+	return nil
 }
 
 // forget removes a fiber from the waiters.
