@@ -17,3 +17,5 @@ var harness = providertest.Harness{
 }
 
 func TestMemoryConforms(t *testing.T) { providertest.Run(t, harness) }
+
+func TestMemoryConformsUnderFaults(t *testing.T) { providertest.RunUnderFaults(t, harness) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/core/provider/providerfault"
 	"github.com/duroxide/duroxide-go/core/provider/providertest"
 )
 
@@ -37,3 +38,25 @@ func harness(cfg Config) providertest.Harness {
 }
 
 func TestSQLiteConforms(t *testing.T) { providertest.Run(t, harness(Config{})) }
+
+// TestSQLiteKeepsItsPromisesUnderStress has errors and delays among the calls.
+func TestSQLiteKeepsItsPromisesUnderStress(t *testing.T) {
+	h := harness(Config{Synchronous: Normal})
+	plain := h.Open
+	h.Open = func(t testing.TB) provider.Store {
+		return providerfault.Wrap(plain(t), providerfault.New(7, unreliable...))
+	}
+	h.Persists, h.SharedClients = providertest.No, providertest.No
+	providertest.Stress(t, h, providertest.StressConfig{})
+}
+
+var unreliable = providerfault.MustParse(`
+	send p=0.05 unknown
+	send p=0.05 after
+	commit p=0.05 before
+	commit p=0.05 unknown
+	commit p=0.05 after
+	* p=0.05 delay=1ms
+`)
+
+func TestSQLiteConformsUnderFaults(t *testing.T) { providertest.RunUnderFaults(t, harness(Config{})) }

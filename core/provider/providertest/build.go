@@ -38,13 +38,14 @@ func (e *env) event(to history.InstanceID, name string) provider.Message {
 // now is the time as it can be stored: without the monotonic clock.
 func now() time.Time { return time.Now().UTC().Round(0) }
 
-// completion is what a worker hands in.
+// completion is what a worker hands in: the same for the same attempt, whoever
+// runs it.
 func completion(t *provider.ActivityTask) provider.Message {
 	return provider.Message{
-		ID:        fmt.Sprintf("%s/%d/%d", t.ID, t.Activity.Attempt, 0),
+		ID:        fmt.Sprintf("%s/attempt/%d", t.ID, t.Activity.Attempt),
 		To:        t.ID.Instance,
 		Execution: t.ID.Execution,
-		Sent:      now(),
+		Sent:      t.Activity.Scheduled.Time,
 		Data:      &history.ActivityCompleted{Source: t.ID.Event, Attempt: t.Activity.Attempt, Output: history.Payload(`"done"`)},
 	}
 }

@@ -107,6 +107,17 @@ var cancelProperties = []property{
 		e.complete(a)
 		e.turnWith("order", "completed 2")
 	}},
+	{"a completion counts for the next instance with an id, although the one before consumed the same", p9, func(e *env) {
+		for range 3 {
+			e.running("order", func(d *draft) { d.schedule("charge") })
+			e.complete(e.activityOf("order", 1, 2))
+			t := e.turnWith("order", "completed 2")
+			d := take(t)
+			d.CompletedActivities = []int64{2}
+			e.commit(t, d)
+			e.purge("order", true)
+		}
+	}},
 	{"a completion that waits is dropped with the activity that a commit cancels", p9, func(e *env) {
 		e.running("order", func(d *draft) { d.schedule("charge") })
 		a := e.activityOf("order", 1, 2)

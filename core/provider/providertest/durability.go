@@ -215,7 +215,6 @@ func again(what string, needs, reopen func(e *env)) []property {
 			if diff := sameEvent(a.Activity.Scheduled, d.Events[a.ID.Event-1]); diff != "" {
 				e.breaks("%s", diff)
 			}
-			e.complete(a)
 		}
 		e.noActivity()
 		e.rejoin(provider.HostInfo{Name: "tagged", Tags: []string{"gpu"}})

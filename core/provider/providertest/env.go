@@ -28,6 +28,9 @@ type env struct {
 	store provider.Store
 	host  provider.Host
 
+	// more adds to what a failure says, if it is set.
+	more func() string
+
 	mu  sync.Mutex
 	ids int
 }
@@ -138,7 +141,11 @@ func (e *env) attach() provider.Store {
 // breaks fails the test, citing the law.
 func (e *env) breaks(format string, args ...any) {
 	e.Helper()
-	e.Fatalf("breaks %s: %s", e.law, fmt.Sprintf(format, args...))
+	what := fmt.Sprintf(format, args...)
+	if e.more != nil {
+		what += e.more()
+	}
+	e.Fatalf("breaks %s: %s", e.law, what)
 }
 
 // context is for one operation.

@@ -41,6 +41,20 @@ var hostProperties = []property{
 		e.complete(a)
 		e.turnWith("order", "completed 2")
 	}},
+	{"what a host released uncounted does not count for the next one", pX, func(e *env) {
+		e.running("order", func(d *draft) { d.schedule("charge"); d.Again = true })
+		e.next("order", nil)
+		e.send(e.event("order", "a"))
+		e.release(e.turnOf("order"), provider.Release{Uncounted: true})
+		e.releaseActivity(e.activityOf("order", 1, 2), provider.Release{Uncounted: true})
+		e.rejoin(everything("next"))
+		if t := e.turnWith("order", "a"); t.Attempt != 1 {
+			e.breaks("attempt is %d after an uncounted release, want 1", t.Attempt)
+		}
+		if a := e.activityOf("order", 1, 2); a.Delivery != 1 {
+			e.breaks("delivery is %d after an uncounted release, want 1", a.Delivery)
+		}
+	}},
 	{"a completion that was handed in before the host left is not lost", p9, func(e *env) {
 		e.running("order", func(d *draft) { d.schedule("charge") })
 		e.complete(e.activityOf("order", 1, 2))
