@@ -174,15 +174,15 @@ type OutOfStock struct {
 
 func (e *OutOfStock) Error() string { return fmt.Sprintf("only %d of %s left", e.Left, e.Item) }
 
-// ErrClosed is a sentinel: it travels under a code.
+// ErrClosed is a sentinel: it travels under a code, which every program of the
+// hub registers when it starts.
 var ErrClosed = errors.New("the shop is closed")
-
-func init() { activity.RegisterError("shop.closed", ErrClosed) }
 
 // Errors reach the orchestration with their types and their identity.
 func ExampleError() {
 	pick := activity.Declare[string, int]("pick")
 	order := orchestration.Declare[[]string, string]("order")
+	activity.RegisterError("shop.closed", ErrClosed)
 
 	play(order, []string{"pen", "lamp", "book"},
 		pick.Func(func(_ context.Context, item string) (int, error) {
@@ -192,8 +192,7 @@ func ExampleError() {
 			case "lamp":
 				return 0, fmt.Errorf("on a Sunday: %w", activity.NonRetryable(ErrClosed))
 			}
-			var nothing *OutOfStock
-			return nothing.Left, nil // a bug
+			panic("a bug") // panic: to show what becomes of it
 		}),
 		order.Func(func(ctx *orchestration.Context, items []string) (string, error) {
 			report := ""

@@ -333,7 +333,7 @@ func ExampleSideEffect() {
 	_ = draw.Func(func(ctx *orchestration.Context, names []string) (string, error) {
 		ticket := ctx.NewGUID()
 		winner := names[ctx.Rand().IntN(len(names))]
-		region := orchestration.SideEffect(ctx, func() string { return currentRegion() })
+		region := orchestration.SideEffect(ctx, currentRegion)
 		ctx.Logger().Info("drawn", "ticket", ticket, "region", region)
 		return fmt.Sprintf("%s: %s at %s", ticket, winner, ctx.Now().Format(time.DateOnly)), nil
 	})
