@@ -39,7 +39,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			w.Release(provider.Release{Delay: provider.RetryAfter(err, 0), Uncounted: true})
 			return nil, err
 		}
-		h.handed.out(w.ID, w.Activity.Attempt, w.Delivery)
+		h.store.handed.out(w.ID, w.Activity.Attempt, w.Delivery)
 		return &provider.ActivityTask{
 			ID:            w.ID,
 			Activity:      w.Activity,
@@ -79,7 +79,6 @@ func (h *host) CompleteActivity(_ context.Context, t *provider.ActivityTask, com
 	if err := w.Complete(admit.Keep(completion)); err != nil {
 		return fmt.Errorf("sqlite: completing activity %s: %w", t.ID, err)
 	}
-	h.handed.back(t.ID)
 	return nil
 }
 
@@ -100,7 +99,7 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if signals.Cancelled || progress == nil {
 		return signals, nil
 	}
-	h.handed.store(t.ID.Instance)
+	h.store.handed.store(t.ID.Instance)
 	return signals, h.store.write(ctx, &request{
 		op:   fmt.Sprintf("storing the progress of activity %v", t.ID),
 		size: len(progress),
@@ -125,6 +124,9 @@ func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r pr
 	}
 	if err != nil {
 		return nil //nolint:nilerr // A lock that is gone is no error.
+	}
+	if r.Uncounted {
+		h.store.handed.out(w.ID, w.Activity.Attempt, w.Delivery-1)
 	}
 	w.Release(r)
 	return nil

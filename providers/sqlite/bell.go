@@ -70,8 +70,9 @@ func newBell(h *host) *bell {
 	b := &bell{host: h, conns: map[net.Conn]bool{}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	address := bellAddress(h.store.path)
-	// Nobody else uses it: this process holds the worker's lock.
-	if err := os.Remove(address); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// A socket that is there was left by a worker that crashed: this process
+	// holds the worker's lock. Anything else is somebody's file.
+	if info, err := os.Lstat(address); err == nil && (info.Mode()&fs.ModeSocket == 0 || os.Remove(address) != nil) {
 		return b
 	}
 	listener, err := new(net.ListenConfig).Listen(b.ctx, "unix", address)

@@ -56,7 +56,7 @@ func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, c *provider.Com
 		lock.busy.Store(false)
 	}
 	if errors.Is(err, provider.ErrConflict) {
-		lock.turn.Release(provider.Release{}) // such a turn is over
+		h.giveBack(lock.turn, provider.Release{}) // such a turn is over
 	}
 	return err
 }
@@ -326,7 +326,7 @@ func (c *commit) wipe(w *conn) error {
 			return err
 		}
 	}
-	if c.host.handed.stored(c.after.instance.ID) {
+	if c.host.store.handed.stored(c.after.instance.ID) {
 		return w.run("DELETE FROM progress WHERE instance = ?", byKey)
 	}
 	return nil
@@ -447,10 +447,8 @@ func (c *commit) settled() {
 	h, i := c.host, &c.after.instance
 	h.store.counters.turns.Add(1)
 	h.cache.put(c.after)
-	h.handed.decided(i.ID)
 	if c.wipes() {
 		h.scheduled.drop(i.ID)
-		h.handed.drop(i.ID)
 	}
 	var sent []broker.Delivery
 	for n, l := range c.letters {
@@ -462,6 +460,7 @@ func (c *commit) settled() {
 		}
 	}
 	at := broker.Place{Execution: i.Execution, Name: i.Name, Version: i.Version, Final: i.Status.Final()}
+	h.store.handed.committed(c.lock.turn, c.given)
 	// The turn is sealed and the row was there: it is still held.
 	_ = h.broker.Commit(c.lock.turn, c.given, at, sent...)
 	if before := &c.before.instance; i.Status != before.Status || i.StatusRevision != before.StatusRevision {

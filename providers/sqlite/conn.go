@@ -28,8 +28,8 @@ const (
 
 	// Page caches, in KiB. The writer's holds the pages that a burst of
 	// instances changes again and again.
-	writerCacheKiB = 64 << 10
-	readerCacheKiB = 4 << 10
+	writerCacheKiB = 16 << 10
+	readerCacheKiB = 2 << 10
 )
 
 // conn is a connection with its counters. Like the driver's, it serves one

@@ -36,7 +36,6 @@ type host struct {
 	stop chan struct{}  // closed when they are to end
 
 	scheduled scheduled
-	handed    *handed
 
 	left      atomic.Bool
 	leaveOnce sync.Once
@@ -64,7 +63,7 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 	if err != nil {
 		return nil, err
 	}
-	h := &host{store: s, info: info, lock: lock, stop: make(chan struct{}), handed: &handed{}}
+	h := &host{store: s, info: info, lock: lock, stop: make(chan struct{})}
 	h.broker = broker.New(broker.Config{Now: s.cfg.Now})
 	h.bell = newBell(h)
 	if err := h.recover(ctx); err != nil {
@@ -93,7 +92,7 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 func (h *host) forget(id history.InstanceID) {
 	h.broker.Drop(id)
 	h.cache.remove(id)
-	h.handed.decided(id)
+	h.store.handed.gone(id)
 	h.scheduled.drop(id)
 }
 
@@ -117,11 +116,11 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 		if !t.Held() {
 			continue // it was purged or replaced meanwhile
 		}
+		h.store.handed.turn(t)
 		if r == nil { // it was purged, and the broker is about to hear of it
-			t.Release(provider.Release{Delay: time.Millisecond, Uncounted: true})
+			h.giveBack(t, provider.Release{Delay: time.Millisecond, Uncounted: true})
 			continue
 		}
-		h.handed.turn(t)
 		return &provider.Turn{
 			Instance: r.instance,
 			Messages: t.Messages,
@@ -129,6 +128,12 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 			Lock:     &turnLock{host: h, turn: t, row: r},
 		}, nil
 	}
+}
+
+// giveBack releases a turn that is held.
+func (h *host) giveBack(t *broker.Turn, r provider.Release) {
+	h.store.handed.released(t, !r.Uncounted)
+	t.Release(r)
 }
 
 // setAside gives back a turn of an instance that could not be read.
@@ -167,10 +172,7 @@ func (h *host) ReleaseTurn(ctx context.Context, t *provider.Turn, r provider.Rel
 		// Shown is not as important as given back.
 		err = h.park(ctx, lock.row.instance.ID, r.Park)
 	}
-	if r.Uncounted {
-		h.handed.uncount(lock.turn)
-	}
-	lock.turn.Release(r)
+	h.giveBack(lock.turn, r)
 	return err
 }
 
@@ -238,9 +240,7 @@ func (h *host) leave(ctx context.Context) error {
 		}
 	}))
 	h.broker.Close()
-	s.mu.Lock()
-	s.mu.lastHanded = h.handed
-	s.mu.Unlock()
+	s.handed.left()
 	err = errors.Join(err, h.lock.release())
 	s.waiters.lookAll()
 	return err

@@ -219,7 +219,12 @@ func TestTheLockOfAKilledWorkerIsFree(t *testing.T) {
 	p.says("joined")
 	p.kill(func(string) {})
 	s := openAt(t, path, Config{})
-	join(t, s)
+	must(t, s.Send(soon(t), startMessage("a"))) // nobody answers at the socket it left
+	h := join(t, s)
+	next(t, h, "a", nil)
+	if n, err := raw(t, path).int64("SELECT count(*) FROM notices"); n != 0 || err != nil {
+		t.Errorf("%d notices are left (%v)", n, err)
+	}
 }
 
 func TestAClientInAnotherProcessWakesTheWorkerAndIsWoken(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"zombiezen.com/go/sqlite"
 
@@ -21,7 +22,7 @@ type recovery struct {
 	progress []history.InstanceID
 	broken   []broken
 	nextSeq  int64
-	handed   *handed // by the host before, in this process
+	handed   *handed // by hosts before, in this process
 }
 
 // broken is an instance that cannot be read: it is set aside, and holds up
@@ -35,14 +36,11 @@ type broken struct {
 // reading what is outstanding: whatever comes later comes through the host.
 func (h *host) recover(ctx context.Context) error {
 	s := h.store
-	s.mu.Lock()
-	last := s.mu.lastHanded
-	s.mu.Unlock()
 	var found recovery
 	return s.write(ctx, &request{
 		op: "joining",
 		write: func(c *conn) error {
-			found = recovery{handed: last}
+			found = recovery{handed: &s.handed}
 			if err := rememberWorker(c, h.holder()); err != nil {
 				return err
 			}
@@ -61,8 +59,9 @@ func (h *host) recover(ctx context.Context) error {
 		},
 		settled: func() {
 			h.nextSeq = found.nextSeq
+			s.handed.keep(found.outstanding())
 			for _, id := range found.progress {
-				h.handed.store(id)
+				s.handed.store(id)
 			}
 			for _, r := range found.restored {
 				h.broker.Restore(r)
@@ -72,6 +71,18 @@ func (h *host) recover(ctx context.Context) error {
 			s.joined, s.writer.absorber = h, h
 		},
 	})
+}
+
+// outstanding are the instances of which there is something.
+func (f *recovery) outstanding() map[history.InstanceID]bool {
+	ids := map[history.InstanceID]bool{}
+	for i := range f.restored {
+		ids[f.restored[i].Instance] = true
+	}
+	for _, d := range slices.Concat(f.starts, f.inbox) {
+		ids[d.Message.To] = true
+	}
+	return ids
 }
 
 func (f *recovery) read(c *conn) error {
@@ -128,7 +139,7 @@ func (f *recovery) restore(c *conn, r *row, progress map[int64]history.Payload) 
 		}
 		f.starts = append(f.starts, broker.Delivery{
 			Message: p.message, Key: p.place, Receiver: broker.Created, Name: i.Name, Version: i.Version,
-			Attempts: f.handed.attempts(i.ID, 0),
+			Attempts: f.handed.attempts(i.ID, p.message.ID),
 		})
 	}
 	open := broker.Restored{Instance: i.ID, Execution: i.Execution, Name: i.Name, Version: i.Version, Again: r.again}
@@ -174,10 +185,6 @@ func readProgress(c *conn) (map[int64]map[int64]history.Payload, error) {
 // readInbox reads the messages that wait, in order. One that cannot be read
 // stays where it is, and its receiver shows why.
 func (f *recovery) readInbox(c *conn) error {
-	seen := map[history.InstanceID]int{} // messages of each instance so far
-	for i := range f.starts {
-		seen[f.starts[i].Message.To] = 1
-	}
 	return c.rows("SELECT m.seq, m.id, m.receiver, m.execution, m.due, m.sent, m.start, m.data, i.name, i.version"+
 		" FROM inbox m LEFT JOIN instances i ON i.id = m.receiver WHERE m.consumed IS NULL ORDER BY m.seq", nil, func(s *sqlite.Stmt) error {
 		p, err := readPost(s)
@@ -191,8 +198,7 @@ func (f *recovery) readInbox(c *conn) error {
 		} else {
 			d.Receiver, d.Name, d.Version = broker.Exists, s.ColumnText(8), s.ColumnText(9)
 		}
-		d.Attempts = f.handed.attempts(p.message.To, seen[p.message.To])
-		seen[p.message.To]++
+		d.Attempts = f.handed.attempts(p.message.To, p.message.ID)
 		f.inbox = append(f.inbox, d)
 		return nil
 	})

@@ -86,6 +86,7 @@ type Store struct {
 	writer   *writer // nil if the store is read-only
 	waiters  waiters
 	remote   *remote // the worker, if it is another process
+	handed   handed
 
 	// joined is the host of this store, if it has one. It belongs to the
 	// writer's goroutine: requests set it and use it.
@@ -95,8 +96,6 @@ type Store struct {
 		sync.Mutex
 		host   *host // the same, for everyone else
 		closed bool
-		// lastHanded is what the host before had handed out when it left.
-		lastHanded *handed
 	}
 }
 
