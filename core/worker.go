@@ -153,7 +153,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker not started: %w", err)
 	}
 	d := dispatch.New(host, native, w.registry, dispatch.Config{
-		Env: env, MaxTurns: w.config.MaxTurns, MaxActivities: w.config.MaxActivities, ShutdownGrace: w.config.ShutdownGrace,
+		Env: env, Worker: w.config.Name, MaxTurns: w.config.MaxTurns, MaxActivities: w.config.MaxActivities, ShutdownGrace: w.config.ShutdownGrace,
 	})
 	return d.Run(ctx)
 }
