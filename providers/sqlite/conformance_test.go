@@ -3,6 +3,7 @@ package sqlite
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -14,6 +15,11 @@ import (
 func harness(cfg Config) providertest.Harness {
 	start := func(t testing.TB, path string) provider.Store {
 		s, err := Open(t.Context(), path, cfg)
+		must(t, err)
+		return s
+	}
+	startWith := func(t testing.TB, cfg Config) provider.Store {
+		s, err := Open(t.Context(), filepath.Join(t.TempDir(), "hub.db"), cfg)
 		must(t, err)
 		return s
 	}
@@ -31,6 +37,16 @@ func harness(cfg Config) providertest.Harness {
 		ManyHosts:     providertest.No,
 		SharedClients: providertest.Yes,
 		Attach:        func(t testing.TB, s provider.Store) provider.Store { return start(t, s.(*Store).Path()) },
+		OpenImpatient: func(t testing.TB) provider.Store {
+			impatient := cfg
+			impatient.OrphanAfter = time.Millisecond
+			return startWith(t, impatient)
+		},
+		OpenWithClock: func(t testing.TB, now func() time.Time) provider.Store {
+			clocked := cfg
+			clocked.Now = now
+			return startWith(t, clocked)
+		},
 		Corrupt: func(t testing.TB, s provider.Store, id history.InstanceID) {
 			damage(t, s.(*Store), "UPDATE history SET events = x'7b' WHERE seq = (SELECT tail FROM instances WHERE id = '"+string(id)+"')")
 		},

@@ -100,9 +100,9 @@ func (w *workload) auditInstance(ctx context.Context, s provider.Store, id histo
 		if execution == i.Execution && last != i.LastEvent {
 			return fmt.Errorf("%w: the history of %q ends with event %d, the instance says %d", errUnfit, id, last, i.LastEvent)
 		}
-		if kinds[history.KindActivityScheduled] != p.Activities || kinds[history.KindActivityCompleted] != p.Activities ||
+		if activities := p.Activities + p.Steps; kinds[history.KindActivityScheduled] != activities || kinds[history.KindActivityCompleted] != activities ||
 			kinds[history.KindTimerCreated] != p.Timers || kinds[history.KindTimerFired] != p.Timers {
-			return fmt.Errorf("%w: execution %d of %q has events %v, want %d activities and %d timers, each answered once", errUnfit, execution, id, kinds, p.Activities, p.Timers)
+			return fmt.Errorf("%w: execution %d of %q has events %v, want %d activities and %d timers, each answered once", errUnfit, execution, id, kinds, p.Activities+p.Steps, p.Timers)
 		}
 	}
 	if !maps.Equal(received, w.expected[id]) {

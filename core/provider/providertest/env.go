@@ -39,9 +39,19 @@ func newEnv(t testing.TB, h Harness, l law) *env {
 	t.Helper()
 	e := &env{TB: t, h: h, law: l}
 	t.Cleanup(e.close)
-	e.store = h.Open(t)
-	e.host = e.join(e.store, everything("suite"))
+	e.use(h.Open(t))
 	return e
+}
+
+// use makes another hub that of the test.
+func (e *env) use(s provider.Store) {
+	e.Helper()
+	if e.host != nil {
+		e.leave(e.host)
+		e.wants(e.store.Close(), nil, "closing the hub that is not used")
+	}
+	e.store = s
+	e.host = e.join(s, everything("suite"))
 }
 
 func everything(name string) provider.HostInfo { return provider.HostInfo{Name: name} }

@@ -3,6 +3,7 @@ package providertest
 import (
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -32,6 +33,13 @@ type Harness struct {
 	SharedClients Answer
 	// Attach opens one more store on the hub of s. The suite closes it.
 	Attach func(t testing.TB, s provider.Store) provider.Store
+
+	// OpenImpatient opens a new, empty hub whose messages for instances that do
+	// not exist go to the dead letters after a millisecond or so. Optional.
+	OpenImpatient func(t testing.TB) provider.Store
+
+	// OpenWithClock opens a new, empty hub that tells the time by now. Optional.
+	OpenWithClock func(t testing.TB, now func() time.Time) provider.Store
 
 	// Corrupt damages what is stored of an event of the instance's current
 	// execution, so that its history can no longer be read. Optional.
@@ -140,6 +148,8 @@ func areas() []area {
 		{"shared hubs", sharedProperties},
 		{"durability", durabilityProperties},
 		{"crashes", crashProperties},
+		{"dead letters", deadLetterProperties},
+		{"clocks", clockProperties},
 		{"limits", limitProperties},
 		{"identifiers", identifierProperties},
 		{"fairness", fairnessProperties},

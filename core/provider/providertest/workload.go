@@ -11,13 +11,14 @@ import (
 )
 
 // plan is what an instance of the workload does. Each of its executions runs
-// activities and timers, all at once; the first also sends events and starts a
-// child. The last ends when everything was answered and all events came.
+// activities and timers, all at once, then steps, one after another; the first
+// also sends events and starts a child. The last ends when everything was answered and all events came.
 type plan struct {
 	Executions int                  `json:"executions"`
 	Activities int                  `json:"activities"` // in each execution
 	Timers     int                  `json:"timers"`     // in each execution
-	Events     int                  `json:"events"`     // that it receives in all
+	Steps      int                  `json:"steps,omitempty"`
+	Events     int                  `json:"events"` // that it receives in all
 	Sends      []history.InstanceID `json:"sends,omitempty"`
 	Child      bool                 `json:"child,omitempty"` // which reports back with one event
 	Reports    history.InstanceID   `json:"reports,omitempty"`
@@ -29,6 +30,7 @@ type memory struct {
 	plan            plan
 	open            map[int64]history.Kind // activities and timers
 	begun           bool                   // this execution has decided what it does
+	scheduled       int                    // activities, in this execution
 	events          int
 }
 
@@ -40,14 +42,16 @@ func (m *memory) apply(e history.Event) error {
 	switch d := e.Data.(type) {
 	case *history.ExecutionStarted:
 		clear(m.open)
-		m.begun = false
+		m.begun, m.scheduled = false, 0
 		if err := json.Unmarshal(d.Input, &m.plan); err != nil {
 			return fmt.Errorf("the plan of the instance: %w", err)
 		}
 	case *history.EventRaised:
 		m.events++
-	case *history.ActivityScheduled, *history.TimerCreated:
-		m.begun = true
+	case *history.ActivityScheduled:
+		m.scheduled++
+		m.open[e.ID] = d.Kind()
+	case *history.TimerCreated:
 		m.open[e.ID] = d.Kind()
 	case *history.ActivityCompleted:
 		delete(m.open, d.Source)
@@ -135,6 +139,10 @@ func (d *decision) decide(id history.InstanceID) error {
 		switch {
 		case len(d.memory.open) > 0:
 			return nil
+		case d.memory.scheduled < p.Activities+p.Steps:
+			if err := d.schedule(id); err != nil {
+				return err
+			}
 		case d.execution < int64(p.Executions):
 			if err := d.again(p); err != nil {
 				return err
@@ -161,12 +169,10 @@ func (d *decision) begin(id history.InstanceID, p plan) error {
 	if _, err := d.event(&history.StatusSet{Status: status}); err != nil {
 		return err
 	}
-	for n := range p.Activities {
-		e, err := d.event(&history.ActivityScheduled{Name: fmt.Sprint("step ", n), Input: quoted(string(id))})
-		if err != nil {
+	for range p.Activities {
+		if err := d.schedule(id); err != nil {
 			return err
 		}
-		d.Activities = append(d.Activities, provider.Activity{Scheduled: e, Attempt: 1})
 	}
 	for n := range p.Timers {
 		due := now().Add(time.Duration(n) * time.Millisecond)
@@ -187,6 +193,13 @@ func (d *decision) begin(id history.InstanceID, p plan) error {
 		d.Send = append(d.Send, startMessage(child, plan{Executions: 1, Activities: 1, Reports: id}))
 	}
 	return nil
+}
+
+// schedule opens an activity.
+func (d *decision) schedule(id history.InstanceID) error {
+	e, err := d.event(&history.ActivityScheduled{Name: "step", Input: quoted(string(id))})
+	d.Activities = append(d.Activities, provider.Activity{Scheduled: e, Attempt: 1})
+	return err
 }
 
 // again continues as new.
