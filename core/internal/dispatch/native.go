@@ -178,7 +178,7 @@ func (n *Native) pin(start *history.ExecutionStarted) (*history.ExecutionStarted
 // commit, so that an eternal orchestration does not pay a commit for nothing.
 func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit) (*provider.Commit, error) {
 	id := w.Turn.Instance.ID
-	for range generationsPerTurn {
+	for ran := 1; ; ran++ {
 		next := m.Next()
 		if next == nil {
 			return commit, nil
@@ -188,35 +188,48 @@ func (n *Native) generations(w Work, m *replay.Machine, commit *provider.Commit)
 			return nil, missingHandler(next.Name, next.Version)
 		}
 		next.Version = o.Version
-		successor := n.newMachine(id, o, false)
 		execution := m.Execution() + 1
-		n.live.put(id, successor) // in place of m, which it stops
-		m = successor
-		if err := m.Begin(w.Now); err != nil {
-			return nil, err
+		m = n.newMachine(id, o, false)
+		n.live.put(id, m) // in place of the one before, which it stops
+		var c *provider.Commit
+		var err error
+		if ran <= generationsPerTurn {
+			c, err = n.runNext(w, m, next, execution, commit.Consumed)
+		} else {
+			c, err = beginNext(m, next, execution, commit)
 		}
-		if err := m.Start(next, execution); err != nil {
-			return nil, err
-		}
-		c, err := n.feed(w, m, commit.Consumed, nil)
 		if err != nil {
 			return nil, err
 		}
 		commit = follow(commit, c)
 		commit.Name, commit.Version = o.Name, o.Version
-	}
-	if next := m.Next(); next != nil {
-		// The next execution begins in a turn of its own: its first event is
-		// recorded now, its code has not run.
-		started := history.Event{ID: 1, Execution: m.Execution() + 1, Time: w.Now, Data: next}
-		if last := commit.Events[len(commit.Events)-1].Time; started.Time.Before(last) {
-			started.Time = last
+		if commit.Again {
+			return commit, nil
 		}
-		commit = follow(commit, &provider.Commit{Consumed: commit.Consumed, Events: []history.Event{started}, NewExecution: true, Status: history.StatusRunning})
-		commit.Again = true
-		n.live.put(id, nil) // it is replayed from that event
 	}
-	return commit, nil
+}
+
+// runNext starts the next execution and gives it the messages from one on.
+func (n *Native) runNext(w Work, m *replay.Machine, start *history.ExecutionStarted, execution int64, from int) (*provider.Commit, error) {
+	if err := m.Begin(w.Now); err != nil {
+		return nil, err
+	}
+	if err := m.Start(start, execution); err != nil {
+		return nil, err
+	}
+	return n.feed(w, m, from, nil)
+}
+
+// beginNext records the first event of the next execution, whose code runs in a
+// turn of its own, for which it asks.
+func beginNext(m *replay.Machine, start *history.ExecutionStarted, execution int64, before *provider.Commit) (*provider.Commit, error) {
+	started := history.Event{ID: 1, Execution: execution, Time: before.Events[len(before.Events)-1].Time, Data: start}
+	if err := m.Replay(started); err != nil {
+		return nil, err
+	}
+	return &provider.Commit{
+		Consumed: before.Consumed, Events: []history.Event{started}, NewExecution: true, Status: history.StatusRunning, Again: true,
+	}, nil
 }
 
 // follow joins the commits of two executions of one turn: what the first left

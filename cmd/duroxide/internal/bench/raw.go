@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,9 @@ func rawLoop(ctx context.Context, c Config, prefix string, store provider.Store)
 	if err != nil {
 		return nil, err
 	}
-	r := &raw{Config: c, store: store, host: host, text: text, input: in, scripts: map[history.InstanceID]*script{}}
+	run := fnv.New64a()
+	_, _ = run.Write([]byte(prefix)) // never fails
+	r := &raw{Config: c, store: store, host: host, run: run.Sum64(), text: text, input: in, scripts: map[history.InstanceID]*script{}}
 	work, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	keep := func(count int, step func(context.Context) error) {
@@ -68,6 +71,7 @@ type raw struct {
 	host  provider.Host
 	text  history.Payload // of every step
 	input history.Payload
+	run   uint64 // of this loop: a message with the id of an earlier one is that one
 	sent  atomic.Int64
 
 	mu      sync.Mutex
@@ -75,7 +79,7 @@ type raw struct {
 }
 
 // id makes the id of a message, as long as a drawn one.
-func (r *raw) id() string { return fmt.Sprintf("%032x", r.sent.Add(1)) }
+func (r *raw) id() string { return fmt.Sprintf("%016x%016x", r.run, r.sent.Add(1)) }
 
 func (r *raw) start(ctx context.Context, id history.InstanceID) error {
 	request, name := r.id(), r.Workload.function.Name()
