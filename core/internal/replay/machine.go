@@ -29,6 +29,10 @@ type Config struct {
 	// Trace makes non-determinism errors name the source line. It costs a stack
 	// capture per decision, so it is for replaying a second time.
 	Trace bool
+	// Strict makes a decision that repeats, but with other contents (an input, a
+	// due time, an output), an error as well: for tests, which replay unchanged
+	// code.
+	Strict bool
 }
 
 // Machine is one execution of an instance, in memory. It is used by one

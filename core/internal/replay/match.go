@@ -45,7 +45,11 @@ func (m *Machine) confirm(e history.Event) {
 		return
 	}
 	p := m.expected[0]
-	if why := differ(e.Data, p.data); why != "" {
+	why := differ(e.Data, p.data)
+	if why == "" && m.cfg.Strict {
+		why = differInContents(e.Data, p.data)
+	}
+	if why != "" {
 		m.stopFor(&NonDeterminismError{Event: e.ID, History: describe(e.Data), Code: "decided " + describe(p.data) + why, Where: p.where})
 		return
 	}
@@ -134,6 +138,42 @@ func differ(h, code history.Data) string {
 		return diff("source", h.(*history.ChildCancelled).Source, c.Source)
 	}
 	return ""
+}
+
+// differInContents says how a decision that repeats differs from history in
+// what may change from one version of the code to the next.
+func differInContents(h, code history.Data) string {
+	switch d := code.(type) {
+	case *history.InlineRan, *history.ValueRecorded:
+		return "" // history alone knows what they hold
+	case *history.ExecutionFailed: // no two stacks are the same
+		f := *d.Failure
+		f.Stack = h.(*history.ExecutionFailed).Failure.Stack
+		code = &history.ExecutionFailed{Failure: &f}
+	}
+	a, errA := history.MarshalData(h)
+	b, errB := history.MarshalData(code)
+	if errA != nil || errB != nil || bytes.Equal(a, b) {
+		return ""
+	}
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	return fmt.Sprintf(" with other contents (was %s, is %s)", excerpt(a, same), excerpt(b, same))
+}
+
+// excerpt is the part of a text around a place.
+func excerpt(text []byte, around int) string {
+	const before, most = 80, 240
+	s := string(text)
+	if around > before {
+		s = "…" + s[around-before:]
+	}
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
 }
 
 // describe tells an event in a few words.
