@@ -54,7 +54,7 @@ type chain struct {
 	last      int64
 }
 
-// findChain walks back from the newest row of an instance to the one that
+// findChain walks back from the newest row of an execution to the one that
 // holds the event that follows after.
 func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chain, err error) {
 	var tail int64
@@ -75,6 +75,17 @@ func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chai
 		execution = ch.execution
 	case execution < 1 || execution > ch.execution:
 		return nil, fmt.Errorf("sqlite: %w: %s has no execution %d; its current one is %d", provider.ErrNotFound, quoteID(id), execution, ch.execution)
+	}
+	if execution < ch.execution { // the rows of later ones need not be walked
+		if err := c.rows("SELECT prev FROM history WHERE instance = ? AND execution = ? AND first = 1", func(s *sqlite.Stmt) {
+			s.BindInt64(1, ch.key)
+			s.BindInt64(2, execution+1)
+		}, func(s *sqlite.Stmt) error {
+			tail = s.ColumnInt64(0)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
 	}
 	ch.execution = execution
 	seen := int64(0) // the execution of the row walked last

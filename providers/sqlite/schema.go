@@ -29,7 +29,9 @@ const (
 	//     commit, and origin the id of that message.
 	//   - history: one row a turn, in order of commit, so that commits append
 	//     to the end of one b-tree instead of touching a page per instance. prev
-	//     chains the rows of an instance; instances.tail is the newest.
+	//     chains the rows of an instance; instances.tail is the newest. The
+	//     first row of each execution is indexed: the row before it ends the
+	//     execution before.
 	//   - statuses: custom statuses, apart because they may be large and change
 	//     seldom. state: the durable state.
 	//   - inbox: messages. One that was consumed by an instance keeps its id for
@@ -89,6 +91,7 @@ CREATE TABLE history (
 	last      INTEGER NOT NULL,
 	events    BLOB    NOT NULL
 ) STRICT;
+CREATE INDEX history_begins ON history (instance, execution) WHERE first = 1;
 
 CREATE TABLE statuses (
 	instance INTEGER PRIMARY KEY,

@@ -84,6 +84,7 @@ CREATE TABLE timers (
 	fire     BLOB    NOT NULL,
 	PRIMARY KEY (instance, event)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX history_begins ON history (instance, execution) WHERE first = 1;
 CREATE INDEX inbox_consumed ON inbox (consumed) WHERE consumed IS NOT NULL;
 CREATE INDEX inbox_waiting ON inbox (receiver) WHERE consumed IS NULL;
 CREATE INDEX instances_outstanding ON instances (key) WHERE outstanding;
