@@ -12,7 +12,7 @@ import (
 )
 
 // The second message is stored, and its sender never learns it.
-func Example() {
+func ExampleInjector() {
 	ctx := context.Background()
 	faults := providerfault.New(1, providerfault.MustParse(`send nth=2 after`)...)
 	store := providerfault.Wrap(memory.New(memory.Config{}), faults)
