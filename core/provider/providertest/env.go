@@ -14,8 +14,8 @@ import (
 )
 
 // patience is how long an operation may take before the suite gives up on it.
-// It is spent only when a test fails.
-const patience = 10 * time.Second
+// It is spent only when a test fails; the tests of the suite have less.
+var patience = 10 * time.Second
 
 // far is a delay that no test lives to see.
 const far = time.Hour
