@@ -4,7 +4,9 @@
 // You write ordinary Go functions, orchestrations, that survive crashes,
 // deploys and moves between machines, and they call plain Go functions,
 // activities, that do the work. State lives in storage you already have: one
-// SQLite file on one machine, or one Azure Storage account shared by many.
+// SQLite file on one machine. (Many machines on one Azure Storage account, the
+// servers, the site and the analyser come next; docs/features.md says what works
+// today.)
 //
 // # Where to start
 //
@@ -19,16 +21,15 @@
 //	core/orchestration          what authors of orchestrations import
 //	core/activity               what authors of activities import
 //	core/history                the nouns: events, kinds, failures, format versions
+//	core/codec                  values to payloads and back
 //	core/provider               the contract between engine and storage
+//	core/provider/providertest  the conformance suite of providers
 //	providers/memory            for tests, and the reference implementation
 //	providers/sqlite            the embedded default
-//	providers/azure             Tables, Blobs and Queues, for many hosts
-//	sharding                    instances to partitions, partitions to hosts
-//	server, web                 HTTP, gRPC and MCP endpoints, and the site
-//	cmd/duroxide                the command line
-//	analysis                    the analyser that finds non-determinism
-//	samples                     complete programs, one folder each
+//	cmd/duroxide                the command line: demo, bench, hub verify
+//	internal/verify             the auditor, which shares no code with the engine
 //	internal/lint               the rules of this repository, as tests
+//	test                        scenarios of the whole engine, and chaos
 //
 // # How it works, in one paragraph
 //
@@ -45,5 +46,5 @@
 // Each package opens with a doc.go that can be read alone. In this order they
 // tell the whole story: the Example of core/orchestration, Worker.Run in core,
 // core/internal/dispatch, core/internal/replay/doc.go,
-// core/provider/provider.go, providers/memory, providers/azure/doc.go.
+// core/provider/provider.go, providers/memory, providers/sqlite/doc.go.
 package duroxide
