@@ -107,7 +107,7 @@ func (f Func[I, O]) Call(c *orchestration.Context, in I, options ...Option) *orc
 	}
 	var task *replay.Task
 	if call.Local {
-		task = r.Inline(f.name, d.Input, d.Retry)
+		task = r.Inline(d)
 	} else {
 		task = r.Activity(d)
 	}

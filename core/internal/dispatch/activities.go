@@ -86,7 +86,7 @@ type result struct {
 func (d *Dispatcher) run(work context.Context, t *provider.ActivityTask, s *history.ActivityScheduled, handler registry.Activity) (history.Payload, *history.Failure, fate) {
 	ctx, cancel := context.WithCancelCause(work)
 	defer cancel(nil)
-	limited, free := d.limit(ctx, s)
+	limited, free := limit(ctx, s, d.config.Now())
 	defer free()
 
 	a := &run{id: t.ID, name: s.Name, cancel: cancel}
@@ -115,10 +115,10 @@ func (d *Dispatcher) run(work context.Context, t *provider.ActivityTask, s *hist
 
 // limit ends the context when the attempt, or all attempts, have taken too
 // long, by the hub's clock.
-func (d *Dispatcher) limit(ctx context.Context, s *history.ActivityScheduled) (context.Context, context.CancelFunc) {
+func limit(ctx context.Context, s *history.ActivityScheduled, now time.Time) (context.Context, context.CancelFunc) {
 	timeout := s.Timeout.Duration()
 	if s.Deadline != nil {
-		if left := s.Deadline.Sub(d.config.Now()); timeout == 0 || left < timeout {
+		if left := s.Deadline.Sub(now); timeout == 0 || left < timeout {
 			return context.WithTimeoutCause(ctx, left, &deadlineError{*s.Deadline})
 		}
 	}
@@ -126,6 +126,12 @@ func (d *Dispatcher) limit(ctx context.Context, s *history.ActivityScheduled) (c
 		return ctx, func() {}
 	}
 	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: the attempt took longer than its limit of %v", registry.ErrTimeout, timeout))
+}
+
+// timedOut is the failure of an activity whose context ended for a limit.
+func timedOut(cause error, f *history.Failure) *history.Failure {
+	_, final := errors.AsType[*deadlineError](cause)
+	return &history.Failure{Kind: history.FailureTimeout, Message: cause.Error(), NonRetryable: final, Cause: f}
 }
 
 // deadlineError is the cause when the deadline of all attempts has passed.
@@ -189,8 +195,7 @@ func outcome(cause error, t *provider.ActivityTask, s *history.ActivityScheduled
 	switch {
 	case errors.Is(cause, registry.ErrTimeout):
 		if !succeeded {
-			_, final := errors.AsType[*deadlineError](cause)
-			r.f = &history.Failure{Kind: history.FailureTimeout, Message: cause.Error(), NonRetryable: final, Cause: r.f}
+			r.f = timedOut(cause, r.f)
 		}
 	case errors.Is(cause, registry.ErrShutdown):
 		if !returned {

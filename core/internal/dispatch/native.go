@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
-	"github.com/duroxide/duroxide-go/core/internal/failure"
 	"github.com/duroxide/duroxide-go/core/internal/registry"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -366,31 +365,27 @@ func refuse(send []provider.Message, w Work, start *history.ExecutionStarted) []
 
 // inline runs inline activities, with a context of their own.
 func (n *Native) inline(o registry.Orchestration) replay.Inline {
-	return func(id history.ActivityID, name string, input history.Payload, attempt int) (output history.Payload, f *history.Failure) {
-		a, found := n.registry.Activity(name)
+	return func(id history.ActivityID, s *history.ActivityScheduled, attempt int) (history.Payload, *history.Failure, error) {
+		a, found := n.registry.Activity(s.Name)
 		if !found {
-			return nil, &history.Failure{Kind: history.FailureInvalid, NonRetryable: true, Activity: name,
-				Message: fmt.Sprintf("inline activity %q is not registered with this worker", name)}
+			return nil, nil, &ParkError{Reason: fmt.Sprintf("inline activity %q is not registered with this worker: deploy a worker that has it", s.Name)}
 		}
-		defer func() {
-			if p := recover(); p != nil {
-				output, f = nil, failure.Panic(p, debug.Stack())
-			}
-			if f != nil {
-				f.Activity, f.Attempt = name, attempt
-			}
-		}()
+		ctx, free := limit(context.Background(), s, n.now())
+		defer free()
 		task := &provider.ActivityTask{
 			ID: id, Orchestration: o.Name, Version: o.Version, Delivery: 1,
-			Activity: provider.Activity{Attempt: attempt, Scheduled: history.Event{
-				ID: id.Event, Execution: id.Execution, Data: &history.ActivityScheduled{Name: name, Input: input},
-			}},
+			Activity: provider.Activity{Attempt: attempt, Scheduled: history.Event{ID: id.Event, Execution: id.Execution, Data: s}},
 		}
-		ctx := registry.WithInvocation(context.Background(), registry.NewInvocation(task, n.env))
-		output, err := a.Run(ctx, input)
-		if err != nil {
-			return nil, failure.Of(err)
+		done := make(chan result, 1)
+		go call(registry.WithInvocation(ctx, registry.NewInvocation(task, n.env)), a, s.Input, done)
+		r := <-done
+		if r.f == nil {
+			return r.output, nil, nil
 		}
-		return output, nil
+		if cause := context.Cause(ctx); errors.Is(cause, registry.ErrTimeout) {
+			r.f = timedOut(cause, r.f)
+		}
+		r.f.Activity, r.f.Attempt = s.Name, attempt
+		return nil, r.f, nil
 	}
 }

@@ -280,7 +280,7 @@ func (c *Context) State(key string) history.Payload { return c.m.state[key] }
 func (c *Context) SetState(key string, value history.Payload) error {
 	m := c.m
 	m.inside()
-	old, set := m.state[key]
+	_, set := m.state[key]
 	if value == nil && !set {
 		return nil
 	}
@@ -299,13 +299,17 @@ func (c *Context) SetState(key string, value history.Payload) error {
 		return &history.LimitError{What: "the state of the instance", Size: len(m.state) + 1, Limit: history.MaxStateKeys, Unit: "keys"}
 	}
 	m.decide(&history.StateSet{Key: key, Value: value})
+	m.setState(key, value)
+	return nil
+}
+
+func (m *Machine) setState(key string, value history.Payload) {
+	m.size += len(value) - len(m.state[key])
 	if value == nil {
 		delete(m.state, key)
 	} else {
 		m.state[key] = value
 	}
-	m.size += len(value) - len(old)
-	return nil
 }
 
 // Now is the orchestration's clock: the time of the newest arrival.
@@ -317,6 +321,9 @@ func (c *Context) Now() time.Time { return c.m.now }
 func (c *Context) Record(like history.Data, run func() history.Data) history.Data {
 	m := c.m
 	f := m.inside()
+	if m.stopping {
+		f.co.Park() // does not return: a deferred call must have no effect
+	}
 	if m.replaying {
 		m.decide(like)
 		m.stalled = f
@@ -331,22 +338,26 @@ func (c *Context) Record(like history.Data, run func() history.Data) history.Dat
 	return d
 }
 
-// Inline runs an activity inside the turn, up to attempts times at once, and
+// Inline runs an activity inside the turn, again at once as its policy says, and
 // records how it ended.
-func (c *Context) Inline(name string, input history.Payload, retry *history.RetryPolicy) *Task {
+func (c *Context) Inline(d *history.ActivityScheduled) *Task {
 	if c.scope.isCancelled() {
 		return c.Ready(nil, ErrCancelled)
 	}
-	d := c.Record(&history.InlineRan{Name: name}, func() history.Data {
-		ran := &history.InlineRan{Name: name}
-		id := history.ActivityID{Instance: c.m.cfg.Instance, Execution: c.m.execution, Event: c.m.lastEvent + 1}
+	m := c.m
+	ran := c.Record(&history.InlineRan{Name: d.Name}, func() history.Data {
+		ran := &history.InlineRan{Name: d.Name}
+		id := history.ActivityID{Instance: m.cfg.Instance, Execution: m.execution, Event: m.lastEvent + 1}
 		for ran.Attempt = 1; ; ran.Attempt++ {
-			ran.Output, ran.Failure = c.m.cfg.Inline(id, name, input, ran.Attempt)
-			if ran.Failure == nil || !mayRetry(ran.Failure, retry, ran.Attempt) {
+			var err error
+			if ran.Output, ran.Failure, err = m.cfg.Inline(id, d, ran.Attempt); err != nil {
+				m.stopFor(err)
+				m.current.co.Park() // does not return
+			}
+			if ran.Failure == nil || !mayRetry(ran.Failure, d.Retry, ran.Attempt) {
 				return ran
 			}
 		}
 	}).(*history.InlineRan)
-	t := &Task{m: c.m, kind: taskReady, scope: c.scope, done: true, output: d.Output, failure: d.Failure}
-	return t
+	return &Task{m: m, kind: taskReady, scope: c.scope, done: true, output: ran.Output, failure: ran.Failure}
 }

@@ -14,9 +14,10 @@ import (
 // output. It ends with an error that is a *[ContinueAsNew] to continue as new.
 type Func func(c *Context, input history.Payload) (history.Payload, error)
 
-// Inline runs an activity inside the turn, one attempt, and returns its result
-// or failure.
-type Inline func(id history.ActivityID, name string, input history.Payload, attempt int) (history.Payload, *history.Failure)
+// Inline runs one attempt of an activity inside the turn, and returns its result
+// or failure. An error says that it could not run at all: it stops the machine,
+// and the turn with it.
+type Inline func(id history.ActivityID, d *history.ActivityScheduled, attempt int) (history.Payload, *history.Failure, error)
 
 // Config says what a machine runs.
 type Config struct {

@@ -197,7 +197,7 @@ func TestRecordedValuesAreMadeOnce(t *testing.T) {
 			made++
 			return &history.ValueRecorded{Value: history.Payload(fmt.Sprint(made))}
 		})
-		inline := c.Inline("step", nil, nil)
+		inline := c.Inline(&history.ActivityScheduled{Name: "step"})
 		await(activity(c, "a"))
 		return text(string(d.(*history.ValueRecorded).Value) + await(inline))
 	})

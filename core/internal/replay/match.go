@@ -54,9 +54,27 @@ func (m *Machine) confirm(e history.Event) {
 		return
 	}
 	m.expected = m.expected[1:]
+	m.adopt(e.Data)
 	if len(m.expected) == 0 && m.stalled != nil {
 		m.recorded = e.Data
 		m.unstall()
+	}
+}
+
+// adopt keeps the state and status that history recorded, where code now sets
+// others: what was recorded stays in force.
+func (m *Machine) adopt(recorded history.Data) {
+	switch d := recorded.(type) {
+	case *history.StateSet:
+		again := func(p pending) bool { s, ok := p.data.(*history.StateSet); return ok && s.Key == d.Key }
+		if !bytes.Equal(m.state[d.Key], d.Value) && !slices.ContainsFunc(m.expected, again) {
+			m.setState(d.Key, d.Value)
+		}
+	case *history.StatusSet:
+		again := func(p pending) bool { return p.data.Kind() == history.KindStatusSet }
+		if !slices.ContainsFunc(m.expected, again) {
+			m.status = d.Status
+		}
 	}
 }
 
@@ -90,8 +108,9 @@ func (m *Machine) unstall() {
 }
 
 // differ says how a decision differs from history in what must be the same:
-// kind, name and the attributes that decide what happens. Inputs, and how long
-// a timer runs, may change: what was recorded stays in force.
+// kind, name and the attributes that decide what happens. Inputs, values, and how
+// long a timer runs may change: what was recorded stays in force. So may what a
+// codec makes of them.
 func differ(h, code history.Data) string {
 	if h.Kind() != code.Kind() {
 		return " instead"
@@ -121,11 +140,7 @@ func differ(h, code history.Data) string {
 		h := h.(*history.EventSent)
 		return diff("receiver", h.To, c.To) + diff("name", h.Name, c.Name)
 	case *history.StateSet:
-		h := h.(*history.StateSet)
-		if h.Key == c.Key && !bytes.Equal(h.Value, c.Value) {
-			return " with another value"
-		}
-		return diff("key", h.Key, c.Key)
+		return diff("key", h.(*history.StateSet).Key, c.Key)
 	case *history.Patched:
 		return diff("id", h.(*history.Patched).ID, c.ID)
 	case *history.ActivityCancelled:

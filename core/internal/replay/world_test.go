@@ -46,8 +46,8 @@ func begin(t *testing.T, fn replay.Func) *world {
 }
 
 func (w *world) fresh() *replay.Machine {
-	return replay.New(replay.Config{Instance: "i", Func: w.fn, Trace: true, Inline: func(_ history.ActivityID, name string, input history.Payload, attempt int) (history.Payload, *history.Failure) {
-		return history.Payload(fmt.Sprintf(`"%s %d"`, name, attempt)), nil
+	return replay.New(replay.Config{Instance: "i", Func: w.fn, Trace: true, Inline: func(_ history.ActivityID, d *history.ActivityScheduled, attempt int) (history.Payload, *history.Failure, error) {
+		return history.Payload(fmt.Sprintf(`"%s %d"`, d.Name, attempt)), nil, nil
 	}})
 }
 
@@ -97,9 +97,9 @@ func (w *world) try(data ...history.Data) (*provider.Commit, error) {
 // replay feeds the history, after a trip through JSON, to a machine that runs
 // fn.
 func (w *world) replay(fn replay.Func) (*replay.Machine, error) {
-	m := replay.New(replay.Config{Instance: "i", Func: fn, Trace: true, Inline: func(history.ActivityID, string, history.Payload, int) (history.Payload, *history.Failure) {
+	m := replay.New(replay.Config{Instance: "i", Func: fn, Trace: true, Inline: func(history.ActivityID, *history.ActivityScheduled, int) (history.Payload, *history.Failure, error) {
 		w.t.Error("a replay ran an inline activity")
-		return nil, nil
+		return nil, nil, nil
 	}})
 	for _, e := range w.events {
 		b, err := history.Marshal(e)

@@ -18,26 +18,25 @@ const (
 )
 
 // replay replays the history of an instance, from its stored form, beginning
-// with the execution that the last turn began in. It fails the test if the code
-// does not repeat what it did, and reports whether there was a replay.
-func (e *Env) replay(i *Instance, first int64) bool {
-	e.t.Helper()
+// with the execution that the last turn began in, and reports whether it did.
+// The error says that the code does not repeat what it did.
+func (e *Env) replay(i *Instance, first int64) (replayed bool, err error) {
 	length := len(i.encoded(0))
 	switch {
 	case e.config.NoForcedReplay:
-		return false
+		return false, nil
 	case i.row.Execution == first && !i.row.Status.Final() && length > everyTurn && length-i.replayed < length/growth:
-		return false
+		return false, nil
 	}
 	for execution := first; execution <= i.row.Execution; execution++ {
 		m, err := e.rebuild(i, execution)
 		m.Stop()
 		if err != nil {
-			e.fatal("instance %q of orchestration %q does not repeat itself: replaying its own history, execution %d, finds %v", i.id, i.row.Name, execution, err)
+			return true, fmt.Errorf("instance %q of orchestration %q does not repeat itself: replaying its own history, execution %d, finds %w", i.id, i.row.Name, execution, err)
 		}
 	}
 	i.replayed = length
-	return true
+	return true, nil
 }
 
 var errRanAgain = errors.New("an inline activity ran again")
@@ -68,8 +67,8 @@ func (e *Env) rebuild(i *Instance, execution int64) (*replay.Machine, error) {
 func feed(r *registry.Registry, env *registry.Env, id history.InstanceID, events []history.Event, strict bool) (m *replay.Machine, last int64, err error) {
 	config := replay.Config{
 		Instance: id, Env: env, Trace: true, Strict: strict,
-		Inline: func(history.ActivityID, string, history.Payload, int) (history.Payload, *history.Failure) {
-			return nil, &history.Failure{Kind: history.FailureInvalid, Message: errRanAgain.Error(), NonRetryable: true}
+		Inline: func(history.ActivityID, *history.ActivityScheduled, int) (history.Payload, *history.Failure, error) {
+			return nil, nil, errRanAgain
 		},
 	}
 	started, ok := events[0].Data.(*history.ExecutionStarted)
