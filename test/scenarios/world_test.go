@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"flag"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,13 @@ import (
 	"github.com/duroxide/duroxide-go/providers/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "32"); err != nil { // scenarios mostly wait
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // Short names for what scenarios are made of.
 type (
