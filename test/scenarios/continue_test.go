@@ -119,8 +119,8 @@ func TestEventsSentWhileItContinuesAsNewAreAllReceivedInOrder(t *testing.T) {
 	})
 }
 
-func TestTenThousandGenerationsLeaveBoundedWork(t *testing.T) {
-	const generations = 1_000
+func TestManyGenerationsLeaveBoundedWork(t *testing.T) {
+	const generations = 10_000
 	everywhere(t, func(t *testing.T, w *world) {
 		f := orchestration.Declare[int, int]("eternal")
 		ran := 0
