@@ -150,6 +150,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	host, err := w.store.Join(ctx, provider.HostInfo{Name: w.config.Name, Tags: w.config.Tags})
 	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // stopped before it began
+		}
 		return fmt.Errorf("worker not started: %w", err)
 	}
 	d := dispatch.New(host, native, w.registry, dispatch.Config{
