@@ -159,20 +159,24 @@ func (k hostKeeper) Join(ctx context.Context, info provider.HostInfo) (provider.
 func (w *world) run(handlers ...core.Handler) {
 	w.t.Helper()
 	w.halt()
-	w.worker, w.stop = w.begin(w.seen(), w.config, handlers...)
+	worker, stop := begin(w.seen(), w.config, handlers...)
+	w.worker = worker
+	w.stop = func() {
+		if err := stop(); err != nil && !errors.Is(err, provider.ErrUnknown) {
+			w.t.Error("worker:", err)
+		}
+	}
 }
 
 // begin starts a worker. The returned function stops it gracefully.
-func (w *world) begin(store provider.Store, config core.WorkerConfig, handlers ...core.Handler) (*core.Worker, func()) {
+func begin(store provider.Store, config core.WorkerConfig, handlers ...core.Handler) (*core.Worker, func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	worker := core.NewWorker(store, config).Register(handlers...)
 	done := make(chan error, 1)
 	go func() { done <- worker.Run(ctx) }()
-	return worker, func() {
+	return worker, func() error {
 		cancel()
-		if err := <-done; err != nil && !errors.Is(err, provider.ErrUnknown) {
-			w.t.Error("worker:", err)
-		}
+		return <-done
 	}
 }
 
