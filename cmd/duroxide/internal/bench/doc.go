@@ -15,7 +15,8 @@
 // contract alone: it sends the same starts and events, takes turns, commits
 // hand-made decisions of the same shape and sizes, runs activities that do
 // nothing, and waits for the ends, all with the same concurrency. No replay
-// machine and no orchestration code take part. What it reaches is the limit
+// machine and no orchestration code take part. Both begin after a short run that
+// does not count. What it reaches is the limit
 // that no engine on this store can pass by much; the ratio says how near the
 // engine comes.
 //

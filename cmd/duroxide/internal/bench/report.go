@@ -73,7 +73,7 @@ func round(v float64, digits int) float64 {
 }
 
 func perSecond(count int, wallNanos int64) float64 {
-	return round(float64(count)/max(float64(wallNanos)/float64(time.Second), 1e-9), 1)
+	return round(float64(count)/max(float64(wallNanos)/float64(time.Second), 1e-9), 4)
 }
 
 // Show writes the report for people.
@@ -81,7 +81,12 @@ func (r *Report) Show(s *screen.Screen) {
 	row := func(what, value, note string) []screen.Cell {
 		return []screen.Cell{{Text: what, Style: screen.Dim}, {Text: value, Style: screen.Bold}, {Text: note}}
 	}
-	num := func(v float64) string { return fmt.Sprintf("%.1f", v) }
+	num := func(v float64) string {
+		if v < 10 {
+			return fmt.Sprintf("%.3f", v)
+		}
+		return fmt.Sprintf("%.1f", v)
+	}
 	ms := func(v float64) string { return fmt.Sprintf("%.2f", v) }
 	rows := [][]screen.Cell{
 		row("wall time", fmt.Sprintf("%.3f", r.WallSeconds), "s"),

@@ -67,7 +67,17 @@ func measureRaw(ctx context.Context, c Config, prefix string) (r *LoadResult, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close(), ref.Remove()) }()
+	if _, err := rawLoop(ctx, c.warmUp(), prefix+"-warm", store); err != nil {
+		return nil, err
+	}
 	return rawLoop(ctx, c, prefix, store)
+}
+
+// warmUp is a small run, so that neither side pays for the first pages of the
+// heap and the file.
+func (c Config) warmUp() Config {
+	c.Instances, c.N = min(c.Instances, 8), min(c.N, 16)
+	return c
 }
 
 // measure runs the workload on the engine.
@@ -95,8 +105,11 @@ func measure(ctx context.Context, c Config, prefix string) (r *Report, err error
 	case <-work.Done():
 		return nil, context.Cause(work)
 	}
-
+	if _, err := runLoad(work, c.warmUp(), prefix+"-warm", newEngine(c.warmUp(), store)); err != nil {
+		return nil, err
+	}
 	forgetPeak()
+	warm := worker.Stats()
 	cpu, transactions := cpuTime(), storeTransactions(store)
 	load := loadHere
 	if c.Client == Separate {
@@ -107,6 +120,7 @@ func measure(ctx context.Context, c Config, prefix string) (r *Report, err error
 		return nil, err
 	}
 	stats := worker.Stats()
+	stats.Replays, stats.EventsReplayed = stats.Replays-warm.Replays, stats.EventsReplayed-warm.EventsReplayed
 	return &Report{
 		Workload: c.Workload.Name, Store: c.Store.String(), Client: c.Client, Instances: c.Instances, N: c.N,
 		WallSeconds:             round(float64(loaded.WallNanos)/float64(time.Second), 4),

@@ -70,9 +70,9 @@ in the same process or in one of its own (--client separate). Latency counts, fo
 each instance, from its accepted start to the completion that a client sees.
 
 Before that, in the same process, a bare loop makes the same store operations
-without an engine: the raw limit. The ratio says how near the engine comes. Only
-figures of one run compare: they depend on the machine, its disk, and what else
-it does.
+without an engine: the raw limit. The ratio says how near the engine comes. Both
+are warmed up first. Only figures of one run compare: they depend on the machine,
+its disk, and what else it does.
 
 Workloads (instances and n by default):
 ` + workloads() + `
@@ -81,7 +81,7 @@ orchestration, children included; storage operations are those that Azure bills;
 0 stands where something does not apply.`,
 		Example: `  duroxide bench
   duroxide bench --store memory --workload fanout --n 10000
-  duroxide bench --store sqlite:bench.db --workload hello5 --instances 1 --concurrency 1
+  duroxide bench --store sqlite:bench.db --instances 200 --concurrency 1
   duroxide bench --workload events --client separate -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

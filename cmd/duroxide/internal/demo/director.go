@@ -267,7 +267,7 @@ func (d *director) killed(p *process) {
 
 // place starts all orders, spread over the time that the kills take.
 func (d *director) place(ctx context.Context) error {
-	spread := 1500 * time.Millisecond * time.Duration(1+min(d.Kills, 3))
+	spread := min(time.Minute, 1500*time.Millisecond*time.Duration(1+d.Kills))
 	const tick = 25 * time.Millisecond
 	batch := max(1, (len(d.Orders)*int(tick)+int(spread)-1)/int(spread))
 	gap := spread / time.Duration((len(d.Orders)+batch-1)/batch)
