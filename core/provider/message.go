@@ -10,7 +10,9 @@ import (
 type Message struct {
 	// ID is unique within the hub. The same ID sent again is the same message:
 	// it is applied once (P4). Messages of instances derive theirs from the
-	// event that caused them; clients draw theirs.
+	// event that caused them; clients draw theirs. An instance that is purged or
+	// replaced takes the memory of what it consumed along: the next one with its
+	// id may be sent the same IDs again.
 	ID string
 	// To is the receiver.
 	To history.InstanceID
@@ -30,6 +32,9 @@ type Message struct {
 // Start is what a provider must know of a message that starts an instance.
 // [Store.Send] applies it atomically with the message: either the instance
 // exists as Pending and will get its first turn, or the send failed.
+//
+// The start that created an instance is handed over before every other message,
+// also before those that were waiting for the instance to exist.
 //
 // A start sent by a commit never fails the commit: if the id is free it
 // creates the instance; if it is taken the message is handed to the existing

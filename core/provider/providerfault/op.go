@@ -77,8 +77,9 @@ func (o Op) Reads() bool {
 	switch o {
 	case ReadInstance, Wait, ReadHistory, ReadState, List, ReadOutstanding, ReadDeadLetters:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // parseOp finds the operation by its name.

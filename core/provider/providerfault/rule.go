@@ -115,17 +115,17 @@ func parseRule(line string) (Rule, error) {
 		return Rule{}, err
 	}
 	for _, word := range words[1:] {
-		if err := r.set(word); err != nil {
+		if err := setCondition(&r, word); err != nil {
 			return Rule{}, err
 		}
 	}
 	return r, r.validate()
 }
 
-func (r *Rule) set(word string) (err error) {
+func setCondition(r *Rule, word string) (err error) {
 	key, value, isSetting := strings.Cut(word, "=")
 	if !isSetting {
-		return r.setOutcome(word)
+		return setOutcome(r, word)
 	}
 	switch key {
 	case "instance":
@@ -143,7 +143,7 @@ func (r *Rule) set(word string) (err error) {
 			return fmt.Errorf("p=%s is no probability above 0 and up to 1", value)
 		}
 	case "delay":
-		if err := r.setOutcome("delay"); err != nil {
+		if err := setOutcome(r, "delay"); err != nil {
 			return err
 		}
 		if r.Delay, err = time.ParseDuration(value); err != nil || r.Delay <= 0 {
@@ -155,7 +155,7 @@ func (r *Rule) set(word string) (err error) {
 	return nil
 }
 
-func (r *Rule) setOutcome(name string) error {
+func setOutcome(r *Rule, name string) error {
 	if r.Outcome != 0 {
 		return fmt.Errorf("%s is a second outcome after %v", name, r.Outcome)
 	}

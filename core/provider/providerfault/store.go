@@ -19,7 +19,10 @@ type Store struct {
 	die  context.CancelFunc
 }
 
-var _ provider.Store = (*Store)(nil)
+var (
+	_ provider.Store = (*Store)(nil)
+	_ provider.Named = (*Store)(nil)
+)
 
 // Wrap makes the store fail as the injector says.
 func Wrap(s provider.Store, in *Injector) *Store {
@@ -29,6 +32,14 @@ func Wrap(s provider.Store, in *Injector) *Store {
 
 // Unwrap is the store below.
 func (s *Store) Unwrap() provider.Store { return s.store }
+
+// Hub implements [provider.Named]: the name is that of the store below.
+func (s *Store) Hub() string {
+	if named, ok := s.store.(provider.Named); ok {
+		return named.Hub()
+	}
+	return "default"
+}
 
 // Crashed is closed when a rule lets the process die.
 func (s *Store) Crashed() <-chan struct{} { return s.life.Done() }
@@ -67,6 +78,7 @@ func (s *Store) begin(ctx context.Context, op Op, id history.InstanceID) (*call,
 	case Crash:
 		s.die()
 		return nil, s.closed(op, id)
+	default: // what happens afterwards
 	}
 	var cancel context.CancelFunc
 	c.ctx, cancel = context.WithCancel(ctx)
@@ -217,8 +229,8 @@ func ask[T any](ctx context.Context, s *Store, op Op, id history.InstanceID, rea
 		return zero, err
 	}
 	v, err := read(c.ctx)
-	if err = c.finish(err); err != nil {
-		return zero, err
+	if failed := c.finish(err); failed != nil {
+		return zero, failed
 	}
 	return v, nil
 }

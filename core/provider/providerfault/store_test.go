@@ -264,7 +264,7 @@ func TestTheSameSeedMakesTheSameChoices(t *testing.T) {
 		}
 		return b.String()
 	}
-	if choices(1) != choices(1) {
+	if first, second := choices(1), choices(1); first != second {
 		t.Error("two runs with one seed differ")
 	}
 	if choices(1) == choices(2) {
@@ -409,6 +409,19 @@ func TestAHostLeavesAndAStoreClosesWhateverFails(t *testing.T) {
 		}
 		if _, err := below.List(t.Context(), provider.Query{}); !errors.Is(err, provider.ErrClosed) {
 			t.Errorf("the store was not closed: %v", err)
+		}
+	}
+}
+
+// named is a store that knows the name of its hub.
+type named struct{ provider.Store }
+
+func (named) Hub() string { return "orders" }
+
+func TestAHubKeepsItsName(t *testing.T) {
+	for want, below := range map[string]provider.Store{"orders": named{}, "default": struct{ provider.Store }{}} {
+		if got := providerfault.Wrap(below, providerfault.New(1)).Hub(); got != want {
+			t.Errorf("the hub is called %q, want %q", got, want)
 		}
 	}
 }

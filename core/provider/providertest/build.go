@@ -138,11 +138,11 @@ func (d *draft) finish() *draft {
 }
 
 // continueAsNew ends the execution and begins the next one.
-func (d *draft) continueAsNew(name string) *draft {
+func (d *draft) continueAsNew() *draft {
 	d.event(&history.ContinuedAsNew{})
 	d.NewExecution = true
 	d.execution, d.last = d.execution+1, 0
-	d.event(&history.ExecutionStarted{Name: name, Version: "1.0.0", Seed: seed})
+	d.event(&history.ExecutionStarted{Name: "story", Version: "1.0.0", Seed: seed})
 	return d
 }
 

@@ -226,17 +226,14 @@ func readWhole(ctx context.Context, s provider.Store, step int) (int, error) {
 	seen := 0
 	for ctx.Err() == nil {
 		i, err := s.Instance(ctx, "order")
-		if ctx.Err() != nil {
-			break
+		var events []history.Event
+		if err == nil {
+			events, err = collect(s.History(ctx, "order", 1, 0))
 		}
-		if err != nil {
-			return seen, err
-		}
-		events, err := collect(s.History(ctx, "order", 1, 0))
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return seen, nil //nolint:nilerr // That is the end that was asked for.
+		case err != nil:
 			return seen, err
 		}
 		switch {

@@ -47,7 +47,7 @@ var concurrencyProperties = []property{
 		e.together(n, func(i int) error {
 			err := e.tryCommit(turns[i], &drafts[i].Commit)
 			if refused := i%3 == 0; refused != (err != nil) {
-				return fmt.Errorf("commit %d of %d: error %v, want one: %v", i, n, err, refused)
+				return fmt.Errorf("commit %d of %d should be refused: %v; its error: %w", i, n, refused, err)
 			}
 			return nil
 		})

@@ -35,7 +35,7 @@ func (d *duel) decide(i *modelInstance, t *provider.Turn) *provider.Commit {
 		}
 	}
 	if renew {
-		c.continueAsNew("story")
+		c.continueAsNew()
 		c.CompletedActivities = nil // they are of the execution that has ended
 	} else if i.Execution > 0 {
 		d.cancel(i, c, t)
@@ -129,6 +129,7 @@ func (d *duel) doActivity() bool {
 	if t.Activity.Attempt != a.Attempt || a.deliveries >= 0 && t.Delivery != a.deliveries+1 {
 		d.breaks("activity %v is offered as attempt %d, delivery %d, want %d, %d", t.ID, t.Activity.Attempt, t.Delivery, a.Attempt, a.deliveries+1)
 	}
+	d.wantPayload(fmt.Sprintf("progress of %v", t.ID), t.Progress, i.progress[t.ID.Event])
 	a.deliveries, a.task = t.Delivery, t
 	d.tasks = append(d.tasks, t)
 	return true
@@ -179,9 +180,11 @@ func (d *duel) doExtend() bool {
 	}
 	a := d.counts(t)
 	d.note("extend %v: counts %v", t.ID, a != nil)
-	s, err := d.tryExtend(t, quoted(fmt.Sprint("progress ", len(d.log))))
+	progress := quoted(fmt.Sprint("progress ", len(d.log)))
+	s, err := d.tryExtend(t, progress)
 	if a != nil {
 		d.same(err, nil)
+		d.model.instances[t.ID.Instance].progress[t.ID.Event] = progress
 	}
 	if err == nil && s.Cancelled != (a == nil) {
 		d.breaks("extending %v says cancelled: %v; it counts: %v", t.ID, s.Cancelled, a != nil)

@@ -14,7 +14,7 @@ import (
 func furnishHub(e *env) func() {
 	e.Helper()
 	furnish(e, "furnished")
-	e.running("ended", func(d *draft) { d.set("key", quoted("a")).status(quoted("b")).continueAsNew("story").finish() })
+	e.running("ended", func(d *draft) { d.set("key", quoted("a")).status(quoted("b")).continueAsNew().finish() })
 	m := e.start("pending")
 	m.Due = now().Add(far)
 	m.Start.Tags = map[string]string{"region": "north"}
@@ -105,25 +105,49 @@ var crashProperties = append(
 	}},
 )
 
-// again lists what must hold of a hub after it was reopened, in whatever way.
+// again lists what must hold of a hub after it was opened again, in whatever
+// way.
 func again(what string, needs, reopen func(e *env)) []property {
 	var all []property
-	add := func(l law, name string, test func(e *env)) {
-		all = append(all, property{what + " " + name, l, func(e *env) { needs(e); test(e) }})
+	for _, s := range survivals {
+		all = append(all, property{what + " " + s.name, s.law, func(e *env) {
+			needs(e)
+			s.test(e, reopen)
+		}})
 	}
-	add(p2, "shows everything as it was", func(e *env) {
+	return all
+}
+
+// survivals are properties of a hub that is opened again.
+var survivals = []struct {
+	law  law
+	name string
+	test func(e *env, reopen func(e *env))
+}{
+	{p2, "shows everything as it was", func(e *env, reopen func(e *env)) {
 		check := furnishHub(e)
 		reopen(e)
 		check()
 		e.noTurn()
-	})
-	add(p2, "is as it was after an empty life", func(e *env) {
+	}},
+	{pX, "keeps its name", func(e *env, reopen func(e *env)) {
+		named, ok := e.store.(provider.Named)
+		if !ok {
+			return // then its name is "default" for ever
+		}
+		before := named.Hub()
+		reopen(e)
+		if after := e.store.(provider.Named).Hub(); after != before || before == "" {
+			e.breaks("the hub is called %q, and was %q", after, before)
+		}
+	}},
+	{p2, "is as it was after an empty life", func(e *env, reopen func(e *env)) {
 		check := furnishHub(e)
 		reopen(e)
 		reopen(e)
 		check()
-	})
-	add(p4, "hands over messages that were accepted, in order", func(e *env) {
+	}},
+	{p4, "hands over messages that were accepted, in order", func(e *env, reopen func(e *env)) {
 		e.running("order", nil)
 		e.send(e.event("order", "a"), e.event("order", "b"))
 		t := e.turnWith("order", "a", "b")
@@ -134,16 +158,16 @@ func again(what string, needs, reopen func(e *env)) []property {
 		t = e.turnWith("order", "b", "c", "d")
 		e.commit(t, take(t))
 		e.noTurn()
-	})
-	add(p4, "hands over what was held", func(e *env) {
+	}},
+	{p4, "hands over what was held", func(e *env, reopen func(e *env)) {
 		e.send(e.start("order"), e.event("order", "a"))
 		e.turnWith("order", "start", "a")
 		reopen(e)
 		t := e.turnWith("order", "start", "a")
 		e.commit(t, take(t))
 		e.noTurn()
-	})
-	add(p4, "knows messages that were consumed before", func(e *env) {
+	}},
+	{p4, "knows messages that were consumed before", func(e *env, reopen func(e *env)) {
 		e.running("order", nil)
 		m := e.event("order", "a")
 		e.send(m)
@@ -156,8 +180,8 @@ func again(what string, needs, reopen func(e *env)) []property {
 		e.commit(t, take(t))
 		e.send(m, waiting)
 		e.noTurn()
-	})
-	add(p4, "knows starts that were sent before", func(e *env) {
+	}},
+	{p4, "knows starts that were sent before", func(e *env, reopen func(e *env)) {
 		m := e.start("order")
 		e.send(m)
 		e.next("order", nil)
@@ -165,15 +189,15 @@ func again(what string, needs, reopen func(e *env)) []property {
 		e.send(m)
 		e.noTurn()
 		e.wants(e.trySend(e.start("order")), provider.ErrExists, "starting a taken id")
-	})
-	add(p4, "keeps messages for instances that do not exist yet", func(e *env) {
+	}},
+	{p4, "keeps messages for instances that do not exist yet", func(e *env, reopen func(e *env)) {
 		e.send(e.event("order", "a"), e.event("order", "b"))
 		reopen(e)
 		e.noTurn()
 		e.send(e.start("order"))
 		e.turnWith("order", "start", "a", "b")
-	})
-	add(p4, "keeps what a commit sent", func(e *env) {
+	}},
+	{p4, "keeps what a commit sent", func(e *env, reopen func(e *env)) {
 		e.running("b", nil)
 		e.running("a", func(d *draft) { d.send(e.event("b", "hello"), e.start("c"), e.event("c", "x"), e.event("nobody", "y")) })
 		reopen(e)
@@ -187,8 +211,8 @@ func again(what string, needs, reopen func(e *env)) []property {
 			e.breaks("received were %v, want hello in b; start and x in c", got)
 		}
 		e.noTurn()
-	})
-	add(p9, "offers open activities again", func(e *env) {
+	}},
+	{p9, "offers open activities again", func(e *env, reopen func(e *env)) {
 		d := e.running("order", func(d *draft) {
 			d.schedule("a")
 			d.scheduleOn("b", "gpu")
@@ -221,14 +245,14 @@ func again(what string, needs, reopen func(e *env)) []property {
 		if a := e.activity(); a.ID.Event != 3 && a.ID.Event != 2 && a.ID.Event != 4 {
 			e.breaks("activity %v is offered, want that of event 3", a.ID)
 		}
-	})
-	add(p9, "forgets no activity whose completion was handed in and not taken in", func(e *env) {
+	}},
+	{p9, "forgets no activity whose completion was handed in and not taken in", func(e *env, reopen func(e *env)) {
 		e.running("order", func(d *draft) { d.schedule("charge") })
 		e.complete(e.activityOf("order", 1, 2))
 		reopen(e)
 		e.completedOrOffered("order", 2)
-	})
-	add(p9, "offers the attempt that is open", func(e *env) {
+	}},
+	{p9, "offers the attempt that is open", func(e *env, reopen func(e *env)) {
 		d := e.running("order", func(d *draft) { d.schedule("charge") })
 		e.complete(e.activityOf("order", 1, 2))
 		t := e.turnOf("order")
@@ -240,8 +264,8 @@ func again(what string, needs, reopen func(e *env)) []property {
 		if a := e.activityOf("order", 1, 2); a.Activity.Attempt != 7 || a.Activity.Session != "s" {
 			e.breaks("the activity is %+v, want attempt 7 in session s", a.Activity)
 		}
-	})
-	add(p8, "fires timers that became due meanwhile, and those that become due later", func(e *env) {
+	}},
+	{p8, "fires timers that became due meanwhile, and those that become due later", func(e *env, reopen func(e *env)) {
 		due := soon(60 * time.Millisecond)
 		e.running("order", func(d *draft) {
 			d.timer(soon(0))
@@ -268,8 +292,8 @@ func again(what string, needs, reopen func(e *env)) []property {
 		e.noTurn()
 		reopen(e)
 		e.noTurn()
-	})
-	add(p8, "hands over delayed messages when they are due", func(e *env) {
+	}},
+	{p8, "hands over delayed messages when they are due", func(e *env, reopen func(e *env)) {
 		m := e.event("order", "slow")
 		m.Due = soon(60 * time.Millisecond)
 		s := e.start("later")
@@ -281,16 +305,16 @@ func again(what string, needs, reopen func(e *env)) []property {
 		e.noEarlier(m.Due, "the delayed message")
 		e.turnWith("later", "start")
 		e.noEarlier(s.Due, "the delayed start")
-	})
-	add(pX, "gives another turn that was asked for", func(e *env) {
+	}},
+	{pX, "gives another turn that was asked for", func(e *env, reopen func(e *env)) {
 		e.running("order", func(d *draft) { d.Again = true })
 		reopen(e)
 		t := e.turnWith("order")
 		e.commit(t, take(t))
 		reopen(e)
 		e.noTurn()
-	})
-	add(pX, "still shows why an instance is parked, and tries it at once", func(e *env) {
+	}},
+	{pX, "still shows why an instance is parked, and tries it at once", func(e *env, reopen func(e *env)) {
 		e.send(e.start("order"))
 		e.release(e.turnOf("order"), provider.Release{Delay: far, Park: "no handler"})
 		reopen(e)
@@ -298,6 +322,5 @@ func again(what string, needs, reopen func(e *env)) []property {
 			e.breaks("parked is %+v, want the reason of the release", p)
 		}
 		e.turnWith("order", "start")
-	})
-	return all
+	}},
 }

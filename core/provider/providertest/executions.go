@@ -80,7 +80,7 @@ var executionProperties = []property{
 	{"continue-as-new begins a new execution with event 1", p7, func(e *env) {
 		e.running("order", nil)
 		e.send(e.event("order", "a"))
-		d := e.next("order", func(d *draft) { d.continueAsNew("story") })
+		d := e.next("order", func(d *draft) { d.continueAsNew() })
 		i := e.instance("order")
 		if i.Execution != 2 || i.LastEvent != 1 || i.Status != history.StatusRunning {
 			e.breaks("the instance is %+v, want running at event 1 of execution 2", i)
@@ -102,7 +102,7 @@ var executionProperties = []property{
 			e.send(e.event("order", fmt.Sprintf("a%d", n)))
 			keep(e.next("order", func(d *draft) {
 				if n%2 == 0 {
-					d.continueAsNew("story")
+					d.continueAsNew()
 				}
 				d.status(quoted(fmt.Sprint(n)))
 			}))
@@ -117,9 +117,9 @@ var executionProperties = []property{
 		e.wants(err, provider.ErrNotFound, "reading an execution that there is not yet")
 	}},
 	{"a new execution may begin in every commit, with nothing before it", p7, func(e *env) {
-		e.running("order", func(d *draft) { d.continueAsNew("story"); d.Again = true })
+		e.running("order", func(d *draft) { d.continueAsNew(); d.Again = true })
 		for execution := int64(3); execution < 10; execution++ {
-			d := e.next("order", func(d *draft) { d.continueAsNew("story"); d.Again = true })
+			d := e.next("order", func(d *draft) { d.continueAsNew(); d.Again = true })
 			if d.execution != execution {
 				e.breaks("the turn showed execution %d, want %d", d.execution-1, execution-1)
 			}
@@ -132,7 +132,7 @@ var executionProperties = []property{
 		})
 		e.send(e.event("order", "a"))
 		d := e.next("order", func(d *draft) {
-			d.continueAsNew("story")
+			d.continueAsNew()
 			d.schedule("new") // event 2, as the old one was
 			d.timer(time.Now().Add(far))
 		})
@@ -147,7 +147,7 @@ var executionProperties = []property{
 		e.running("order", func(d *draft) { d.schedule("old") })
 		old := e.activityOf("order", 1, 2)
 		e.send(e.event("order", "a"))
-		e.next("order", func(d *draft) { d.continueAsNew("story"); d.schedule("new") })
+		e.next("order", func(d *draft) { d.continueAsNew(); d.schedule("new") })
 		if s := e.extend(old, nil); !s.Cancelled {
 			e.breaks("the worker of an activity of execution 1 does not learn that it no longer counts")
 		}

@@ -55,8 +55,8 @@ func (f *filler) fill(v reflect.Value, depth int) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			f.fill(v.Field(i), depth)
+		for _, field := range v.Fields() {
+			f.fill(field, depth)
 		}
 	case reflect.Pointer:
 		if depth < 2 { // failures have causes, which are failures

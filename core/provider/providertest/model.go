@@ -28,6 +28,7 @@ type modelInstance struct {
 	state       map[string]history.Payload
 	activities  map[int64]*modelActivity
 	timers      map[int64]bool
+	progress    map[int64]history.Payload // of activities, open or to be tried again
 	again       bool
 	waiting     []*modelMessage
 	held        *modelTurn
@@ -56,9 +57,8 @@ type modelActivity struct {
 	provider.Activity
 	task       *provider.ActivityTask // while held
 	deliveries int                    // -1 if that is unknown
-	progress   history.Payload
-	done       bool // a completion was handed in
-	either     bool // and then the host left: it may be offered again
+	done       bool                   // a completion was handed in
+	either     bool                   // and then the host left: it may be offered again
 }
 
 func newModel() *model {
@@ -140,6 +140,7 @@ func (m *model) create(start *modelMessage) *modelInstance {
 		state:       map[string]history.Payload{},
 		activities:  map[int64]*modelActivity{},
 		timers:      map[int64]bool{},
+		progress:    map[int64]history.Payload{},
 	}
 	i.waiting = append([]*modelMessage{start}, m.orphans[start.To]...)
 	delete(m.orphans, start.To)
@@ -166,6 +167,7 @@ func (m *model) send(message provider.Message) error {
 		if !i.Status.Final() {
 			return provider.ErrExists
 		}
+	case provider.ReuseReplace:
 	}
 	left := i.waiting
 	delete(m.instances, i.ID)
@@ -241,7 +243,7 @@ func (m *model) take(t *provider.Turn) error {
 			w.attempts++
 		}
 	}
-	i.waiting = append(order, left...)
+	i.waiting = slices.Concat(order, left)
 	i.held = &modelTurn{turn: t, incarnation: i.incarnation}
 	return nil
 }
@@ -306,6 +308,7 @@ func (m *model) commit(i *modelInstance, c *provider.Commit) {
 	i.again = c.Again
 	if c.NewExecution {
 		i.closeAll()
+		clear(i.progress)
 	}
 	for _, id := range c.CompletedActivities {
 		delete(i.activities, id)
@@ -386,13 +389,6 @@ func (m *model) restart(lost bool) {
 				a.deliveries = -1
 			}
 			a.task = nil
-		}
-	}
-	for _, orphans := range m.orphans {
-		for _, w := range orphans {
-			if lost {
-				w.attempts = -1
-			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -84,11 +85,11 @@ var mutants = []mutant{
 		return s.Send(ctx, m)
 	}},
 	{name: "a lost lock is no error", commit: func(ctx context.Context, h provider.Host, t *provider.Turn, c *provider.Commit) error {
-		if err := h.CommitTurn(ctx, t, c); err != nil && !strings.Contains(err.Error(), "conflict") {
+		err := h.CommitTurn(ctx, t, c)
+		if errors.Is(err, provider.ErrLockLost) {
 			return nil
-		} else {
-			return err
 		}
+		return err
 	}},
 	{name: "a gap in the history is no error", commit: func(ctx context.Context, h provider.Host, t *provider.Turn, c *provider.Commit) error {
 		changed := *c
@@ -228,10 +229,11 @@ var mutants = []mutant{
 		return s.Purge(ctx, id, true)
 	}},
 	{name: "purging nothing is no error", purge: func(ctx context.Context, s provider.Store, id history.InstanceID, force bool) error {
-		if err := s.Purge(ctx, id, force); err != nil && !strings.Contains(err.Error(), "not found") {
-			return err
+		err := s.Purge(ctx, id, force)
+		if errors.Is(err, provider.ErrNotFound) {
+			return nil
 		}
-		return nil
+		return err
 	}},
 	{name: "hosts accept everything", info: func(i *provider.HostInfo) { i.Accepts = nil }},
 	{name: "hosts serve no tag", info: func(i *provider.HostInfo) { i.Tags = nil }},

@@ -57,7 +57,7 @@ func furnished(e *env, id history.InstanceID) {
 
 var purgeProperties = []property{
 	{"a finished instance is purged, with everything that belongs to it", pX, func(e *env) {
-		e.running("order", func(d *draft) { d.set("key", quoted("a")).status(quoted("a")).continueAsNew("story") })
+		e.running("order", func(d *draft) { d.set("key", quoted("a")).status(quoted("a")).continueAsNew() })
 		e.change(func(d *draft) { d.finish() })
 		e.send(e.event("order", "late"))
 		e.purge("order", false)

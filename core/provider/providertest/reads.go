@@ -183,7 +183,7 @@ var historyProperties = []property{
 				d.status(quoted(fmt.Sprint(n)))
 			}
 		})
-		for after := int64(0); after <= 21; after++ {
+		for after := range int64(22) {
 			for execution := range int64(2) {
 				if diff := sameEvents(e.historyOf("order", execution, after), d.Events[after:]); diff != "" {
 					e.breaks("execution %d after event %d: %s", execution, after, diff)
@@ -200,7 +200,7 @@ var historyProperties = []property{
 		t := e.turnOf("order") // held
 		ctx, cancel := e.context()
 		defer cancel()
-		for after := int64(0); after <= 3; after++ {
+		for after := range int64(4) {
 			got, err := collect(e.host.History(ctx, "order", 1, after))
 			e.wants(err, nil, "reading a history as a host")
 			if diff := sameEvents(got, d.Events[after:]); diff != "" {

@@ -56,7 +56,7 @@ func (r *robot) run(ctx context.Context, loops int) error {
 func (r *robot) settle(ctx context.Context, what string, err error) (goOn bool, fault error) {
 	switch {
 	case ctx.Err() != nil, errors.Is(err, provider.ErrClosed):
-		return false, nil
+		return false, nil //nolint:nilerr // The end, whatever else failed because of it.
 	case errors.Is(err, provider.ErrUnavailable):
 		r.count(func(s *stats) { s.Unavailable++ })
 		return true, nil
@@ -102,6 +102,9 @@ func (r *robot) turn(ctx context.Context, t *provider.Turn) error {
 	}
 	if err == nil {
 		err = r.host.CommitTurn(ctx, t, c)
+	}
+	if errors.Is(err, provider.ErrUnavailable) && c != nil && t.Instance.LastEvent%2 == 0 {
+		err = r.host.CommitTurn(ctx, t, c) // the lock is still held: the same commit may be tried again
 	}
 	if err == nil {
 		r.mu.Lock()

@@ -29,6 +29,16 @@ var sharedProperties = []property{
 			e.commit(t, take(t))
 		}
 	}},
+	{"every client knows the hub by the same name", pX, func(e *env) {
+		e.needsSharedClients()
+		named, ok := e.store.(provider.Named)
+		if !ok {
+			return // then its name is "default" for all
+		}
+		if other := e.attach().(provider.Named); named.Hub() != other.Hub() {
+			e.breaks("one store calls the hub %q, another %q", named.Hub(), other.Hub())
+		}
+	}},
 	{"every client reads what any other did", pX, func(e *env) {
 		e.needsSharedClients()
 		client := e.attach()

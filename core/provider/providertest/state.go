@@ -52,7 +52,7 @@ var stateProperties = []property{
 	}},
 	{"a custom status and its revision go on in a new execution", pX, func(e *env) {
 		e.running("order", func(d *draft) { d.status(quoted("packing")) })
-		e.change(func(d *draft) { d.continueAsNew("story") })
+		e.change(func(d *draft) { d.continueAsNew() })
 		e.wantStatus(quoted("packing"), 1)
 		e.change(func(d *draft) { d.status(quoted("shipping")) })
 		e.wantStatus(quoted("shipping"), 2)
@@ -99,7 +99,7 @@ var stateProperties = []property{
 	}},
 	{"state goes on in a new execution", pX, func(e *env) {
 		e.running("order", func(d *draft) { d.set("a", quoted("1")).set("b", quoted("2")).set("c", quoted("3")) })
-		e.change(func(d *draft) { d.set("b", quoted("4")).continueAsNew("story").set("c", nil) })
+		e.change(func(d *draft) { d.set("b", quoted("4")).continueAsNew().set("c", nil) })
 		e.wantPayload("state a", e.state("order", "a"), quoted("1"))
 		e.wantPayload("state b", e.state("order", "b"), quoted("4"))
 		e.wantPayload("state c", e.state("order", "c"), nil)

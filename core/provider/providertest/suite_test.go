@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,8 +68,8 @@ func record(t testing.TB, test func(r *recorder)) *recorder {
 	}
 	phase(func() { test(r) })
 	cancel()
-	for n := len(r.cleanups) - 1; n >= 0; n-- {
-		phase(r.cleanups[n])
+	for _, f := range slices.Backward(r.cleanups) {
+		phase(f)
 	}
 	return r
 }

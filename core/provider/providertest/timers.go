@@ -180,7 +180,7 @@ var timerProperties = []property{
 		m.Start.Reuse = provider.ReuseReplace
 		e.running("watch", func(d *draft) { d.timer(soon(50 * time.Millisecond)) })
 		e.commit(ended, take(ended).finish())
-		e.commit(anew, take(anew).continueAsNew("story"))
+		e.commit(anew, take(anew).continueAsNew())
 		e.send(m)
 		var got []string
 		for !slices.Contains(got, "watch: fired 2") {

@@ -128,7 +128,7 @@ var turnProperties = []property{
 				if err == nil {
 					applied.Add(1)
 				} else if !errors.Is(err, provider.ErrLockLost) {
-					return fmt.Errorf("one of several commits of one turn: %w, want an error that wraps %q", err, provider.ErrLockLost)
+					return fmt.Errorf("one of several commits of one turn: %w, want an error that says that the lock is lost", err)
 				}
 				return nil
 			})
