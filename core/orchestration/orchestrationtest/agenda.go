@@ -46,7 +46,7 @@ func (e *Env) at(t time.Time, do func()) *coming {
 
 // happen lets the next thing happen. Time skips to it.
 func (e *Env) happen() {
-	if e.coming.next() == farFuture {
+	if e.coming.next().Equal(farFuture) {
 		return
 	}
 	c := heap.Pop(&e.coming.heap).(*coming)
@@ -63,15 +63,16 @@ func (c *coming) cancel() {
 
 type agendaHeap []*coming
 
-func (h agendaHeap) Len() int { return len(h) }
-func (h agendaHeap) Less(i, j int) bool {
-	if !h[i].at.Equal(h[j].at) {
-		return h[i].at.Before(h[j].at)
+func (h *agendaHeap) Len() int { return len(*h) }
+func (h *agendaHeap) Less(i, j int) bool {
+	a, b := (*h)[i], (*h)[j]
+	if !a.at.Equal(b.at) {
+		return a.at.Before(b.at)
 	}
-	return h[i].seq < h[j].seq
+	return a.seq < b.seq
 }
-func (h agendaHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *agendaHeap) Push(x any)   { *h = append(*h, x.(*coming)) }
+func (h *agendaHeap) Swap(i, j int) { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+func (h *agendaHeap) Push(x any)    { *h = append(*h, x.(*coming)) }
 func (h *agendaHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,7 +89,7 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	with := &logHandler{to: h.to, prefix: h.prefix, attrs: h.attrs[:len(h.attrs):len(h.attrs)]}
+	with := &logHandler{to: h.to, prefix: h.prefix, attrs: slices.Clip(h.attrs)}
 	for _, a := range attrs {
 		with.attrs = append(with.attrs, flatten(h.prefix, a)...)
 	}

@@ -86,8 +86,11 @@ func (e *Env) turn(i *Instance) {
 	}
 	first := max(i.row.Execution, 1)
 	i.apply(commit)
-	replayed := e.replay(i, first)
+	replayed, err := e.replay(i, first)
 	e.native.Settle(i.id, !replayed && !i.stopped)
+	if err != nil {
+		e.fatal("%v", err)
+	}
 	for _, m := range commit.Send {
 		e.send(m)
 	}
