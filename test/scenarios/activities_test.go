@@ -179,7 +179,7 @@ func TestAPanicInAnActivityIsAnErrorWithItsStack(t *testing.T) {
 					_, err := work.Call(ctx, in, activity.Options{Local: local}).Await()
 					e, ok := errors.AsType[*activity.Error](err)
 					if !ok || !errors.Is(err, activity.ErrPanicked) || !strings.Contains(e.Stack, "activities_test.go") {
-						return "", fmt.Errorf("the error is %#v", err)
+						return "", fmt.Errorf("the error is %w", err)
 					}
 					return e.Message, nil
 				}), work.Func(func(context.Context, none) (string, error) { panic("boom") }))

@@ -19,8 +19,6 @@ func (d *declined) Error() string { return "declined: " + d.Code }
 
 var errSoldOut = errors.New("sold out")
 
-func init() { orchestration.RegisterError("shop.sold-out", errSoldOut) }
-
 func TestErrorsKeepTheirTypesThroughActivitiesAndChildrenToTheClient(t *testing.T) {
 	everywhereAndUnreliable(t, func(t *testing.T, w *world) {
 		top := orchestration.Declare[none, string]("top")
@@ -29,7 +27,7 @@ func TestErrorsKeepTheirTypesThroughActivitiesAndChildrenToTheClient(t *testing.
 		check := func(err error) error {
 			d, ok := errors.AsType[*declined](err)
 			if !ok || d.Code != "limit" || !errors.Is(err, errSoldOut) || errors.Is(err, orchestration.ErrCancelled) {
-				return fmt.Errorf("lost the error: %v", err)
+				return fmt.Errorf("lost the error: %w", err)
 			}
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,10 +101,8 @@ func TestTimeIdsAndRandomNumbersAreTheSameAfterARestart(t *testing.T) {
 			}
 			seen = append(seen, draw())
 			for i, a := range seen {
-				for _, b := range seen[:i] {
-					if a == b {
-						return "", errors.New("it drew the same twice")
-					}
+				if slices.Contains(seen[:i], a) {
+					return "", errors.New("it drew the same twice")
 				}
 			}
 			return "ok", nil

@@ -205,7 +205,7 @@ func TestSampleRequestAndResponseOverState(t *testing.T) {
 	balance := orchestration.DeclareState[int]("balance")
 	everywhere(t, func(t *testing.T, w *world) {
 		w.run(account.Func(func(ctx *octx, in none) (int, error) {
-			for n := 0; n < 5; n++ {
+			for range 5 {
 				r, err := requests.Receive(ctx).Await()
 				if err != nil {
 					return 0, err

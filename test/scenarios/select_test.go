@@ -183,12 +183,12 @@ func TestJoinCollectsFailuresAndResults(t *testing.T) {
 		odd := activity.Declare[int, int]("odd")
 		w.run(f.Func(func(ctx *octx, _ none) (int, error) {
 			var all []*orchestration.Future[int]
-			var any []orchestration.Awaitable
+			var each []orchestration.Awaitable
 			for i := range 10 {
 				all = append(all, odd.Call(ctx, i))
-				any = append(any, all[i])
+				each = append(each, all[i])
 			}
-			if _, err := orchestration.Join(any...).Await(); err != nil {
+			if _, err := orchestration.Join(each...).Await(); err != nil {
 				return 0, err
 			}
 			sum := 0
@@ -230,7 +230,7 @@ func TestFirstOfNothingIsAnErrorAndAllOfNothingIsThere(t *testing.T) {
 				all = append(all, 1)
 			}
 			if err1 == nil || err2 == nil || err3 != nil || err4 != nil || len(all) != 2 {
-				return "", fmt.Errorf("%v, %v, %v, %v", err1, err2, err3, err4)
+				return "", errors.Join(errors.New("the wrong ones failed"), err1, err2, err3, err4)
 			}
 			return "ok", nil
 		}))

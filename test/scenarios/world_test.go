@@ -23,6 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	orchestration.RegisterError("shop.sold-out", errSoldOut)
 	flag.Parse()
 	if err := flag.Set("test.parallel", "32"); err != nil { // scenarios mostly wait
 		panic(err)
@@ -169,9 +170,9 @@ func (w *world) run(handlers ...core.Handler) {
 }
 
 // begin starts a worker. The returned function stops it gracefully.
-func begin(store provider.Store, config core.WorkerConfig, handlers ...core.Handler) (*core.Worker, func() error) {
+func begin(store provider.Store, config core.WorkerConfig, handlers ...core.Handler) (worker *core.Worker, stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	worker := core.NewWorker(store, config).Register(handlers...)
+	worker = core.NewWorker(store, config).Register(handlers...)
 	done := make(chan error, 1)
 	go func() { done <- worker.Run(ctx) }()
 	return worker, func() error {
