@@ -110,6 +110,12 @@ func TestWhatIsNotRegisteredIsNamed(t *testing.T) {
 			e := orchestrationtest.New(t).Register(Story.Func(callEcho))
 			_, _ = orchestrationtest.Run(e, Story, "")
 		},
+		`inline activity "echo" is not registered`: func(t orchestrationtest.T) {
+			e := orchestrationtest.New(t).Register(Story.Func(func(ctx *orchestration.Context, in string) (string, error) {
+				return Echo.Call(ctx, in, activity.Options{Local: true}).Await()
+			}))
+			_, _ = orchestrationtest.Run(e, Story, "")
+		},
 		`orchestration story is not registered`: func(t orchestrationtest.T) {
 			_, _ = orchestrationtest.Run(orchestrationtest.New(t), Story, "")
 		},

@@ -16,14 +16,16 @@
 // races, cancellation and continue-as-new are the engine's. An [Env] plays the
 // part of the store and of the world: it keeps histories and hands over one
 // message at a time. Activities are called one after the other, on the
-// goroutine of the test: t.Fatal works in them. A fake is the handle with
+// goroutine of the test: t.Fatal works in them. Inline ones run inside the turn,
+// where a real clock holds their timeouts. A fake is the handle with
 // another function, Charge.Func(fake); so is the fake of a child.
 //
-//	               ┌─────────── Env: virtual time ───────────┐
-//	Run, Client ──▶│ what is to happen, by time              │
-//	               │   message ──▶ turn ──▶ history, messages │
-//	               │   timer, activity, raised event ──▶ message
-//	               └──────────────────────────────────────────┘
+//	               ┌──────────── Env: virtual time ─────────────┐
+//	Run, Client ──▶│ what is to happen, by time  ──▶  message    │
+//	               │       ▲                             │       │
+//	               │       └─ timers, activities ◀──── turn      │
+//	               └─────────────────────────────────────┴───────┘
+//	                                                  history
 //
 // # Time
 //
@@ -40,8 +42,9 @@
 //   - K1 After each message a fresh machine replays the whole history, read
 //     back from JSON, and takes the place of the live one. Code that decides
 //     otherwise, or decides the same with other contents (an input made of
-//     time.Now, say), fails the test with the event and the line. Histories
-//     above 256 events are replayed each time they have grown by a thirty-second.
+//     time.Now, say), fails the test with the event and the line. Contents
+//     are not compared if the codec encodes a value differently each time, as
+//     encryption does. Histories above 256 events are replayed each time they have grown by a thirty-second.
 //   - K2 Every activity and child that is called is registered.
 //   - K3 What is waited for can come: an orchestration that would wait for ever
 //     fails the test, with what it waits for and where.

@@ -44,7 +44,7 @@ var errRanAgain = errors.New("an inline activity ran again")
 // rebuild makes a machine that stands where the history of an execution ends.
 // The caller stops it.
 func (e *Env) rebuild(i *Instance, execution int64) (*replay.Machine, error) {
-	m, last, err := feed(e.registry, e.env, i.id, i.History(execution), true)
+	m, last, err := feed(e.registry, e.env, i.id, i.History(execution), e.strict)
 	if err != nil || last == 1 && i.again {
 		return m, err // at event 1 its code has not run
 	}

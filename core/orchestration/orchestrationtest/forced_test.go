@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/activity"
+	"github.com/duroxide/duroxide-go/core/codec"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/orchestration/orchestrationtest"
@@ -117,7 +118,7 @@ func TestForcedReplayRunsTheCodeAfterEachMessage(t *testing.T) {
 		e := orchestrationtest.New(t, config).Register(Story.Func(func(ctx *orchestration.Context, _ string) (string, error) {
 			n++
 			for range steps {
-				if err := ctx.Sleep(time.Second); err != nil {
+				if err := ctx.Sleep(time.Hour); err != nil {
 					return "", err
 				}
 			}
@@ -157,6 +158,32 @@ func TestALongHistoryIsReplayedAtItsEnd(t *testing.T) {
 		_, _ = orchestrationtest.Run(e, Story, "")
 	})
 	says(t, got, "with other contents", "ExecutionCompleted")
+}
+
+// salted encodes a value differently each time, as an encrypting codec does.
+type salted struct{ n *int }
+
+func (s salted) Encode(v any) (history.Payload, error) {
+	*s.n++
+	p, err := codec.JSON.Encode(v)
+	return fmt.Appendf(nil, `{"salt":%d,"value":%s}`, *s.n, p), err
+}
+
+func (s salted) Decode(p history.Payload, v any) error {
+	var box struct{ Value history.Payload }
+	if err := codec.JSON.Decode(p, &box); err != nil {
+		return err
+	}
+	return codec.JSON.Decode(box.Value, v)
+}
+
+func TestACodecMayEncodeDifferentlyEachTime(t *testing.T) {
+	e := orchestrationtest.New(t, orchestrationtest.Config{Codec: salted{new(int)}}).Register(Story.Func(callEcho), Echo.Func(echo))
+	got, err := orchestrationtest.Run(e, Story, "x")
+	must(t, got, err, "x")
+	if calls := orchestrationtest.Scheduled(e, Echo); len(calls) != 1 || calls[0].Input != "x" {
+		t.Errorf("the calls are %+v", calls)
+	}
 }
 
 func TestAPanicRepeatsItself(t *testing.T) {
