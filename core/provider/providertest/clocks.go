@@ -147,6 +147,9 @@ var clockProperties = []property{
 		c := e.needsClock()
 		e.running("order", func(d *draft) { d.timer(soon(20 * time.Millisecond)) })
 		c.set(-time.Hour)
+		if len(e.outstanding("order").Messages) > 0 {
+			e.Skip("the machine was slower than the timer: it was due before the clock stepped back")
+		}
 		due := c.now().Add(40 * time.Millisecond)
 		e.running("soon", func(d *draft) { d.timer(due) })
 		e.turnWith("soon", "fired 2") // after the other one would have fired

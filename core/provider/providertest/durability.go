@@ -301,10 +301,12 @@ var survivals = []struct {
 		e.running("order", nil)
 		e.send(m, s)
 		reopen(e)
-		e.turnWith("order", "slow")
-		e.noEarlier(m.Due, "the delayed message")
-		e.turnWith("later", "start")
-		e.noEarlier(s.Due, "the delayed start")
+		due := map[history.InstanceID]time.Time{"order": m.Due, "later": s.Due}
+		for range 2 {
+			t := e.turn()
+			e.wantNames(t.Messages, map[history.InstanceID]string{"order": "slow", "later": "start"}[t.Instance.ID])
+			e.noEarlier(due[t.Instance.ID], "the delayed message of "+string(t.Instance.ID))
+		}
 	}},
 	{pX, "gives another turn that was asked for", func(e *env, reopen func(e *env)) {
 		e.running("order", func(d *draft) { d.Again = true })

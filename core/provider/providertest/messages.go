@@ -204,7 +204,7 @@ var messageProperties = []property{
 	}},
 	{"delayed messages come in the order in which they are due", pX, func(e *env) {
 		e.running("order", nil)
-		base := now().Add(20 * time.Millisecond)
+		base := now().Add(60 * time.Millisecond)
 		for _, n := range []int{3, 1, 2} {
 			m := e.event("order", fmt.Sprint(n))
 			m.Due = base.Add(time.Duration(n) * 10 * time.Millisecond)
