@@ -143,6 +143,25 @@ func TestForcedReplayRunsTheCodeAfterEachMessage(t *testing.T) {
 	}
 }
 
+func TestExecutionsThatContinueAtOnceAreReplayedToo(t *testing.T) {
+	got := fails(t, func(t orchestrationtest.T) {
+		runs := 0
+		e := orchestrationtest.New(t).Register(Count.Func(func(ctx *orchestration.Context, n int) (int, error) {
+			if runs++; n == 2 {
+				if err := ctx.SetStatus(runs); err != nil {
+					return 0, err
+				}
+			}
+			if n == 4 {
+				return n, nil
+			}
+			return Count.ContinueAsNew(ctx, n+1)
+		}))
+		_, _ = orchestrationtest.Run(e, Count, 1)
+	})
+	says(t, got, "execution 2, finds non-determinism at event 2", "StatusSet")
+}
+
 func TestALongHistoryIsReplayedAtItsEnd(t *testing.T) {
 	got := fails(t, func(t orchestrationtest.T) {
 		runs := 0

@@ -171,6 +171,21 @@ func TestACancelledActivityLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestACancelledActivityNeverArrives(t *testing.T) {
+	e := story(t, func(ctx *orchestration.Context, _ string) (string, error) {
+		if _, err := orchestration.Race(Echo.Call(ctx, "slow"), ctx.Timer(time.Minute), ctx.Timer(2*time.Hour)).Await(); err != nil {
+			return "", err
+		}
+		return Go.Wait(ctx).Await()
+	})
+	e.Delay(Echo, time.Hour)
+	run := orchestrationtest.Start(e, Story, "")
+	e.Settle()
+	if e.Elapsed() != time.Minute || run.Status() != history.StatusRunning {
+		t.Errorf("something happened %v after the beginning; the instance is %s", e.Elapsed(), run.Status())
+	}
+}
+
 func TestATestMayStepThroughTime(t *testing.T) {
 	e := story(t, func(ctx *orchestration.Context, _ string) (string, error) {
 		for day := 1; ; day++ {
