@@ -196,14 +196,14 @@ func Go[T any](c *Context, fn func(*Context) (T, error)) *Future[T] {
 
 // SideEffect runs fn once and records what it returns; a replay returns the
 // record without running fn. fn runs inside the turn: it must be quick, and if
-// the process dies before the turn is committed it runs again. It panics if the
-// value cannot be encoded.
+// the process dies before the turn is committed it runs again. A panic in fn, and a
+// value that cannot be encoded or is too large, fails the orchestration at once.
 func SideEffect[T any](c *Context, fn func() T) T {
 	var value T
 	ran := false
 	d := c.r.Record(&history.ValueRecorded{}, func() history.Data {
 		value, ran = fn(), true
-		p, err := c.env.Codec.Encode(value)
+		p, err := encode(c, "value of a side effect", value)
 		if err != nil {
 			// panic: it fails the orchestration, as documented
 			panic(fmt.Sprintf("side effect: %v", err))

@@ -159,3 +159,14 @@ func TestCarryingTooMuchOverFailsWithTheLimit(t *testing.T) {
 		failsWith(w, h, "what continue-as-new would carry over")
 	})
 }
+
+func TestASideEffectBeyondTheLimitFailsAndIsNotStored(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		f := orchestration.Declare[none, none]("f")
+		w.run(f.Func(func(ctx *octx, in none) (none, error) {
+			orchestration.SideEffect(ctx, func() string { return strings.Repeat("x", history.MaxPayloadBytes) })
+			return in, nil
+		}))
+		failsWith(w, begun(w, f, none{}, start{}), "value of a side effect")
+	})
+}

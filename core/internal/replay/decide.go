@@ -2,10 +2,12 @@ package replay
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/internal/coro"
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
@@ -18,7 +20,11 @@ func (m *Machine) decide(d history.Data) int64 {
 	}
 	m.lastEvent++
 	if m.replaying {
-		m.expected = append(m.expected, pending{id: m.lastEvent, data: d, where: m.where()})
+		p := pending{id: m.lastEvent, data: d, where: m.where()}
+		if cancelled, ok := d.(*history.ChildCancelled); ok {
+			p.child = m.open[cancelled.Source].child
+		}
+		m.expected = append(m.expected, p)
 	} else {
 		m.record(m.lastEvent, d)
 	}
@@ -333,16 +339,28 @@ func (c *Context) Record(like history.Data, run func() history.Data) history.Dat
 			return d
 		}
 	}
-	d := run()
+	d := m.once(f, run)
 	m.decide(d)
 	return d
+}
+
+// once runs what no replay runs again. Its panic fails the execution at once:
+// code that recovered it would do what a replay could not repeat.
+func (m *Machine) once(f *fiber, run func() history.Data) history.Data {
+	defer func() {
+		if p := recover(); p != nil {
+			m.fatal(panicFailure(&coro.Panic{Value: p, Stack: debug.Stack()}))
+			f.co.Park() // does not return
+		}
+	}()
+	return run()
 }
 
 // Inline runs an activity inside the turn, again at once as its policy says, and
 // records how it ended.
 func (c *Context) Inline(d *history.ActivityScheduled) *Task {
 	if c.scope.isCancelled() {
-		return c.Ready(nil, ErrCancelled)
+		return &Task{m: c.m, kind: taskReady, scope: c.scope, done: true, cancelled: true, err: ErrCancelled}
 	}
 	m := c.m
 	ran := c.Record(&history.InlineRan{Name: d.Name}, func() history.Data {

@@ -32,6 +32,7 @@ type pending struct {
 	id    int64
 	data  history.Data
 	where string
+	child history.InstanceID // whom it cancels
 }
 
 // confirm matches an event of history with the oldest unconfirmed decision.
@@ -45,6 +46,11 @@ func (m *Machine) confirm(e history.Event) {
 		return
 	}
 	p := m.expected[0]
+	if failed, ok := e.Data.(*history.ExecutionFailed); ok && len(m.expected) == 1 && m.stalled != nil { // what it asks for panicked
+		m.expected, m.stalled = nil, nil
+		m.ending = &ending{err: &failedError{failed.Failure}, decided: true}
+		return
+	}
 	why := differ(e.Data, p.data)
 	if why == "" && m.cfg.Strict {
 		why = differInContents(e.Data, p.data)
@@ -99,6 +105,9 @@ func (m *Machine) live() {
 	}
 	for _, p := range expected {
 		m.record(p.id, p.data)
+		if cancelled, ok := p.data.(*history.ChildCancelled); ok { // its task is closed by now
+			m.cancelChild(cancelled.Source, p.child, "the parent gave up on it")
+		}
 	}
 }
 
