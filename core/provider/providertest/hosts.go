@@ -41,6 +41,21 @@ var hostProperties = []property{
 		e.complete(a)
 		e.turnWith("order", "completed 2")
 	}},
+	{"attempts and deliveries count on across hosts, also those that did nothing", pX, func(e *env) {
+		e.running("order", func(d *draft) { d.schedule("charge"); d.Again = true })
+		e.next("order", nil)
+		e.send(e.event("order", "a"))
+		for want := 1; want <= 3; want++ {
+			if t := e.turnWith("order", "a"); t.Attempt != want {
+				e.breaks("attempt is %d on host %d, want %d", t.Attempt, want, want)
+			}
+			if a := e.activityOf("order", 1, 2); a.Delivery != want {
+				e.breaks("delivery is %d on host %d, want %d", a.Delivery, want, want)
+			}
+			e.rejoin(everything("idle"))
+			e.rejoin(everything("next"))
+		}
+	}},
 	{"what a host released uncounted does not count for the next one", pX, func(e *env) {
 		e.running("order", func(d *draft) { d.schedule("charge"); d.Again = true })
 		e.next("order", nil)

@@ -356,25 +356,18 @@ func (i *modelInstance) close(id int64) {
 	}
 }
 
-// restart gives back what hosts held. A provider may forget how often things
-// were handed over, all but what the host held when it left; and even that if
-// everything in memory is lost.
+// restart gives back what hosts held. lost says that the process ended: a
+// provider may then forget how often things were handed over.
 func (m *model) restart(lost bool) {
 	for _, i := range m.instances {
-		held := 0
 		if i.held != nil {
-			held = len(i.held.turn.Messages)
 			i.release(provider.Release{})
 		}
 		if i.Parked != nil {
 			i.aside = false // hosts that join later try it at once
 		}
-		completions := slices.ContainsFunc(i.waiting, func(w *modelMessage) bool {
-			_, ok := w.Data.(*history.ActivityCompleted)
-			return ok
-		})
-		for n, w := range i.waiting {
-			if lost || completions || n >= held && w.attempts > 0 {
+		for _, w := range i.waiting {
+			if lost {
 				w.attempts = -1
 			}
 			if _, ok := w.Data.(*history.ActivityCompleted); ok {
@@ -385,7 +378,7 @@ func (m *model) restart(lost bool) {
 		}
 		for _, a := range i.activities {
 			a.either = a.done
-			if lost || a.task == nil && a.deliveries > 0 {
+			if lost {
 				a.deliveries = -1
 			}
 			a.task = nil
