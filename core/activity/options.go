@@ -51,7 +51,7 @@ type Options struct {
 	Deadline time.Duration
 	// Tag routes the activity to workers that serve the tag.
 	Tag string
-	// Session routes activities of one session to one worker.
+	// Session is recorded with the activity. No store routes by it yet.
 	Session string
 	// Local runs the activity inside the turn, on the host that runs the
 	// orchestration, and records its result with the commit: the fast way for

@@ -67,8 +67,11 @@ type ContinuedAsNew struct {
 
 // CancelRequested asks the orchestration to cancel.
 type CancelRequested struct {
-	Reason    string `json:"reason,omitempty"`
-	MessageID string `json:"messageId,omitempty"`
+	// Parent is set when a parent asks its child: an instance that is not this
+	// child, and only has the id that the parent chose, takes no notice.
+	Parent    *ParentRef `json:"parent,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+	MessageID string     `json:"messageId,omitempty"`
 }
 
 // ActivityScheduled is the decision to run an activity.

@@ -166,7 +166,7 @@ var themes = []theme{
 	{name: "cancelled", events: []history.Data{
 		&history.ExecutionStarted{Name: "long", Seed: seed},
 		&history.EventAwaited{Name: "never"},
-		&history.CancelRequested{Reason: "the customer left", MessageID: "m-2"},
+		&history.CancelRequested{Parent: &history.ParentRef{Instance: "order-1", Execution: 1, Event: 4}, Reason: "the customer left", MessageID: "m-2"},
 		&history.WaitCancelled{Source: 2},
 		&history.ExecutionCancelled{Reason: "the customer left"},
 	}},

@@ -272,7 +272,7 @@ func ExampleState() {
 			return
 		}
 	}
-	// Blocks until the custom status has changed since revision 1.
+	// Blocks until the custom status has been set for the first time.
 	if _, err := client.Wait(ctx, h.ID(), provider.Until{StatusRevision: 1}); err != nil {
 		fmt.Println(err)
 		return

@@ -204,6 +204,9 @@ func (f Func[I, O]) Detach(c *Context, in I, options ...DetachOptions) (history.
 // registered version runs next.
 func (f Func[I, O]) ContinueAsNew(c *Context, in I) (O, error) {
 	var zero O
+	if running := c.r.Started().Name; running != f.name {
+		return zero, fmt.Errorf("orchestration %q continued as %q: an instance continues as itself only; start the other one with Detach", running, f.name)
+	}
 	input, err := encode(c, fmt.Sprintf("input of orchestration %q", f.name), in)
 	if err != nil {
 		return zero, err

@@ -70,7 +70,7 @@ type DeadLetter struct {
 type Until struct {
 	Final          bool  // the status is final
 	Started        bool  // the status is no longer pending
-	StatusRevision int64 // Instance.StatusRevision is greater
+	StatusRevision int64 // Instance.StatusRevision is at least this: 1 for the first change
 }
 
 // Holds reports whether the condition holds for an instance as read. Statuses
@@ -81,5 +81,5 @@ func (u Until) Holds(i *Instance) bool {
 	}
 	return !u.Final &&
 		(!u.Started || i.Status != history.StatusPending) &&
-		(u.StatusRevision == 0 || i.StatusRevision > u.StatusRevision)
+		i.StatusRevision >= u.StatusRevision
 }

@@ -104,8 +104,17 @@ func messageID(d history.Data) string {
 	return ""
 }
 
-// Ids of messages that instances send name the event that caused them:
-// instance/execution/event/what.
+// Ids of messages that instances send name the event that caused them, and the
+// sender's seed, which tells it from an instance of the same id before it:
+// instance/execution/event/what~seed.
+
+// place is such an id without the seed; other ids stay as they are.
+func place(message string) string {
+	if i := strings.LastIndexByte(message, '~'); i >= 0 && !strings.Contains(message[i:], "/") {
+		return message[:i]
+	}
+	return message
+}
 
 func eventMessage(from history.InstanceID, execution, event int64) string {
 	return fmt.Sprintf("%s/%d/%d/event", from, execution, event)

@@ -40,7 +40,7 @@ func (m *mail) hash(to history.InstanceID, id string) uint64 {
 func (m *mail) add(x *examination) {
 	for id := range x.receipts {
 		if _, derived := senderOf(id); derived {
-			h := m.hash(x.id, id)
+			h := m.hash(x.id, place(id))
 			if _, sent := m.sent[h]; sent {
 				delete(m.sent, h)
 			} else {
@@ -99,7 +99,7 @@ func (a *auditor) look(ctx context.Context, l letter) (findings []Finding, note 
 	// What was on its way when the histories were read may be in them now, and
 	// what is on its way now may not yet have been sent then.
 	out, err := a.outstanding(ctx, l.to)
-	if err != nil || slices.ContainsFunc(out.Messages, func(m provider.Message) bool { return m.ID == l.id() }) {
+	if err != nil || slices.ContainsFunc(out.Messages, func(m provider.Message) bool { return place(m.ID) == l.id() }) {
 		return nil, nil, err
 	}
 	f := Finding{Rule: Sent, Instance: l.from, Execution: l.execution, Event: l.event}
@@ -122,7 +122,7 @@ func (a *auditor) arrived(ctx context.Context, row *provider.Instance, l letter)
 				}
 				break
 			}
-			if messageID(event.Data) == l.id() {
+			if place(messageID(event.Data)) == l.id() {
 				return true, nil
 			}
 		}

@@ -284,3 +284,24 @@ func TestTheEndOfAnOrchestrationClosesWhatItDidNotAwait(t *testing.T) {
 		}
 	})
 }
+
+func TestAParentCancelsItsOwnChildAndNobodyElse(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		stranger := orchestration.Declare[string, string]("stranger")
+		parent := orchestration.Declare[string, string]("parent")
+		w.run(stranger.Func(func(ctx *octx, _ string) (string, error) {
+			return goOn.Wait(ctx).Await()
+		}), parent.Func(func(ctx *octx, _ string) (string, error) {
+			// The id is taken, and the parent gives up before it learns that.
+			taken := stranger.Call(ctx, "", orchestration.ChildOptions{ID: "stranger"})
+			_, err := orchestration.Race(taken, ctx.Timer(0)).Await()
+			return "done", err
+		}))
+		h := begun(w, stranger, "", start{ID: "stranger"})
+		for n := range 20 {
+			gives(w, begun(w, parent, "", start{ID: orchestration.InstanceID(fmt.Sprint("parent-", n))}), "done")
+		}
+		raise(w, goOn, "stranger", "fine")
+		gives(w, h, "fine")
+	})
+}

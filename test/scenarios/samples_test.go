@@ -114,11 +114,7 @@ func TestSampleStatusPolling(t *testing.T) {
 		h := begun(w, job, 5, start{ID: "j"})
 		var seen []string
 		for revision := int64(0); ; {
-			until := provider.Until{StatusRevision: revision}
-			if revision == 0 {
-				until = provider.Until{Started: true}
-			}
-			i, err := w.client.Wait(w.ctx, h.ID(), until)
+			i, err := w.client.Wait(w.ctx, h.ID(), provider.Until{StatusRevision: revision + 1})
 			if err != nil {
 				t.Fatal(err)
 			}

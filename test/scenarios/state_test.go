@@ -50,7 +50,7 @@ func TestTheCustomStatusFollowsTheOrchestration(t *testing.T) {
 			t.Errorf("the revision went from %d to %d", revision, got)
 		}
 		raise(w, goOn, "f", "")
-		if i, err := w.client.Wait(w.ctx, "f", provider.Until{StatusRevision: revision}); err != nil || string(i.CustomStatus) != `"c"` {
+		if i, err := w.client.Wait(w.ctx, "f", provider.Until{StatusRevision: revision + 1}); err != nil || string(i.CustomStatus) != `"c"` {
 			t.Errorf("the second status is %s, %v", i.CustomStatus, err)
 		}
 		raise(w, goOn, "f", "")

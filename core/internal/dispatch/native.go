@@ -156,7 +156,9 @@ func (n *Native) feed(w Work, m *replay.Machine, from int, pinned *history.Execu
 func receiveCancel(m *replay.Machine, messages []provider.Message) error {
 	for i := range messages {
 		if _, ok := messages[i].Data.(*history.CancelRequested); ok {
-			return m.Receive(&messages[i])
+			if err := m.Receive(&messages[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

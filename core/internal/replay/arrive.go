@@ -55,7 +55,7 @@ func (m *Machine) receive(msg *provider.Message, arrival history.Arrival) {
 		}
 		m.arrive(&raised)
 	case *history.CancelRequested:
-		if m.cancel == nil {
+		if m.cancel == nil && (d.Parent == nil || m.started.Parent != nil && *d.Parent == *m.started.Parent) {
 			requested := *d
 			requested.MessageID = msg.ID
 			m.arrive(&requested)

@@ -132,8 +132,13 @@ func (m *Machine) send(msg provider.Message) {
 	m.commit.Send = append(m.commit.Send, msg)
 }
 
+// ref names an event of this execution, as the parent of what it schedules.
+func (m *Machine) ref(event int64) *history.ParentRef {
+	return &history.ParentRef{Instance: m.cfg.Instance, Execution: m.execution, Event: event, Name: m.started.Name, Version: m.started.Version}
+}
+
 func (m *Machine) sendChild(id int64, d *history.ChildScheduled) {
-	parent := &history.ParentRef{Instance: m.cfg.Instance, Execution: m.execution, Event: id, Name: m.started.Name, Version: m.started.Version}
+	parent := m.ref(id)
 	m.sendStart(id, d.Instance, time.Time{}, &history.ExecutionStarted{
 		Name: d.Name, Version: d.Version, Input: d.Input, Parent: parent, Tags: d.Tags, Trace: d.Trace, Headers: d.Headers,
 	})
@@ -163,7 +168,7 @@ func (m *Machine) cancelChild(source int64, child history.InstanceID, reason str
 	m.drop(source, &already)
 	if len(already) > 0 {
 		msgID := m.messageID(source, "cancel")
-		m.send(provider.Message{ID: msgID, To: child, Data: &history.CancelRequested{Reason: reason, MessageID: msgID}})
+		m.send(provider.Message{ID: msgID, To: child, Data: &history.CancelRequested{Parent: m.ref(source), Reason: reason, MessageID: msgID}})
 	}
 }
 

@@ -329,7 +329,9 @@ func failureOf(err error) *history.Failure {
 	return failure.Of(err)
 }
 
-// messageID derives the id of a message from the event that causes it.
+// messageID derives the id of a message from the event that causes it. The seed
+// tells it from one of an instance that had the same id before.
 func (m *Machine) messageID(event int64, what string) string {
-	return fmt.Sprintf("%s/%d/%d/%s", m.cfg.Instance, m.execution, event, what)
+	seed := m.started.Seed
+	return fmt.Sprintf("%s/%d/%d/%s~%s", m.cfg.Instance, m.execution, event, what, seed[:min(len(seed), 16)])
 }

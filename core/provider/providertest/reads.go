@@ -80,19 +80,19 @@ var readProperties = []property{
 	{"a wait ends with the commit that makes its condition hold", p11, func(e *env) {
 		e.send(e.start("order"))
 		final, started := e.wait(provider.Until{Final: true}), e.wait(provider.Until{Started: true})
-		first, second := e.wait(provider.Until{StatusRevision: 1}), e.wait(provider.Until{StatusRevision: 2})
+		first, second := e.wait(provider.Until{StatusRevision: 1}), e.wait(provider.Until{StatusRevision: 3})
 		e.next("order", nil)
 		if i := e.waited(started); i.Status == history.StatusPending {
 			e.breaks("the wait for the start returned a pending instance")
 		}
 		e.change(func(d *draft) { d.status(quoted("1")) })
 		e.change(func(d *draft) { d.status(quoted("2")) })
-		if i := e.waited(first); i.StatusRevision <= 1 {
-			e.breaks("the wait for a revision after 1 returned revision %d", i.StatusRevision)
+		if i := e.waited(first); i.StatusRevision < 1 {
+			e.breaks("the wait for revision 1 returned revision %d", i.StatusRevision)
 		}
 		e.change(func(d *draft) { d.status(quoted("3")) })
-		if i := e.waited(second); i.StatusRevision <= 2 {
-			e.breaks("the wait for a revision after 2 returned revision %d", i.StatusRevision)
+		if i := e.waited(second); i.StatusRevision < 3 {
+			e.breaks("the wait for revision 3 returned revision %d", i.StatusRevision)
 		}
 		e.change(func(d *draft) { d.finish() })
 		if i := e.waited(final); !i.Status.Final() {
