@@ -185,14 +185,20 @@ func (c *Context) schedule(t *Task, d history.Data) *Task {
 		// panic: limits end the orchestration from wherever its code is; the fiber recovers it
 		panic(&history.LimitError{What: "the number of activities, timers, children and waits open at once", Size: len(m.open) + 1, Limit: history.MaxOpenTasks, Unit: "tasks", Hint: "work in batches, or spread the work over children"})
 	}
-	if m.lastEvent >= history.MaxHistoryEvents {
-		// panic: as above
-		panic(historyLimit(m.lastEvent + 1))
-	}
+	m.bound()
 	t.id = m.decide(d)
 	m.open[t.id] = t
 	m.size += t.weight()
 	return t
+}
+
+// bound ends an orchestration whose history grows beyond its limit, also one
+// that decides without ever waiting.
+func (m *Machine) bound() {
+	if m.lastEvent >= history.MaxHistoryEvents {
+		// panic: limits end the orchestration from wherever its code is; the fiber recovers it
+		panic(historyLimit(m.lastEvent + 1))
+	}
 }
 
 func historyLimit(size int64) *history.LimitError {
@@ -250,6 +256,7 @@ func (c *Context) Detach(d *history.DetachedStarted) history.InstanceID {
 	if d.Instance == "" {
 		d.Instance = c.derivedID()
 	}
+	c.m.bound()
 	c.m.decide(d)
 	return d.Instance
 }
@@ -268,6 +275,7 @@ func (c *Context) derivedID() history.InstanceID {
 // SendEvent raises an event for another instance.
 func (c *Context) SendEvent(d *history.EventSent) {
 	c.m.inside()
+	c.m.bound()
 	c.m.decide(d)
 }
 
@@ -280,6 +288,7 @@ func (c *Context) SetStatus(p history.Payload) {
 	if string(p) == string(c.m.status) {
 		return
 	}
+	c.m.bound()
 	c.m.decide(&history.StatusSet{Status: p})
 	c.m.status = p
 }
@@ -295,6 +304,7 @@ func (c *Context) SetState(key string, value history.Payload) error {
 	if value == nil && !set {
 		return nil
 	}
+	m.bound()
 	total := len(key) + len(value)
 	for k, v := range m.state { // a sum: the order does not matter
 		if k != key {
@@ -335,6 +345,7 @@ func (c *Context) Record(like history.Data, run func() history.Data) history.Dat
 	if m.stopping {
 		f.co.Park() // does not return: a deferred call must have no effect
 	}
+	m.bound()
 	if m.replaying {
 		m.decide(like)
 		m.stalled = f

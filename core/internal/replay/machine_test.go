@@ -190,6 +190,19 @@ func TestBranchesRunInOrderAndJoin(t *testing.T) {
 	}
 }
 
+func TestCodeThatDecidesWithoutEndFailsAtTheLimitOfItsHistory(t *testing.T) {
+	w := begin(t, func(c *replay.Context, _ history.Payload) (history.Payload, error) {
+		for i := 0; ; i++ {
+			c.SetStatus(history.Payload(fmt.Sprint(i)))
+		}
+	})
+	w.keep = true
+	w.deliver(w.started())
+	if !strings.Contains(w.result(), "limit of 200000") {
+		t.Fatal(w.result())
+	}
+}
+
 func TestRecordedValuesAreMadeOnce(t *testing.T) {
 	made := 0
 	w := start(t, func(c *replay.Context, _ history.Payload) (history.Payload, error) {
