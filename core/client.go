@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/codec"
@@ -245,8 +246,8 @@ func (c *Client) send(ctx context.Context, m provider.Message) error {
 			}
 		}
 	}
-	for i := len(c.config.Interceptors) - 1; i >= 0; i-- {
-		interceptor, next := c.config.Interceptors[i], deliver
+	for _, interceptor := range slices.Backward(c.config.Interceptors) {
+		next := deliver
 		deliver = func(ctx context.Context, m *provider.Message) error { return interceptor(ctx, m, next) }
 	}
 	return deliver(ctx, &m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/internal/registry"
@@ -134,8 +135,8 @@ type Interceptor func(ctx context.Context, input history.Payload, next func(cont
 // intercept runs the interceptors of the worker, the first outermost.
 func intercept(ctx context.Context, input history.Payload, run func(context.Context, history.Payload) (history.Payload, error)) (history.Payload, error) {
 	interceptors, _ := registry.InvocationFrom(ctx).Env.ActivityInterceptors.([]Interceptor)
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		interceptor, next := interceptors[i], run
+	for _, interceptor := range slices.Backward(interceptors) {
+		next := run
 		run = func(ctx context.Context, input history.Payload) (history.Payload, error) {
 			return interceptor(ctx, input, next)
 		}

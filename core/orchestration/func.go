@@ -3,6 +3,7 @@ package orchestration
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -222,8 +223,8 @@ type Interceptor func(c *Context, input history.Payload, next func(*Context, his
 // intercept runs the interceptors of the worker, the first outermost.
 func intercept(c *Context, input history.Payload, run func(*Context, history.Payload) (history.Payload, error)) (history.Payload, error) {
 	interceptors, _ := c.env.OrchestrationInterceptors.([]Interceptor)
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		interceptor, next := interceptors[i], run
+	for _, interceptor := range slices.Backward(interceptors) {
+		next := run
 		run = func(c *Context, input history.Payload) (history.Payload, error) { return interceptor(c, input, next) }
 	}
 	return run(c, input)

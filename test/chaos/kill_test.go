@@ -76,7 +76,11 @@ func TestKill9(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error("closing the store:", err)
+		}
+	}()
 	client := core.NewClient(store, core.ClientConfig{})
 	r := rand.New(rand.NewPCG(*seed, 0))
 
@@ -123,11 +127,11 @@ func TestKill9(t *testing.T) {
 	if err := last.cmd.Wait(); err != nil {
 		t.Errorf("the last worker: %v\n%s", err, last.log)
 	}
-	audit(t, ctx, store, path+".ledger")
+	audit(ctx, t, store, path+".ledger")
 }
 
 // audit demands that nothing was lost and nothing doubled.
-func audit(t *testing.T, ctx context.Context, store *sqlite.Store, effects string) {
+func audit(ctx context.Context, t *testing.T, store *sqlite.Store, effects string) {
 	t.Helper()
 	report, err := verify.Store(ctx, store, verify.Options{Complete: true, Effects: []string{"effect", "flaky"}})
 	if err != nil {

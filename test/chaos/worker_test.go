@@ -85,7 +85,6 @@ func worker(path string) error {
 	if err != nil {
 		return err
 	}
-	defer effects.Close()
 	store, err := sqlite.Open(ctx, path, sqlite.Config{})
 	if err != nil {
 		return err
@@ -113,7 +112,7 @@ func worker(path string) error {
 			return apply(ctx, n)
 		}),
 	).Run(ctx)
-	return errors.Join(err, store.Close())
+	return errors.Join(err, store.Close(), effects.Close())
 }
 
 // workerVariable makes the test binary a worker, on the store that it names.

@@ -19,16 +19,16 @@ var kinds = map[string]func(func(coro.Coroutine)) coro.Coroutine{
 	"channel": coro.NewChannel,
 }
 
-func each(t *testing.T, test func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine)) {
-	for name, make := range kinds {
-		t.Run(name, func(t *testing.T) { test(t, make) })
+func each(t *testing.T, test func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine)) {
+	for name, create := range kinds {
+		t.Run(name, func(t *testing.T) { test(t, create) })
 	}
 }
 
 func TestResumeRunsUntilTheNextPark(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
 		var log []string
-		c := make(func(c coro.Coroutine) {
+		c := create(func(c coro.Coroutine) {
 			log = append(log, "a")
 			c.Park()
 			log = append(log, "b")
@@ -44,9 +44,9 @@ func TestResumeRunsUntilTheNextPark(t *testing.T) {
 }
 
 func TestStopRunsDeferredCallsAndNothingElse(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
 		var log []string
-		c := make(func(c coro.Coroutine) {
+		c := create(func(c coro.Coroutine) {
 			defer func() { log = append(log, "deferred") }()
 			defer func() {
 				if r := recover(); r != nil {
@@ -70,15 +70,15 @@ func TestStopRunsDeferredCallsAndNothingElse(t *testing.T) {
 }
 
 func TestStopOfANewCoroutineNeverRunsIt(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
-		c := make(func(coro.Coroutine) { t.Error("it ran") })
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
+		c := create(func(coro.Coroutine) { t.Error("it ran") })
 		c.Stop()
 	})
 }
 
 func TestPanicIsKeptWithTheStackOfUserCode(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
-		c := make(func(c coro.Coroutine) { c.Park(); explode() })
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
+		c := create(func(c coro.Coroutine) { c.Park(); explode() })
 		c.Resume()
 		if c.Resume() {
 			t.Fatal("it goes on after a panic")
@@ -93,8 +93,8 @@ func TestPanicIsKeptWithTheStackOfUserCode(t *testing.T) {
 func explode() { panic("boom") }
 
 func TestParkOutsideIsRefused(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
-		c := make(func(c coro.Coroutine) { c.Park() })
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
+		c := create(func(c coro.Coroutine) { c.Park() })
 		c.Resume()
 		defer c.Stop()
 		defer func() {
@@ -107,9 +107,9 @@ func TestParkOutsideIsRefused(t *testing.T) {
 }
 
 func TestDumpShowsWhereItIsParkedAndChangesNothing(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
 		steps := 0
-		c := make(func(c coro.Coroutine) { parkHere(c); steps++ })
+		c := create(func(c coro.Coroutine) { parkHere(c); steps++ })
 		c.Resume()
 		if !strings.Contains(string(c.Dump()), "parkHere") {
 			t.Error("the dump does not show the parked function")
@@ -123,8 +123,8 @@ func TestDumpShowsWhereItIsParkedAndChangesNothing(t *testing.T) {
 func parkHere(c coro.Coroutine) { c.Park() }
 
 func TestGoexitOfUserCodeEndsTheResumingGoroutine(t *testing.T) {
-	each(t, func(t *testing.T, make func(func(coro.Coroutine)) coro.Coroutine) {
-		c := make(func(coro.Coroutine) { runtime.Goexit() })
+	each(t, func(t *testing.T, create func(func(coro.Coroutine)) coro.Coroutine) {
+		c := create(func(coro.Coroutine) { runtime.Goexit() })
 		returned := false
 		done := newSignal()
 		go func() {
@@ -150,8 +150,8 @@ func (s signal) wait()  { <-s }
 func TestBothImplementationsAgree(t *testing.T) {
 	for seed := range uint64(200) {
 		traces := map[string]string{}
-		for name, make := range kinds {
-			traces[name] = drive(seed, make)
+		for name, create := range kinds {
+			traces[name] = drive(seed, create)
 		}
 		if traces["pull"] != traces["channel"] {
 			t.Fatalf("seed %d:\npull    %s\nchannel %s", seed, traces["pull"], traces["channel"])
@@ -159,14 +159,14 @@ func TestBothImplementationsAgree(t *testing.T) {
 	}
 }
 
-func drive(seed uint64, make func(func(coro.Coroutine)) coro.Coroutine) string {
+func drive(seed uint64, create func(func(coro.Coroutine)) coro.Coroutine) string {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var log strings.Builder
 	var live []coro.Coroutine
 	for i := range 5 {
 		parks := r.IntN(4)
 		explodes := r.IntN(4) == 0
-		live = append(live, make(func(c coro.Coroutine) {
+		live = append(live, create(func(c coro.Coroutine) {
 			defer fmt.Fprintf(&log, "end%d ", i)
 			for p := range parks {
 				fmt.Fprintf(&log, "%d.%d ", i, p)
@@ -196,9 +196,9 @@ func drive(seed uint64, make func(func(coro.Coroutine)) coro.Coroutine) string {
 }
 
 func BenchmarkSwitch(b *testing.B) {
-	for name, make := range kinds {
+	for name, create := range kinds {
 		b.Run(name, func(b *testing.B) {
-			c := make(func(c coro.Coroutine) {
+			c := create(func(c coro.Coroutine) {
 				for {
 					c.Park()
 				}

@@ -16,9 +16,13 @@ func BenchmarkReplay(b *testing.B) {
 		b.Run(fmt.Sprintf("activities=%d", n), func(b *testing.B) {
 			fn := func(c *replay.Context, _ history.Payload) (history.Payload, error) {
 				for range n {
-					activity(c, "a").Await()
+					if err := activity(c, "a").Await(); err != nil {
+						return nil, err
+					}
 				}
-				c.Wait("never", false, "").Await()
+				if err := c.Wait("never", false, "").Await(); err != nil {
+					return nil, err
+				}
 				return nil, nil
 			}
 			events := trivialHistory(n)
@@ -61,7 +65,9 @@ func BenchmarkNextEvent(b *testing.B) {
 				}
 				m, next = replay.New(replay.Config{Instance: "i", Func: func(c *replay.Context, _ history.Payload) (history.Payload, error) {
 					for {
-						activity(c, "a").Await()
+						if err := activity(c, "a").Await(); err != nil {
+							return nil, err
+						}
 					}
 				}}), int64(2+2*n)
 				for _, e := range trivialHistory(n) {
@@ -108,8 +114,12 @@ func BenchmarkNextEvent(b *testing.B) {
 func BenchmarkLiveInstance(b *testing.B) {
 	const n = 10_000
 	fn := func(c *replay.Context, _ history.Payload) (history.Payload, error) {
-		activity(c, "a").Await()
-		c.Wait("never", false, "").Await()
+		if err := activity(c, "a").Await(); err != nil {
+			return nil, err
+		}
+		if err := c.Wait("never", false, "").Await(); err != nil {
+			return nil, err
+		}
 		return nil, nil
 	}
 	used := func() uint64 {

@@ -75,6 +75,7 @@ func (t *Task) partDone(index int, part *Task) {
 		for len(t.waiters) > 0 {
 			t.m.wake(t.waiters[0])
 		}
+	default: // the others have no parts
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/internal/failure"
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
@@ -65,7 +66,7 @@ func (m *Machine) conclude() {
 	case m.cancel != nil && (again || errors.Is(err, ErrCancelled)):
 		m.decide(&history.ExecutionCancelled{Reason: m.cancel.Reason})
 	default:
-		m.decide(&history.ExecutionFailed{Failure: failureOf(err)})
+		m.decide(&history.ExecutionFailed{Failure: failure.Of(err)})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
-	"github.com/duroxide/duroxide-go/core/internal/failure"
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
@@ -137,7 +136,8 @@ func (m *Machine) Replay(e history.Event) error {
 		return m.err
 	}
 	if err := m.validator.Next(e); err != nil {
-		return m.stopFor(err)
+		m.stopFor(err)
+		return m.err
 	}
 	m.replaying = true
 	switch d := e.Data.(type) {
@@ -204,7 +204,7 @@ func (m *Machine) Receive(msg *provider.Message) error {
 	}
 	if start, ok := msg.Data.(*history.ExecutionStarted); ok {
 		if m.started == nil {
-			m.Start(start, 1)
+			return m.Start(start, 1)
 		}
 		return m.err
 	}
@@ -286,11 +286,10 @@ func (m *Machine) Stacks() [][]byte {
 
 var errStopped = errors.New("replay: the machine was stopped")
 
-func (m *Machine) stopFor(err error) error {
+func (m *Machine) stopFor(err error) {
 	if m.err == nil {
 		m.err = err
 	}
-	return m.err
 }
 
 // begin sets the execution up from its first event.
@@ -319,15 +318,8 @@ func (m *Machine) fatal(f *history.Failure) {
 // failedError carries a failure that is already in its stored form.
 type failedError struct{ f *history.Failure }
 
-func (e *failedError) Error() string             { return e.f.String() }
+func (e *failedError) Error() string             { return e.f.Message }
 func (e *failedError) Failure() *history.Failure { return e.f }
-
-func failureOf(err error) *history.Failure {
-	if fe, ok := err.(*failedError); ok {
-		return fe.f
-	}
-	return failure.Of(err)
-}
 
 // messageID derives the id of a message from the event that causes it. The seed
 // tells it from one of an instance that had the same id before.

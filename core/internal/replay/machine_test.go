@@ -137,10 +137,12 @@ func TestCancellationReachesWhatBlocksAndSparesShields(t *testing.T) {
 		if got := await(activity(c, "a")); got != "cancelled" {
 			return text(got)
 		}
-		c.Shield(func(c *replay.Context) error {
+		if err := c.Shield(func(c *replay.Context) error {
 			await(activity(c, "cleanup"))
 			return nil
-		})
+		}); err != nil {
+			return nil, err
+		}
 		if got := await(activity(c, "never")); got != "cancelled" {
 			return text("scheduled after cancellation: " + got)
 		}
