@@ -164,6 +164,15 @@ func (c *Context) SetStatus(v any) error {
 	return nil
 }
 
+// Status decodes the custom status, as it was last set, into what v points to,
+// which stays as it is if none is set. It carries over continue-as-new.
+func (c *Context) Status(v any) error {
+	if err := c.env.Codec.Decode(c.r.Status(), v); err != nil {
+		return fmt.Errorf("custom status: %w", err)
+	}
+	return nil
+}
+
 // Cancelled reports whether cancellation has reached this context: of the
 // instance, or of the branch it belongs to. Blocking calls then return
 // [ErrCancelled], except in a shield.

@@ -189,3 +189,33 @@ func TestStateThatDoesNotDecodeIsAnErrorWithItsKey(t *testing.T) {
 		}
 	})
 }
+
+func TestAnOrchestrationReadsItsOwnStatus(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		f := orchestration.Declare[int, string]("f")
+		w.run(f.Func(func(ctx *octx, generation int) (string, error) {
+			status := "none"
+			if err := ctx.Status(&status); err != nil {
+				return "", err
+			}
+			if generation == 2 {
+				return status, nil
+			}
+			if err := ctx.SetStatus(status + "+1"); err != nil {
+				return "", err
+			}
+			if _, err := goOn.Wait(ctx).Await(); err != nil {
+				return "", err
+			}
+			return f.ContinueAsNew(ctx, generation+1)
+		}))
+		h := begun(w, f, 0, start{ID: "f"})
+		first, err := w.client.Wait(w.ctx, "f", provider.Until{StatusRevision: 1})
+		if err != nil || string(first.CustomStatus) != `"none+1"` {
+			t.Errorf("the first status is %s, %v", first.CustomStatus, err)
+		}
+		raise(w, goOn, "f", "")
+		raise(w, goOn, "f", "")
+		gives(w, h, "none+1+1")
+	})
+}
