@@ -66,8 +66,10 @@ type Dispatcher struct {
 
 	gate    gate
 	running runningActivities
-	missing missingActivities
-	code    sync.WaitGroup // of activities, those included that no slot waits for
+
+	handedIn handedIn
+	missing  missingActivities
+	code     sync.WaitGroup // of activities, those included that no slot waits for
 
 	stop   context.CancelCauseFunc // ends the taking of new work
 	giveUp chan struct{}           // closed when what still runs is given up
@@ -104,16 +106,24 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 
-	var loops sync.WaitGroup
+	// Turns go on until the outcomes of activities are recorded.
+	turning, stopTurns := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopTurns(nil)
+
+	var turns, activities sync.WaitGroup
 	for range d.config.MaxTurns {
-		loops.Go(func() { d.turns(taking, work) })
+		turns.Go(func() { d.turns(turning, work) })
 	}
 	for range d.config.MaxActivities {
-		loops.Go(func() { d.activities(taking, work) })
+		activities.Go(func() { d.activities(taking, work) })
 	}
 	idle, quiet := make(chan struct{}), make(chan struct{}) // no loop runs; no code runs either
 	go func() {                                             // ends with what it waits for
-		loops.Wait()
+		<-taking.Done()
+		activities.Wait()
+		ends(d.handedIn.none(), d.config.ShutdownGrace)
+		stopTurns(context.Cause(taking))
+		turns.Wait()
 		close(idle)
 		d.code.Wait()
 		close(quiet)

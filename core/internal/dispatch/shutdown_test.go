@@ -27,16 +27,28 @@ func TestShutdownOfAnIdleWorkerTakesNoTime(t *testing.T) {
 	})
 }
 
+// recordsOutcomes has the store hand out a turn for each outcome of an activity.
+func (w *world) recordsOutcomes() {
+	w.host.completed = func(m provider.Message) {
+		t := turn(m.To)
+		t.Messages = []provider.Message{m}
+		w.host.turns <- t
+	}
+}
+
 func TestShutdownWaitsForWhatEndsByItselfAndNoLonger(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.activity("work", func(context.Context, payload) (payload, error) {
 			<-time.After(4 * time.Second)
 			return output("1")
 		})
-		w.executor.execute = func(context.Context, Work) (*provider.Commit, error) {
-			<-time.After(3 * time.Second)
-			return &provider.Commit{Consumed: 1}, nil
+		w.executor.execute = func(_ context.Context, work Work) (*provider.Commit, error) {
+			if work.Turn.Instance.ID == "b" {
+				<-time.After(3 * time.Second)
+			}
+			return &provider.Commit{Consumed: len(work.Turn.Messages)}, nil
 		}
+		w.recordsOutcomes()
 		w.start()
 		w.host.activities <- task("a", 5, history.ActivityScheduled{})
 		w.host.turns <- turn("b")
@@ -48,7 +60,7 @@ func TestShutdownWaitsForWhatEndsByItselfAndNoLonger(t *testing.T) {
 			t.Errorf("it took %v, want the time of the activity", w.elapsed())
 		}
 		w.want("calls", w.calls("CommitTurn", "Settle", "CompleteActivity", "Leave"),
-			[]string{"CommitTurn b", "Settle b true", "CompleteActivity a/1/5", "Leave"})
+			[]string{"CommitTurn b", "Settle b true", "CompleteActivity a/1/5", "CommitTurn a", "Settle a true", "Leave"})
 	})
 }
 
@@ -64,6 +76,7 @@ func TestShutdownInterruptsActivitiesAfterTheGraceAndGivesThemBack(t *testing.T)
 			<-ctx.Done()
 			return output("1") // it made it
 		})
+		w.recordsOutcomes()
 		w.start()
 		w.host.activities <- task("a", 5, history.ActivityScheduled{})
 		w.settle()

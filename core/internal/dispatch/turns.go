@@ -50,6 +50,7 @@ func (d *Dispatcher) turn(work context.Context, t *provider.Turn) {
 		d.giveBack(work, t, err)
 		return
 	}
+	d.handedIn.consumed(t, commit.Consumed)
 	d.running.afterCommit(&t.Instance, commit)
 	if d.gate.recovered(t.Instance.ID) {
 		d.turnLog(t).Info("the instance proceeds again")
