@@ -2,6 +2,7 @@ package activity
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -125,7 +126,7 @@ func (c *call) scheduled(name string, r *replay.Context) (*history.ActivitySched
 		Description: c.Description, Headers: r.Started().Headers,
 	}
 	if len(d.Description) > history.MaxDescriptionLength {
-		d.Description = d.Description[:history.MaxDescriptionLength]
+		d.Description = strings.ToValidUTF8(d.Description[:history.MaxDescriptionLength], "")
 	}
 	if c.Options.Deadline > 0 {
 		deadline := r.Now().Add(c.Options.Deadline)

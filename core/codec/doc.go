@@ -6,6 +6,6 @@
 //
 // A payload must be valid JSON, since it is stored inside JSON documents that
 // people and tools read; a codec that makes bytes puts them into a JSON string.
-// Codecs must be deterministic where they can: a replay that encodes the same
-// input to other bytes only costs the warning that inputs changed.
+// A codec may encode the same value to other bytes each time, as encryption
+// does: replays do not compare payloads.
 package codec

@@ -15,9 +15,9 @@ const (
 	// metric labels.
 	MaxNameLength = 256
 
-	// MaxPayloadBytes is the largest input, output, event payload or status,
-	// in bytes of encoded JSON. Larger data belongs in a store of its own, with
-	// a reference in the payload.
+	// MaxPayloadBytes is the largest input, output or event payload, in bytes of
+	// encoded JSON. Larger data belongs in a store of its own, with a reference
+	// in the payload.
 	MaxPayloadBytes = 16 << 20
 
 	// MaxStatusBytes is the largest custom status, in bytes of encoded JSON:
@@ -33,7 +33,6 @@ const (
 
 	// MaxHistoryEvents is the longest history of one execution. A turn that
 	// would pass it fails the orchestration; continue-as-new starts afresh.
-	// Warnings begin at half of it.
 	MaxHistoryEvents = 200_000
 
 	// MaxOpenTasks bounds what one execution may have outstanding at a time:

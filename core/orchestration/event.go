@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
@@ -26,7 +27,7 @@ func waitOptions(options []WaitOption) WaitOptions {
 		option.applyWait(&o)
 	}
 	if len(o.Description) > history.MaxDescriptionLength {
-		o.Description = o.Description[:history.MaxDescriptionLength]
+		o.Description = strings.ToValidUTF8(o.Description[:history.MaxDescriptionLength], "")
 	}
 	return o
 }

@@ -163,11 +163,23 @@ func (l *line) call(c call, answered func(*wireError)) (n int64, ok bool) {
 	return c.N, true
 }
 
-// write hangs up if it fails: then listen answers everything that is pending.
+// Patience with a worker that lives and does nothing: stopped in a debugger, or
+// waiting for a disk. Whoever runs out of it goes on without the worker.
+const (
+	writePatience  = time.Second
+	answerPatience = 5 * time.Second
+)
+
+// write hangs up if it fails, or takes too long: then listen answers everything
+// that is pending.
 func (l *line) write(c call) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if _, err := l.conn.Write(append(mustJSON(c), '\n')); err != nil {
+	err := l.conn.SetWriteDeadline(time.Now().Add(writePatience))
+	if err == nil {
+		_, err = l.conn.Write(append(mustJSON(c), '\n'))
+	}
+	if err != nil {
 		l.hangUp()
 	}
 }
@@ -185,6 +197,8 @@ func (r *remote) send(ctx context.Context, w *wireMessage) (sent bool, err error
 	if !ok {
 		return false, nil
 	}
+	patience := time.AfterFunc(answerPatience, l.hangUp) // then it is answered as gone
+	defer patience.Stop()
 	select {
 	case e := <-done:
 		if e != nil && (e.Kind == goneKind || e.Kind == "closed") {

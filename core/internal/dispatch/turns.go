@@ -186,7 +186,7 @@ func (d *Dispatcher) giveBack(work context.Context, t *provider.Turn, err error)
 	failures := d.gate.failed(t.Instance.ID)
 	v := judge(work, err, failures)
 	if d.gate.news(t.Instance.ID, v.say, v.release.Park) {
-		d.turnLog(t).Log(work, v.level, "a turn was not committed", "so", v.say, "error", err, "again_in", v.release.Delay)
+		d.turnLog(t).Log(work, v.level, "a turn was not committed", "what_next", v.say, "error", err, "again_in", v.release.Delay)
 	}
 	if v.keep {
 		d.gate.recovered(t.Instance.ID) // it is another's

@@ -103,7 +103,7 @@ func measure(ctx context.Context, c Config, prefix string) (r *Report, err error
 	select {
 	case <-ready:
 	case <-work.Done():
-		return nil, context.Cause(work)
+		return nil, context.Cause(ctx) // or what the worker says, which is joined above
 	}
 	if _, err := runLoad(work, c.warmUp(), prefix+"-warm", newEngine(c.warmUp(), store)); err != nil {
 		return nil, err
