@@ -30,6 +30,10 @@ type Executor = dispatch.Executor
 // Work is one turn, as an [Executor] gets it.
 type Work = dispatch.Work
 
+// ParkError is what an [Executor] returns when an instance cannot proceed until
+// somebody does something; its reason is for the operator.
+type ParkError = dispatch.ParkError
+
 // WorkerConfig configures a worker. The zero value is good for production on
 // one machine.
 type WorkerConfig struct {
@@ -56,6 +60,10 @@ type WorkerConfig struct {
 	// of Run has ended, before theirs are cancelled. Default 10 s; the worker
 	// leaves as soon as all are done.
 	ShutdownGrace time.Duration
+	// Executor runs the orchestrations that are not registered with this worker
+	// as Go code: those of workers in other languages, or on other hosts. Default:
+	// none, and their instances park.
+	Executor Executor
 	// OrchestrationInterceptors and ActivityInterceptors wrap what runs, the
 	// first outermost.
 	OrchestrationInterceptors []orchestration.Interceptor
@@ -155,7 +163,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("worker not started: %w", err)
 	}
-	d := dispatch.New(host, native, w.registry, dispatch.Config{
+	executor := Executor(native)
+	if w.config.Executor != nil {
+		executor = native.WithOther(w.config.Executor)
+	}
+	d := dispatch.New(host, executor, w.registry, dispatch.Config{
 		Env: env, Worker: w.config.Name, MaxTurns: w.config.MaxTurns, MaxActivities: w.config.MaxActivities, ShutdownGrace: w.config.ShutdownGrace,
 	})
 	return d.Run(ctx)

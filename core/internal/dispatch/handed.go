@@ -42,7 +42,7 @@ func (h *handedIn) settleLocked() {
 	}
 }
 
-// consumed takes note of a commit that was applied.
+// consumed takes note that a turn took in its first messages.
 func (h *handedIn) consumed(t *provider.Turn, messages int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -47,6 +47,7 @@ func (d *Dispatcher) turn(work context.Context, t *provider.Turn) {
 	}
 	d.executor.Settle(t.Instance.ID, err == nil)
 	if err != nil {
+		d.handedIn.consumed(t, len(t.Messages)) // or nearly so: shutdown does not wait for trouble
 		d.giveBack(work, t, err)
 		return
 	}
