@@ -52,8 +52,6 @@ type Options struct {
 	Deadline time.Duration
 	// Tag routes the activity to workers that serve the tag.
 	Tag string
-	// Session is recorded with the activity. No store routes by it yet.
-	Session string
 	// Local runs the activity inside the turn, on the host that runs the
 	// orchestration, and records its result with the commit: the fast way for
 	// short steps. While it runs the orchestration does not proceed; its
@@ -114,15 +112,13 @@ func (c *call) scheduled(name string, r *replay.Context) (*history.ActivitySched
 	if c.Timeout < 0 || c.Options.Deadline < 0 {
 		return nil, fmt.Errorf("activity %q: Options.Timeout is %v and Options.Deadline is %v: they must not be negative", name, c.Timeout, c.Options.Deadline)
 	}
-	for _, part := range []struct{ what, text string }{{"tag", c.Tag}, {"session", c.Session}} {
-		if part.text != "" {
-			if err := history.ValidateName(part.what, part.text); err != nil {
-				return nil, fmt.Errorf("activity %q: %w", name, err)
-			}
+	if c.Tag != "" {
+		if err := history.ValidateName("tag", c.Tag); err != nil {
+			return nil, fmt.Errorf("activity %q: %w", name, err)
 		}
 	}
 	d := &history.ActivityScheduled{
-		Name: name, Retry: policy, Timeout: history.ToMillis(c.Timeout), Tag: c.Tag, Session: c.Session,
+		Name: name, Retry: policy, Timeout: history.ToMillis(c.Timeout), Tag: c.Tag,
 		Description: c.Description, Headers: r.Started().Headers,
 	}
 	if len(d.Description) > history.MaxDescriptionLength {

@@ -7,5 +7,5 @@
 // A payload must be valid JSON, since it is stored inside JSON documents that
 // people and tools read; a codec that makes bytes puts them into a JSON string.
 // A codec may encode the same value to other bytes each time, as encryption
-// does: replays do not compare payloads.
+// does: no replay depends on them.
 package codec

@@ -56,9 +56,15 @@ func (s *Store) lockWorker(ctx context.Context) (*workerLock, error) {
 	case !errors.Is(err, errLocked):
 		return nil, unavailable("joining", err, "the worker's lock cannot be taken")
 	}
-	holder, err := s.readWorker(ctx)
-	if err != nil {
-		return nil, err
+	// Who has just taken the lock is about to say who he is.
+	var holder workerInfo
+	for try := 0; holder.PID == 0 && try < 20 && ctx.Err() == nil; try++ {
+		if try > 0 {
+			<-time.After(25 * time.Millisecond)
+		}
+		if holder, err = s.readWorker(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return nil, errJoined(s.path, holder)
 }

@@ -256,8 +256,9 @@ func (s *Store) openWriter() (c *conn, err error) {
 	if hub == "" {
 		hub = DefaultHub
 	}
-	// A file that is write-protected opens all the same; this is where it shows.
-	if err := c.script("BEGIN IMMEDIATE; ROLLBACK;"); err != nil {
+	// A file that is write-protected opens all the same, and so do transactions
+	// on it; with a change it shows.
+	if err := c.script("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK;"); err != nil {
 		return nil, err
 	}
 	if err := c.script("PRAGMA journal_mode = wal;"); err != nil {

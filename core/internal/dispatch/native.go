@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/codec"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/internal/registry"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
@@ -286,7 +287,14 @@ func firstStart(t *provider.Turn) *history.ExecutionStarted {
 }
 
 func (n *Native) newMachine(id history.InstanceID, o registry.Orchestration, trace bool) *replay.Machine {
-	return replay.New(replay.Config{Instance: id, Func: o.Run, Env: n.env, Trace: trace, Inline: n.inline(o)})
+	config := replay.Config{Instance: id, Func: o.Run, Env: n.env, Trace: trace, Inline: n.inline(o)}
+	if n.env.Codec == codec.JSON { // other codecs may encode the same value to other bytes
+		config.InputChanged = func(event int64, name string) {
+			n.env.Logger.Warn("replayed code gives another input than history recorded; the recorded result stays in force: look whether the code depends on something that replay does not repeat",
+				"instance", string(id), "orchestration", o.Name, "event", event, "called", name)
+		}
+	}
+	return replay.New(config)
 }
 
 func (n *Native) replay(ctx context.Context, w Work, m *replay.Machine) error {

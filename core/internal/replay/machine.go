@@ -26,6 +26,9 @@ type Config struct {
 	Inline Inline
 	// Env is handed through to the code, see [Context.Env].
 	Env any
+	// InputChanged is told of a replayed activity or child whose input is not
+	// what history recorded: what was recorded stays in force. Nil for nobody.
+	InputChanged func(event int64, name string)
 	// Trace makes non-determinism errors name the source line. It costs a stack
 	// capture per decision, so it is for replaying a second time.
 	Trace bool

@@ -303,6 +303,27 @@ func TestCodeThatDiffersFromHistoryIsToldWhereAndWhat(t *testing.T) {
 	}
 }
 
+func TestAnInputThatChangedIsToldAndDoesNotFail(t *testing.T) {
+	w := start(t, func(c *replay.Context, _ history.Payload) (history.Payload, error) {
+		await(activity(c, "charge"))
+		return nil, nil
+	})
+	var told []string
+	m := replay.New(replay.Config{Instance: "i", Func: func(c *replay.Context, _ history.Payload) (history.Payload, error) {
+		await(c.Activity(&history.ActivityScheduled{Name: "charge", Input: history.Payload(`2`)}))
+		return nil, nil
+	}, InputChanged: func(event int64, name string) { told = append(told, fmt.Sprint(name, " at ", event)) }})
+	defer m.Stop()
+	for _, e := range w.events {
+		if err := m.Replay(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || told[0] != "charge at 2" {
+		t.Fatalf("told: %q", told)
+	}
+}
+
 func TestCodeMayDoMoreWhereItsHistoryEnds(t *testing.T) {
 	w := start(t, func(c *replay.Context, _ history.Payload) (history.Payload, error) {
 		await(activity(c, "a"))

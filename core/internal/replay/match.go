@@ -59,6 +59,7 @@ func (m *Machine) confirm(e history.Event) {
 		m.stopFor(&NonDeterminismError{Event: e.ID, History: describe(e.Data), Code: "decided " + describe(p.data) + why, Where: p.where})
 		return
 	}
+	m.compareInputs(e, p.data)
 	m.expected = m.expected[1:]
 	m.adopt(e.Data)
 	if len(m.expected) == 0 && m.stalled != nil {
@@ -80,6 +81,24 @@ func (m *Machine) adopt(recorded history.Data) {
 		again := func(p pending) bool { return p.data.Kind() == history.KindStatusSet }
 		if !slices.ContainsFunc(m.expected, again) {
 			m.status = d.Status
+		}
+	}
+}
+
+// compareInputs reports an input that changed. That is no non-determinism by
+// itself, but often the first sign of it.
+func (m *Machine) compareInputs(e history.Event, code history.Data) {
+	if m.cfg.InputChanged == nil {
+		return
+	}
+	switch c := code.(type) {
+	case *history.ActivityScheduled:
+		if h, ok := e.Data.(*history.ActivityScheduled); ok && !bytes.Equal(h.Input, c.Input) {
+			m.cfg.InputChanged(e.ID, c.Name)
+		}
+	case *history.ChildScheduled:
+		if h, ok := e.Data.(*history.ChildScheduled); ok && !bytes.Equal(h.Input, c.Input) {
+			m.cfg.InputChanged(e.ID, c.Name)
 		}
 	}
 }
