@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/internal/failure"
 	"github.com/duroxide/duroxide-go/core/internal/registry"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
 	"github.com/duroxide/duroxide-go/core/orchestration"
@@ -53,7 +54,7 @@ func (f Func[I, O]) Func(fn func(context.Context, I) (O, error)) Implementation 
 			codec := registry.InvocationFrom(ctx).Env.Codec
 			var in I
 			if err := codec.Decode(input, &in); err != nil {
-				return nil, &invalidError{fmt.Errorf("input of activity %q: %w", f.name, err)}
+				return nil, failure.Invalid(fmt.Errorf("input of activity %q: %w", f.name, err))
 			}
 			out, err := fn(ctx, in)
 			if err != nil {
@@ -61,7 +62,7 @@ func (f Func[I, O]) Func(fn func(context.Context, I) (O, error)) Implementation 
 			}
 			output, err := codec.Encode(out)
 			if err != nil {
-				return nil, &invalidError{fmt.Errorf("output of activity %q: %w", f.name, err)}
+				return nil, failure.Invalid(fmt.Errorf("output of activity %q: %w", f.name, err))
 			}
 			what := fmt.Sprintf("output of activity %q", f.name)
 			return output, history.ValidatePayload(what, len(output))
@@ -101,7 +102,7 @@ func (f Func[I, O]) Call(c *orchestration.Context, in I, options ...Option) *orc
 		return fail(err)
 	}
 	if d.Input, err = env.Codec.Encode(in); err != nil {
-		return fail(&invalidError{fmt.Errorf("input of activity %q: %w", f.name, err)})
+		return fail(failure.Invalid(fmt.Errorf("input of activity %q: %w", f.name, err)))
 	}
 	if err := history.ValidatePayload(fmt.Sprintf("input of activity %q", f.name), len(d.Input)); err != nil {
 		return fail(err)
@@ -114,12 +115,12 @@ func (f Func[I, O]) Call(c *orchestration.Context, in I, options ...Option) *orc
 	}
 	return orchestration.NewFuture(task, func(t *replay.Task) (O, error) {
 		var out O
-		output, failure, err := t.Result()
+		output, failed, err := t.Result()
 		switch {
 		case err != nil:
 			return out, err
-		case failure != nil:
-			return out, newError(f.name, failure)
+		case failed != nil:
+			return out, newError(f.name, failed)
 		}
 		if err := env.Codec.Decode(output, &out); err != nil {
 			return out, fmt.Errorf("output of activity %q: %w", f.name, err)

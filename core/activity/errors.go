@@ -76,12 +76,3 @@ func NonRetryable(err error) error { return failure.NonRetryable(err) }
 // with the same code in every program of the hub. A code given to two
 // different errors panics.
 func RegisterError(code string, sentinel error) { failure.Register(code, sentinel) }
-
-// invalidError marks what cannot be encoded or decoded: no retry heals it.
-type invalidError struct{ err error }
-
-func (e *invalidError) Error() string { return e.err.Error() }
-func (e *invalidError) Unwrap() error { return e.err }
-func (e *invalidError) Failure() *history.Failure {
-	return &history.Failure{Kind: history.FailureInvalid, Message: e.err.Error(), NonRetryable: true}
-}

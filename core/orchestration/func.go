@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/internal/failure"
 	"github.com/duroxide/duroxide-go/core/internal/registry"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
 )
@@ -60,7 +61,7 @@ func (f Func[I, O]) Version(version string, fn func(*Context, I) (O, error)) Imp
 		return intercept(c, input, func(c *Context, input history.Payload) (history.Payload, error) {
 			var in I
 			if err := c.env.Codec.Decode(input, &in); err != nil {
-				return nil, &invalidError{fmt.Errorf("input of orchestration %q: %w", f.name, err)}
+				return nil, failure.Invalid(fmt.Errorf("input of orchestration %q: %w", f.name, err))
 			}
 			out, err := fn(c, in)
 			if err != nil {
@@ -89,7 +90,7 @@ func encodable[I, O any](what, name string) error {
 func encode(c *Context, what string, v any) (history.Payload, error) {
 	p, err := c.env.Codec.Encode(v)
 	if err != nil {
-		return nil, &invalidError{fmt.Errorf("%s: %w", what, err)}
+		return nil, failure.Invalid(fmt.Errorf("%s: %w", what, err))
 	}
 	if err := history.ValidatePayload(what, len(p)); err != nil {
 		return nil, err
@@ -141,12 +142,12 @@ func (f Func[I, O]) Call(c *Context, in I, options ...CallOption) *Future[O] {
 	})
 	return NewFuture(task, func(t *replay.Task) (O, error) {
 		var out O
-		output, failure, err := t.Result()
+		output, failed, err := t.Result()
 		switch {
 		case err != nil:
 			return out, err
-		case failure != nil:
-			return out, &Error{Orchestration: f.name, Instance: failure.Child, failure: failure}
+		case failed != nil:
+			return out, &Error{Orchestration: f.name, Instance: failed.Child, failure: failed}
 		}
 		if err := c.env.Codec.Decode(output, &out); err != nil {
 			return out, fmt.Errorf("output of orchestration %q: %w", f.name, err)
