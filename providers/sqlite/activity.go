@@ -12,6 +12,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // workLock is the Lock of the activities that a host hands out.
@@ -74,7 +75,7 @@ func (h *host) CompleteActivity(_ context.Context, t *provider.ActivityTask, com
 		return fmt.Errorf("sqlite: completing activity %s: %w", t.ID, err)
 	}
 	if completion.To != w.ID.Instance {
-		return fmt.Errorf("sqlite: completing activity %s: %w: its completion is for %s", t.ID, provider.ErrInvalid, quoteID(completion.To))
+		return fmt.Errorf("sqlite: completing activity %s: %w: its completion is for %s", t.ID, provider.ErrInvalid, wire.Quote(completion.To))
 	}
 	if err := w.Complete(admit.Keep(completion)); err != nil {
 		return fmt.Errorf("sqlite: completing activity %s: %w", t.ID, err)
@@ -171,17 +172,17 @@ func (sc *scheduled) read(ctx context.Context, s *Store, id history.ActivityID) 
 		return history.Event{}, fmt.Errorf("sqlite: %w: activity %v is not open", provider.ErrNotFound, id)
 	}
 	open := map[int64]history.Event{}
-	for e, err := range s.History(ctx, id.Instance, id.Execution, r.activities[0].first-1) {
+	for e, err := range s.History(ctx, id.Instance, id.Execution, r.activities[0].First-1) {
 		if err != nil {
 			return history.Event{}, err
 		}
-		if _, ok := r.activities.find(e.ID); ok {
+		if _, ok := r.activities.Find(e.ID); ok {
 			open[e.ID] = e
 		}
 	}
 	e, ok := open[id.Event]
 	if !ok {
-		return e, fmt.Errorf("sqlite: %w: the history of %s, execution %d, does not have event %d, by which an open activity was scheduled: restore the file from a backup, or purge the instance", provider.ErrCorrupt, quoteID(id.Instance), id.Execution, id.Event)
+		return e, fmt.Errorf("sqlite: %w: the history of %s, execution %d, does not have event %d, by which an open activity was scheduled: restore the file from a backup, or purge the instance", provider.ErrCorrupt, wire.Quote(id.Instance), id.Execution, id.Event)
 	}
 	delete(open, id.Event)
 	sc.mu.Lock()

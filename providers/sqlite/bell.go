@@ -15,6 +15,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 type call struct {
 	N int64 `json:"n"` // the answer carries it too
 	// One of these.
-	Send   json.RawMessage `json:"send,omitempty"`   // a wireMessage to be written
+	Send   json.RawMessage `json:"send,omitempty"`   // a wire.Message to be written
 	Wait   *wireWait       `json:"wait,omitempty"`   // answer when it holds
 	Cancel int64           `json:"cancel,omitempty"` // the wait with that N
 	Ring   bool            `json:"ring,omitempty"`   // the file changed; not answered
@@ -152,7 +153,7 @@ func (b *bell) converse(c net.Conn) {
 	reply := func(a answer) {
 		writing.Lock()
 		defer writing.Unlock()
-		_, _ = c.Write(append(mustJSON(a), '\n')) // a client that is gone does not mind
+		_, _ = c.Write(append(wire.MustJSON(a), '\n')) // a client that is gone does not mind
 	}
 	var waits waits
 	lines := bufio.NewScanner(c)
@@ -185,11 +186,11 @@ func (b *bell) converse(c net.Conn) {
 
 // send writes a message for a client, in a transaction with the turns.
 func (b *bell) send(ctx context.Context, raw json.RawMessage) error {
-	var w wireMessage
+	var w wire.Message
 	if err := json.Unmarshal(raw, &w); err != nil {
 		return provider.ErrInvalid
 	}
-	m, err := w.message()
+	m, err := w.Message()
 	if err != nil {
 		return errors.Join(provider.ErrInvalid, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // commit is what a turn decided, encoded by the goroutine that commits it, so
@@ -49,7 +50,7 @@ func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, c *provider.Com
 		return err
 	}
 	if !lock.busy.CompareAndSwap(false, true) {
-		return fmt.Errorf("sqlite: committing a turn of %s: %w: it is committed already, or being so", quoteID(t.Instance.ID), provider.ErrLockLost)
+		return fmt.Errorf("sqlite: committing a turn of %s: %w: it is committed already, or being so", wire.Quote(t.Instance.ID), provider.ErrLockLost)
 	}
 	err = h.commitTurn(ctx, lock, c)
 	if err != nil {
@@ -70,7 +71,7 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 		return err
 	}
 	err = h.store.write(ctx, &request{
-		op:      fmt.Sprintf("committing a turn of %s", quoteID(lock.row.instance.ID)),
+		op:      fmt.Sprintf("committing a turn of %s", wire.Quote(lock.row.instance.ID)),
 		size:    c.size,
 		write:   c.write,
 		settled: c.settled,
@@ -127,7 +128,7 @@ func (c *commit) encodeEvents() error {
 		for n < len(events) && events[n].Execution == first.Execution {
 			n++
 		}
-		blob, err := encodeEvents(events[:n])
+		blob, err := wire.EncodeEvents(events[:n])
 		if err != nil {
 			return fmt.Errorf("%w: %w", provider.ErrInvalid, err)
 		}
@@ -169,7 +170,7 @@ func (c *commit) encodeRow() (err error) {
 		i.Finished, i.Output, i.Failure = i.Updated, given.Output, given.Failure
 		i.StatusRevision++
 		if given.Failure != nil {
-			if c.failure, err = encodeJSON(given.Failure); err != nil {
+			if c.failure, err = wire.JSON(given.Failure); err != nil {
 				return fmt.Errorf("%w: the failure: %w", provider.ErrInvalid, err)
 			}
 		}
@@ -180,8 +181,8 @@ func (c *commit) encodeRow() (err error) {
 		i.Parked = nil
 	}
 	after.again = given.Again && !i.Status.Final()
-	after.activities = after.activities.apply(given)
-	c.activities = after.activities.encode()
+	after.activities = after.activities.Apply(given)
+	c.activities = after.activities.Encode()
 	c.size += len(c.activities)
 	if after.start != nil && given.Consumed > 0 && c.lock.turn.Keys[0] == startPlace {
 		c.wide = true
@@ -202,7 +203,7 @@ func (c *commit) wipes() bool { return c.given.NewExecution || c.given.Status.Fi
 func (c *commit) write(w *conn) error {
 	h, r := c.host, c.after
 	if h.store.joined != h {
-		return fmt.Errorf("sqlite: committing a turn of %s: %w: the host has left", quoteID(r.instance.ID), provider.ErrLockLost)
+		return fmt.Errorf("sqlite: committing a turn of %s: %w: the host has left", wire.Quote(r.instance.ID), provider.ErrLockLost)
 	}
 	r.tail = c.before.tail
 	seq := h.nextSeq
@@ -290,9 +291,9 @@ func (c *commit) updateInstance(w *conn) error {
 		return err
 	}
 	if exists {
-		return fmt.Errorf("sqlite: committing a turn of %s: %w: it is not at event %d of execution %d any more", quoteID(i.ID), provider.ErrConflict, before.LastEvent, before.Execution)
+		return fmt.Errorf("sqlite: committing a turn of %s: %w: it is not at event %d of execution %d any more", wire.Quote(i.ID), provider.ErrConflict, before.LastEvent, before.Execution)
 	}
-	return fmt.Errorf("sqlite: committing a turn of %s: %w: it was purged or replaced", quoteID(i.ID), provider.ErrLockLost)
+	return fmt.Errorf("sqlite: committing a turn of %s: %w: it was purged or replaced", wire.Quote(i.ID), provider.ErrLockLost)
 }
 
 func (c *commit) writeTimers(w *conn) error {
@@ -373,7 +374,7 @@ func (c *commit) checkState(w *conn) error {
 		return err
 	}
 	if err := admit.State(state, c.given.State); err != nil {
-		return fmt.Errorf("sqlite: committing a turn of %s: %w", quoteID(c.after.instance.ID), err)
+		return fmt.Errorf("sqlite: committing a turn of %s: %w", wire.Quote(c.after.instance.ID), err)
 	}
 	return nil
 }

@@ -3,12 +3,13 @@ package sqlite
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"zombiezen.com/go/sqlite"
+
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 const (
@@ -146,26 +147,7 @@ func bindText(s *sqlite.Stmt, param int, text string) {
 }
 
 // bindTime binds the zero time as 0.
-func bindTime(s *sqlite.Stmt, param int, t time.Time) { s.BindInt64(param, nanos(t)) }
-
-// nanos is how times are stored: nanoseconds since 1970 in UTC, 0 for the zero
-// time. They reach to the year 2262, beyond the longest timer.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Year() > 2261:
-		return math.MaxInt64
-	}
-	return t.UnixNano()
-}
-
-func fromNanos(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, n).UTC()
-}
+func bindTime(s *sqlite.Stmt, param int, t time.Time) { s.BindInt64(param, wire.Nanos(t)) }
 
 // pragmas configures a connection that serves the store.
 func (c *conn) pragmas(cacheKiB int, synchronous Synchronous) error {

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -11,25 +10,13 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // chunkBytes is how much history is read before the connection is given back:
 // a slow consumer must not hold a snapshot, since the write-ahead log cannot
 // be reset behind it.
 const chunkBytes = 1 << 20
-
-// encodeEvents is the blob of a history row: one line of JSON an event.
-func encodeEvents(events []history.Event) ([]byte, error) {
-	buf := make([]byte, 0, 256*len(events))
-	for i := range events {
-		var err error
-		if buf, err = history.Append(buf, events[i]); err != nil {
-			return nil, err
-		}
-		buf = append(buf, '\n')
-	}
-	return buf, nil
-}
 
 // insertHistory appends the events of one turn to the end of the table.
 func insertHistory(c *conn, seq, prev, key, execution, first, last int64, events []byte) error {
@@ -70,11 +57,11 @@ func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chai
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, quoteID(id))
+		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, wire.Quote(id))
 	case execution == 0:
 		execution = ch.execution
 	case execution < 1 || execution > ch.execution:
-		return nil, fmt.Errorf("sqlite: %w: %s has no execution %d; its current one is %d", provider.ErrNotFound, quoteID(id), execution, ch.execution)
+		return nil, fmt.Errorf("sqlite: %w: %s has no execution %d; its current one is %d", provider.ErrNotFound, wire.Quote(id), execution, ch.execution)
 	}
 	if execution < ch.execution { // the rows of later ones need not be walked
 		if err := c.rows("SELECT prev FROM history WHERE instance = ? AND execution = ? AND first = 1", func(s *sqlite.Stmt) {
@@ -125,7 +112,7 @@ func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chai
 // corrupt names what is damaged and what to do about it.
 func (ch *chain) corrupt(event int64, err error) error {
 	return fmt.Errorf("sqlite: %w: the history of %s, execution %d, cannot be read at event %d: %w: restore the file from a backup, or purge the instance and start it anew; other instances are not affected",
-		provider.ErrCorrupt, quoteID(ch.id), ch.execution, event, err)
+		provider.ErrCorrupt, wire.Quote(ch.id), ch.execution, event, err)
 }
 
 // readChunk reads rows from the front of the chain until they hold chunkBytes,
@@ -147,7 +134,7 @@ func (ch *chain) readChunk(c *conn) (blobs [][]byte, err error) {
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("sqlite: %w: %s was removed while its history was read", provider.ErrNotFound, quoteID(ch.id))
+			return nil, fmt.Errorf("sqlite: %w: %s was removed while its history was read", provider.ErrNotFound, wire.Quote(ch.id))
 		}
 		size += len(blobs[len(blobs)-1])
 		ch.seqs = ch.seqs[1:]
@@ -158,8 +145,7 @@ func (ch *chain) readChunk(c *conn) (blobs [][]byte, err error) {
 // decode yields the events of a row above after. Next is the event expected
 // first, 0 for any; it returns the one that must follow the row.
 func (ch *chain) decode(blob []byte, next, after int64, yield func(history.Event, error) bool) (int64, bool) {
-	for line := range bytes.Lines(blob) {
-		e, err := history.Unmarshal(bytes.TrimSuffix(line, []byte{'\n'}))
+	for e, err := range wire.DecodeEvents(blob) {
 		if err == nil && (e.Execution != ch.execution || next != 0 && e.ID != next) {
 			err = fmt.Errorf("found event %d of execution %d", e.ID, e.Execution)
 		}

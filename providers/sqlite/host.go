@@ -12,6 +12,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // corruptPause is how long an instance that cannot be read is set aside, and
@@ -147,7 +148,7 @@ func (h *host) setAside(ctx context.Context, t *broker.Turn, err error) {
 }
 
 func (s *Store) findRow(ctx context.Context, id history.InstanceID) (r *row, err error) {
-	err = s.read(ctx, fmt.Sprintf("reading %s", quoteID(id)), func(c *conn) (err error) {
+	err = s.read(ctx, fmt.Sprintf("reading %s", wire.Quote(id)), func(c *conn) (err error) {
 		r, err = findRow(c, id)
 		return err
 	})
@@ -181,7 +182,7 @@ func (h *host) park(ctx context.Context, id history.InstanceID, reason string) e
 	now := h.store.cfg.Now()
 	var parked *row
 	return h.store.write(ctx, &request{
-		op: fmt.Sprintf("parking %s", quoteID(id)),
+		op: fmt.Sprintf("parking %s", wire.Quote(id)),
 		write: func(c *conn) (err error) {
 			if err := parkInstance(c, id, reason, now); err != nil {
 				return err
@@ -205,9 +206,9 @@ func (h *host) lockOf(t *provider.Turn) (*turnLock, error) {
 	lock, ok := t.Lock.(*turnLock)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("sqlite: the turn of %s: %w", quoteID(t.Instance.ID), errForeign)
+		return nil, fmt.Errorf("sqlite: the turn of %s: %w", wire.Quote(t.Instance.ID), errForeign)
 	case lock.host != h:
-		return nil, fmt.Errorf("sqlite: the turn of %s was handed out by another host: %w", quoteID(t.Instance.ID), provider.ErrLockLost)
+		return nil, fmt.Errorf("sqlite: the turn of %s was handed out by another host: %w", wire.Quote(t.Instance.ID), provider.ErrLockLost)
 	}
 	return lock, nil
 }

@@ -11,6 +11,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // lockSuffix, after the path of the hub, names the file on which the worker
@@ -83,7 +84,7 @@ func (h *host) holder() workerInfo {
 
 func rememberWorker(c *conn, w workerInfo) error {
 	return c.run("INSERT INTO meta (name, value) VALUES ('worker', ?) ON CONFLICT DO UPDATE SET value = excluded.value", func(s *sqlite.Stmt) {
-		s.BindText(1, string(mustJSON(w)))
+		s.BindText(1, string(wire.MustJSON(w)))
 	})
 }
 

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -10,61 +9,14 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
-
-// wireMessage is a message as it is stored where a column each would be too
-// much, and as it travels from a client's process to the worker's. Names are
-// stored: they never change.
-type wireMessage struct {
-	ID        string             `json:"id"`
-	To        history.InstanceID `json:"to"`
-	Execution int64              `json:"execution,omitempty"`
-	Due       int64              `json:"due,omitempty"` // nanoseconds
-	Sent      int64              `json:"sent,omitempty"`
-	Start     *wireStart         `json:"start,omitempty"`
-	Data      json.RawMessage    `json:"data,omitempty"`
-}
-
-type wireStart struct {
-	Name      string             `json:"name"`
-	Version   string             `json:"version,omitempty"`
-	RequestID string             `json:"requestId,omitempty"`
-	Parent    *history.ParentRef `json:"parent,omitempty"`
-	Tags      map[string]string  `json:"tags,omitempty"`
-	Reuse     provider.Reuse     `json:"reuse,omitempty"`
-}
-
-func toWire(m *provider.Message) (w wireMessage, err error) {
-	w = wireMessage{ID: m.ID, To: m.To, Execution: m.Execution, Due: nanos(m.Due), Sent: nanos(m.Sent)}
-	if s := m.Start; s != nil {
-		w.Start = &wireStart{s.Name, s.Version, s.RequestID, s.Parent, s.Tags, s.Reuse}
-	}
-	if m.Data != nil {
-		w.Data, err = history.MarshalData(m.Data)
-	}
-	return w, err
-}
-
-func (w *wireMessage) message() (m provider.Message, err error) {
-	m = provider.Message{ID: w.ID, To: w.To, Execution: w.Execution, Due: fromNanos(w.Due), Sent: fromNanos(w.Sent)}
-	if s := w.Start; s != nil {
-		m.Start = s.start()
-	}
-	if w.Data != nil {
-		m.Data, err = history.UnmarshalData(w.Data)
-	}
-	return m, err
-}
-
-func (s *wireStart) start() *provider.Start {
-	return &provider.Start{Name: s.Name, Version: s.Version, RequestID: s.RequestID, Parent: s.Parent, Tags: s.Tags, Reuse: s.Reuse}
-}
 
 // letter is a message, encoded by its sender's goroutine, on its way into the
 // database.
 type letter struct {
 	message *provider.Message
-	wire    wireMessage
+	wire    wire.Message
 	start   []byte // of a start: all of the message, for instances.start
 	parent  []byte // of a start, for the columns of instances
 	tags    []byte
@@ -72,53 +24,23 @@ type letter struct {
 }
 
 func seal(m *provider.Message) (*letter, error) {
-	w, err := toWire(m)
+	w, err := wire.ToWire(m)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: encoding message %q to %s: %w: %w", m.ID, quoteID(m.To), provider.ErrInvalid, err)
+		return nil, fmt.Errorf("sqlite: encoding message %q to %s: %w: %w", m.ID, wire.Quote(m.To), provider.ErrInvalid, err)
 	}
 	l := &letter{message: m, wire: w, size: len(w.Data) + 512}
 	if m.Start == nil {
 		return l, nil
 	}
-	l.start = mustJSON(w)
+	l.start = wire.MustJSON(w)
 	if m.Start.Parent != nil {
-		l.parent = mustJSON(m.Start.Parent)
+		l.parent = wire.MustJSON(m.Start.Parent)
 	}
 	if len(m.Start.Tags) > 0 {
-		l.tags = mustJSON(m.Start.Tags)
+		l.tags = wire.MustJSON(m.Start.Tags)
 	}
 	l.size += len(l.start)
 	return l, nil
-}
-
-// encodeJSON leaves payloads as they are, byte by byte: they are compact
-// already, and nothing is escaped for HTML.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
-}
-
-// mustJSON encodes what always encodes: strings, numbers, maps of them, and
-// what was encoded before.
-func mustJSON(v any) []byte {
-	b, err := encodeJSON(v)
-	if err != nil {
-		panic(fmt.Sprintf("sqlite: %T does not encode: %v", v, err)) // panic: only a bug puts something else in
-	}
-	return b
-}
-
-func quoteID(id history.InstanceID) string {
-	const most = 80
-	if len(id) > most {
-		return fmt.Sprintf("instance %+q…", string(id[:most]))
-	}
-	return fmt.Sprintf("instance %+q", string(id))
 }
 
 // inboxColumns are what readPost reads.
@@ -137,7 +59,7 @@ type post struct {
 
 func readPost(s *sqlite.Stmt) (post, error) {
 	p := post{place: s.ColumnInt64(0)}
-	w := wireMessage{
+	w := wire.Message{
 		ID: s.ColumnText(1), To: history.InstanceID(s.ColumnText(2)), Execution: s.ColumnInt64(3),
 		Due: s.ColumnInt64(4), Sent: s.ColumnInt64(5), Data: columnBytes(s, 7),
 	}
@@ -146,7 +68,7 @@ func readPost(s *sqlite.Stmt) (post, error) {
 		err = json.Unmarshal(start, &w.Start)
 	}
 	if err == nil {
-		p.message, err = w.message()
+		p.message, err = w.Message()
 	}
 	if err != nil {
 		return p, corruptMessage(w.To, fmt.Sprintf("inbox.seq=%d", p.place), err)
@@ -155,12 +77,7 @@ func readPost(s *sqlite.Stmt) (post, error) {
 }
 
 func readStart(id history.InstanceID, text []byte) (post, error) {
-	var w wireMessage
-	err := json.Unmarshal(text, &w)
-	var m provider.Message
-	if err == nil {
-		m, err = w.message()
-	}
+	m, err := wire.Decode(text)
 	if err != nil {
 		return post{}, corruptMessage(id, "instances.start", err)
 	}
@@ -168,7 +85,7 @@ func readStart(id history.InstanceID, text []byte) (post, error) {
 }
 
 func corruptMessage(id history.InstanceID, where string, err error) error {
-	return fmt.Errorf("sqlite: %w: a message to %s cannot be read (%s): %w: upgrade the program if a newer one wrote it, or else purge the instance or remove that row", provider.ErrCorrupt, quoteID(id), where, err)
+	return fmt.Errorf("sqlite: %w: a message to %s cannot be read (%s): %w: upgrade the program if a newer one wrote it, or else purge the instance or remove that row", provider.ErrCorrupt, wire.Quote(id), where, err)
 }
 
 // insertLetter puts a message into the inbox. It gives 0, and does nothing, if
@@ -197,7 +114,7 @@ func tryInsertLetter(c *conn, l *letter) (place int64, err error) {
 		s.BindInt64(4, w.Due)
 		s.BindInt64(5, w.Sent)
 		if w.Start != nil {
-			s.BindText(6, string(mustJSON(w.Start)))
+			s.BindText(6, string(wire.MustJSON(w.Start)))
 		}
 		bindBytes(s, 7, w.Data)
 	})

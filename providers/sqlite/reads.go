@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // Pages of [Store.List].
@@ -25,7 +25,7 @@ func (s *Store) Instance(ctx context.Context, id history.InstanceID) (*provider.
 		return nil, err
 	}
 	if r == nil {
-		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, quoteID(id))
+		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, wire.Quote(id))
 	}
 	return &r.instance, nil
 }
@@ -33,7 +33,7 @@ func (s *Store) Instance(ctx context.Context, id history.InstanceID) (*provider.
 // State implements [provider.Store].
 func (s *Store) State(ctx context.Context, id history.InstanceID, key string) (value history.Payload, err error) {
 	found := false
-	err = s.read(ctx, fmt.Sprintf("reading the state of %s", quoteID(id)), func(c *conn) error {
+	err = s.read(ctx, fmt.Sprintf("reading the state of %s", wire.Quote(id)), func(c *conn) error {
 		return c.rows(`SELECT s.value FROM instances i LEFT JOIN state s ON s.instance = i.key AND s.name = ?
 			WHERE i.id = ?`, func(s *sqlite.Stmt) {
 			s.BindText(1, key)
@@ -44,7 +44,7 @@ func (s *Store) State(ctx context.Context, id history.InstanceID, key string) (v
 		})
 	})
 	if err == nil && !found {
-		err = fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, quoteID(id))
+		err = fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, wire.Quote(id))
 	}
 	return value, err
 }
@@ -124,7 +124,7 @@ func prefixEnd(prefix string) string {
 // memory, where completions are that no commit consumed yet.
 func (s *Store) Outstanding(ctx context.Context, id history.InstanceID) (*provider.Outstanding, error) {
 	var out *provider.Outstanding
-	err := s.read(ctx, fmt.Sprintf("reading what %s waits for", quoteID(id)), func(c *conn) error {
+	err := s.read(ctx, fmt.Sprintf("reading what %s waits for", wire.Quote(id)), func(c *conn) error {
 		return c.snapshot(func() (err error) {
 			out, err = findOutstanding(c, id)
 			return err
@@ -166,9 +166,9 @@ func findOutstanding(c *conn, id history.InstanceID) (*provider.Outstanding, err
 		if len(out.Messages) > 0 {
 			return out, nil
 		}
-		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, quoteID(id))
+		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, wire.Quote(id))
 	}
-	out.Again, out.Activities = r.again, r.activities.refs()
+	out.Again, out.Activities = r.again, r.activities.Refs()
 	if r.timers {
 		out.Timers, err = findTimers(c, r)
 	}
@@ -178,10 +178,10 @@ func findOutstanding(c *conn, id history.InstanceID) (*provider.Outstanding, err
 func findTimers(c *conn, r *row) (timers []provider.Timer, err error) {
 	err = c.rows("SELECT event, due, fire FROM timers WHERE instance = ? ORDER BY event", func(s *sqlite.Stmt) { s.BindInt64(1, r.key) },
 		func(s *sqlite.Stmt) error {
-			t := provider.Timer{Event: s.ColumnInt64(0), Due: fromNanos(s.ColumnInt64(1))}
+			t := provider.Timer{Event: s.ColumnInt64(0), Due: wire.FromNanos(s.ColumnInt64(1))}
 			var err error
 			if t.Fire, err = history.UnmarshalData(columnBytes(s, 2)); err != nil {
-				return fmt.Errorf("sqlite: %w: the timer of event %d of %s cannot be read (timers, key %d): %w: restore the file from a backup, or purge the instance", provider.ErrCorrupt, t.Event, quoteID(r.instance.ID), r.key, err)
+				return fmt.Errorf("sqlite: %w: the timer of event %d of %s cannot be read (timers, key %d): %w: restore the file from a backup, or purge the instance", provider.ErrCorrupt, t.Event, wire.Quote(r.instance.ID), r.key, err)
 			}
 			timers = append(timers, t)
 			return nil
@@ -202,14 +202,10 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) (letters []provider.
 	err = s.read(ctx, "reading dead letters", func(c *conn) error {
 		return c.rows("SELECT seq, message, reason, time FROM dead ORDER BY seq LIMIT ?", func(s *sqlite.Stmt) { s.BindInt64(1, int64(limit)) },
 			func(s *sqlite.Stmt) error {
-				var w wireMessage
-				d := provider.DeadLetter{Reason: s.ColumnText(2), Time: fromNanos(s.ColumnInt64(3))}
-				err := json.Unmarshal(columnBytes(s, 1), &w)
-				if err == nil {
-					d.Message, err = w.message()
-				}
-				if err != nil {
-					return corruptMessage(w.To, fmt.Sprintf("dead.seq=%d", s.ColumnInt64(0)), err)
+				d := provider.DeadLetter{Reason: s.ColumnText(2), Time: wire.FromNanos(s.ColumnInt64(3))}
+				var err error
+				if d.Message, err = wire.Decode(columnBytes(s, 1)); err != nil {
+					return corruptMessage(d.Message.To, fmt.Sprintf("dead.seq=%d", s.ColumnInt64(0)), err)
 				}
 				letters = append(letters, d)
 				return nil

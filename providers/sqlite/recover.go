@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
 )
 
 // recovery is what a host finds in the file when it joins: everything that is
@@ -149,14 +150,14 @@ func (f *recovery) restore(c *conn, r *row, progress map[int64]history.Payload) 
 			return err
 		}
 	}
-	r.activities.each(func(event int64, a span) {
+	r.activities.Each(func(event int64, a spans.Span) {
 		id := history.ActivityID{Instance: i.ID, Execution: i.Execution, Event: event}
 		open.Activities = append(open.Activities, broker.RestoredActivity{
 			Activity: provider.Activity{
 				Scheduled: history.Event{ID: event, Execution: i.Execution},
-				Attempt:   a.attempt, Tag: a.tag, Session: a.session,
+				Attempt:   a.Attempt, Tag: a.Tag, Session: a.Session,
 			},
-			Deliveries: f.handed.deliveries(id, a.attempt),
+			Deliveries: f.handed.deliveries(id, a.Attempt),
 			Progress:   progress[event],
 		})
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // dialTimeout is how long a worker on this machine may take to pick up.
@@ -177,7 +178,7 @@ func (l *line) write(c call) {
 	defer l.writing.Unlock()
 	err := l.conn.SetWriteDeadline(time.Now().Add(writePatience))
 	if err == nil {
-		_, err = l.conn.Write(append(mustJSON(c), '\n'))
+		_, err = l.conn.Write(append(wire.MustJSON(c), '\n'))
 	}
 	if err != nil {
 		l.hangUp()
@@ -187,13 +188,13 @@ func (l *line) write(c call) {
 // send has the worker write a message. False means that it did not, or that it
 // is not known whether it did: sending is idempotent, so the caller writes it
 // himself.
-func (r *remote) send(ctx context.Context, w *wireMessage) (sent bool, err error) {
+func (r *remote) send(ctx context.Context, w *wire.Message) (sent bool, err error) {
 	l := r.dial(ctx)
 	if l == nil {
 		return false, nil
 	}
 	done := make(chan *wireError, 1)
-	n, ok := l.call(call{Send: mustJSON(w)}, func(e *wireError) { done <- e })
+	n, ok := l.call(call{Send: wire.MustJSON(w)}, func(e *wireError) { done <- e })
 	if !ok {
 		return false, nil
 	}
@@ -209,7 +210,7 @@ func (r *remote) send(ctx context.Context, w *wireMessage) (sent bool, err error
 		l.mu.Lock()
 		delete(l.pending, n)
 		l.mu.Unlock()
-		return true, fmt.Errorf("sqlite: sending to %s: %w: %w", quoteID(w.To), provider.ErrUnknown, ctx.Err())
+		return true, fmt.Errorf("sqlite: sending to %s: %w: %w", wire.Quote(w.To), provider.ErrUnknown, ctx.Err())
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // row is an instance as the database holds it.
@@ -17,7 +19,7 @@ type row struct {
 	tail        int64 // its newest row of history
 	again       bool
 	outstanding bool
-	activities  spans
+	activities  spans.Set
 	start       []byte // until the first commit
 	origin      string // id of the message that created it
 	timers      bool   // it may have open timers
@@ -46,26 +48,26 @@ func readRow(s *sqlite.Stmt) (*row, error) {
 			Status:         status(s.ColumnText(2)),
 			Execution:      s.ColumnInt64(3),
 			LastEvent:      s.ColumnInt64(4),
-			Updated:        fromNanos(s.ColumnInt64(6)),
+			Updated:        wire.FromNanos(s.ColumnInt64(6)),
 			StatusRevision: s.ColumnInt64(10),
 			Name:           s.ColumnText(11),
 			Version:        s.ColumnText(12),
 			RequestID:      s.ColumnText(13),
-			Created:        fromNanos(s.ColumnInt64(16)),
-			Finished:       fromNanos(s.ColumnInt64(17)),
+			Created:        wire.FromNanos(s.ColumnInt64(16)),
+			Finished:       wire.FromNanos(s.ColumnInt64(17)),
 			Output:         columnBytes(s, 21),
 			CustomStatus:   columnBytes(s, 23),
 		},
 	}
 	i := &r.instance
 	corrupt := func(column string, err error) (*row, error) {
-		return r, fmt.Errorf("sqlite: %w: %s cannot be read (instances.%s, key %d): %w: restore the file from a backup, or purge the instance", provider.ErrCorrupt, quoteID(i.ID), column, r.key, err)
+		return r, fmt.Errorf("sqlite: %w: %s cannot be read (instances.%s, key %d): %w: restore the file from a backup, or purge the instance", provider.ErrCorrupt, wire.Quote(i.ID), column, r.key, err)
 	}
 	if reason := s.ColumnText(18); reason != "" {
-		i.Parked = &provider.Parked{Reason: reason, Since: fromNanos(s.ColumnInt64(19))}
+		i.Parked = &provider.Parked{Reason: reason, Since: wire.FromNanos(s.ColumnInt64(19))}
 	}
 	var err error
-	if r.activities, err = decodeSpans(s.ColumnText(8)); err != nil {
+	if r.activities, err = spans.Decode(s.ColumnText(8)); err != nil {
 		return corrupt("activities", err)
 	}
 	for _, column := range []struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // Send implements [provider.Store].
@@ -35,7 +36,7 @@ func (s *Store) Send(ctx context.Context, m provider.Message) error {
 func (s *Store) post(ctx context.Context, l *letter) error {
 	var p posting
 	err := s.write(ctx, &request{
-		op:   fmt.Sprintf("sending to %s", quoteID(l.wire.To)),
+		op:   fmt.Sprintf("sending to %s", wire.Quote(l.wire.To)),
 		size: l.size,
 		write: func(c *conn) (err error) {
 			p = posting{} // an earlier try was undone
@@ -102,7 +103,7 @@ func (s *Store) postStart(c *conn, l *letter) (p posting, err error) {
 		if start.Reuse == provider.ReuseFinal {
 			hint = "it can be replaced once it has ended"
 		}
-		return p, fmt.Errorf("sqlite: starting %s: %w: it is %s, started by another request: %s", quoteID(l.wire.To), provider.ErrExists, old.instance.Status, hint)
+		return p, fmt.Errorf("sqlite: starting %s: %w: it is %s, started by another request: %s", wire.Quote(l.wire.To), provider.ErrExists, old.instance.Status, hint)
 	}
 	if err := deleteInstance(c, old); err != nil {
 		return p, err
@@ -152,16 +153,16 @@ func (s *Store) posted(l *letter, p *posting) {
 // Purge implements [provider.Store].
 func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) error {
 	err := s.write(ctx, &request{
-		op: fmt.Sprintf("purging %s", quoteID(id)),
+		op: fmt.Sprintf("purging %s", wire.Quote(id)),
 		write: func(c *conn) error {
 			r, err := findRow(c, id)
 			switch {
 			case err != nil && r == nil:
 				return err
 			case r == nil:
-				return fmt.Errorf("sqlite: purging %s: %w", quoteID(id), provider.ErrNotFound)
+				return fmt.Errorf("sqlite: purging %s: %w", wire.Quote(id), provider.ErrNotFound)
 			case !r.instance.Status.Final() && !force:
-				return fmt.Errorf("sqlite: purging %s: %w: it is %s: wait for its end, cancel it, or force", quoteID(id), provider.ErrConflict, r.instance.Status)
+				return fmt.Errorf("sqlite: purging %s: %w: it is %s: wait for its end, cancel it, or force", wire.Quote(id), provider.ErrConflict, r.instance.Status)
 			}
 			if err := deleteInstance(c, r); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 const (
@@ -79,12 +80,12 @@ func (h *host) buryOrphans(ctx context.Context) error {
 					} else if exists {
 						continue // it was started after all
 					}
-					wire, err := toWire(&o.Message)
+					message, err := wire.Encode(&o.Message)
 					if err != nil { // it was encoded once already
 						return err
 					}
 					at := o.Since.Add(s.cfg.OrphanAfter)
-					if err := bury(c, o.Key, mustJSON(wire), orphaned(o.Message.To, s.cfg.OrphanAfter), at); err != nil {
+					if err := bury(c, o.Key, message, orphaned(o.Message.To, s.cfg.OrphanAfter), at); err != nil {
 						return err
 					}
 					buried = append(buried, o.Message.ID)
@@ -102,7 +103,7 @@ func (h *host) buryOrphans(ctx context.Context) error {
 }
 
 func orphaned(id history.InstanceID, after time.Duration) string {
-	return fmt.Sprintf("%s does not exist and was not started within %v: start it and send again", quoteID(id), after)
+	return fmt.Sprintf("%s does not exist and was not started within %v: start it and send again", wire.Quote(id), after)
 }
 
 func bury(c *conn, place int64, message []byte, reason string, at time.Time) error {

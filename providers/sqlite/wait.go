@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // Without a host in this process, Wait looks at the file now and then: often
@@ -107,7 +108,7 @@ func (o *waiter) wake(i *provider.Instance) {
 func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.Until) (*provider.Instance, error) {
 	one, err := s.waiters.add(id, until)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: waiting for %s: %w", quoteID(id), err)
+		return nil, fmt.Errorf("sqlite: waiting for %s: %w", wire.Quote(id), err)
 	}
 	defer s.waiters.remove(id, one)
 	if h := s.host(); h != nil {

@@ -1,4 +1,4 @@
-package sqlite
+package spans_test
 
 import (
 	"cmp"
@@ -10,14 +10,15 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
 )
 
 // TestSpansAreASetOfActivities compares them, through any commits and through
 // the text in which they are stored, with a map.
 func TestSpansAreASetOfActivities(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var s spans
-		model := map[int64]span{}
+		var s spans.Set
+		model := map[int64]spans.Span{}
 		events := rapid.SliceOfN(rapid.Int64Range(1, 40), 0, 12)
 		for range rapid.IntRange(1, 20).Draw(t, "commits") {
 			c := &provider.Commit{
@@ -33,10 +34,10 @@ func TestSpansAreASetOfActivities(t *testing.T) {
 					Session:   rapid.SampledFrom([]string{"", "s"}).Draw(t, "session"),
 				})
 			}
-			before := s.encode()
-			next := s.apply(c)
-			if s.encode() != before {
-				t.Fatalf("a commit changed the set before it from %s to %s", before, s.encode())
+			before := s.Encode()
+			next := s.Apply(c)
+			if s.Encode() != before {
+				t.Fatalf("a commit changed the set before it from %s to %s", before, s.Encode())
 			}
 			if c.NewExecution {
 				clear(model)
@@ -45,22 +46,22 @@ func TestSpansAreASetOfActivities(t *testing.T) {
 				delete(model, event)
 			}
 			for _, a := range c.Activities {
-				model[a.Scheduled.ID] = span{attempt: a.Attempt, tag: a.Tag, session: a.Session}
+				model[a.Scheduled.ID] = spans.Span{Attempt: a.Attempt, Tag: a.Tag, Session: a.Session}
 			}
 			for _, event := range c.CancelActivities {
 				delete(model, event)
 			}
-			decoded, err := decodeSpans(next.encode())
+			decoded, err := spans.Decode(next.Encode())
 			if err != nil {
-				t.Fatalf("%s cannot be decoded: %v", next.encode(), err)
+				t.Fatalf("%s cannot be decoded: %v", next.Encode(), err)
 			}
 			if !slices.Equal(decoded, next) {
-				t.Fatalf("%v became %v through %s", next, decoded, next.encode())
+				t.Fatalf("%v became %v through %s", next, decoded, next.Encode())
 			}
-			got := map[int64]span{}
+			got := map[int64]spans.Span{}
 			order := []int64{}
-			decoded.each(func(event int64, a span) {
-				a.first, a.last = 0, 0
+			decoded.Each(func(event int64, a spans.Span) {
+				a.First, a.Last = 0, 0
 				got[event] = a
 				order = append(order, event)
 			})
@@ -80,21 +81,21 @@ func TestAWideFanOutIsOneSpan(t *testing.T) {
 	for event := range int64(1_000) {
 		c.Activities = append(c.Activities, provider.Activity{Scheduled: history.Event{ID: event + 2}, Attempt: 1})
 	}
-	if got, want := spans(nil).apply(c).encode(), "[[2,1001]]"; got != want {
+	if got, want := spans.Set(nil).Apply(c).Encode(), "[[2,1001]]"; got != want {
 		t.Errorf("a thousand activities are stored as %.80s, want %s", got, want)
 	}
 }
 
 func TestAFinalStatusClosesAllActivities(t *testing.T) {
-	s := spans{{1, 10, 1, "", ""}}
-	if got := s.apply(&provider.Commit{Status: history.StatusFailed}).encode(); got != "" {
+	s := spans.Set{{1, 10, 1, "", ""}}
+	if got := s.Apply(&provider.Commit{Status: history.StatusFailed}).Encode(); got != "" {
 		t.Errorf("open after the end: %s", got)
 	}
 }
 
 func TestDamagedSpansAreAnError(t *testing.T) {
 	for _, text := range []string{"x", "{}", "[[1]]", "[[2,1]]", "[[0,1]]", `[["a",1]]`, "[[1,9000000000]]", "[[5,6],[1,2]]", "[[1,4],[4,6]]", `[[1,2,1,"t","s",0]]`} {
-		if s, err := decodeSpans(text); err == nil {
+		if s, err := spans.Decode(text); err == nil {
 			t.Errorf("%s was read as %v", text, s)
 		}
 	}
