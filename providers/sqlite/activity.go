@@ -40,7 +40,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			w.Release(provider.Release{Delay: provider.RetryAfter(err, 0), Uncounted: true})
 			return nil, err
 		}
-		h.store.handed.out(w.ID, w.Activity.Attempt, w.Delivery)
+		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
 		return &provider.ActivityTask{
 			ID:            w.ID,
 			Activity:      w.Activity,
@@ -100,7 +100,7 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if signals.Cancelled || progress == nil {
 		return signals, nil
 	}
-	h.store.handed.store(t.ID.Instance)
+	h.store.progress.store(t.ID.Instance)
 	return signals, h.store.write(ctx, &request{
 		op:   fmt.Sprintf("storing the progress of activity %v", t.ID),
 		size: len(progress),
@@ -127,7 +127,7 @@ func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r pr
 		return nil //nolint:nilerr // A lock that is gone is no error.
 	}
 	if r.Uncounted {
-		h.store.handed.out(w.ID, w.Activity.Attempt, w.Delivery-1)
+		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery-1)
 	}
 	w.Release(r)
 	return nil

@@ -327,7 +327,7 @@ func (c *commit) wipe(w *conn) error {
 			return err
 		}
 	}
-	if c.host.store.handed.stored(c.after.instance.ID) {
+	if c.host.store.progress.stored(c.after.instance.ID) {
 		return w.run("DELETE FROM progress WHERE instance = ?", byKey)
 	}
 	return nil
@@ -450,6 +450,7 @@ func (c *commit) settled() {
 	h.cache.put(c.after)
 	if c.wipes() {
 		h.scheduled.drop(i.ID)
+		h.store.progress.forget(i.ID)
 	}
 	var sent []broker.Delivery
 	for n, l := range c.letters {
@@ -461,10 +462,10 @@ func (c *commit) settled() {
 		}
 	}
 	at := broker.Place{Execution: i.Execution, Name: i.Name, Version: i.Version, Final: i.Status.Final()}
-	h.store.handed.committed(c.lock.turn, c.given)
+	h.store.handed.Committed(c.lock.turn, c.given)
 	// The turn is sealed and the row was there: it is still held.
 	_ = h.broker.Commit(c.lock.turn, c.given, at, sent...)
 	if before := &c.before.instance; i.Status != before.Status || i.StatusRevision != before.StatusRevision {
-		h.store.waiters.changed(i)
+		h.store.waiters.Changed(i)
 	}
 }

@@ -84,7 +84,7 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 	if closed {
 		return nil, errors.Join(fmt.Errorf("sqlite: joining: %w", provider.ErrClosed), h.Leave(ctx))
 	}
-	s.waiters.lookAll()
+	s.waiters.LookAll()
 	return h, nil
 }
 
@@ -93,7 +93,8 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 func (h *host) forget(id history.InstanceID) {
 	h.broker.Drop(id)
 	h.cache.remove(id)
-	h.store.handed.gone(id)
+	h.store.handed.Gone(id)
+	h.store.progress.forget(id)
 	h.scheduled.drop(id)
 }
 
@@ -117,7 +118,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 		if !t.Held() {
 			continue // it was purged or replaced meanwhile
 		}
-		h.store.handed.turn(t)
+		h.store.handed.Turn(t)
 		if r == nil { // it was purged, and the broker is about to hear of it
 			h.giveBack(t, provider.Release{Delay: time.Millisecond, Uncounted: true})
 			continue
@@ -133,7 +134,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 
 // giveBack releases a turn that is held.
 func (h *host) giveBack(t *broker.Turn, r provider.Release) {
-	h.store.handed.released(t, !r.Uncounted)
+	h.store.handed.Released(t, !r.Uncounted)
 	t.Release(r)
 }
 
@@ -196,7 +197,7 @@ func (h *host) park(ctx context.Context, id history.InstanceID, reason string) e
 		settled: func() {
 			if parked != nil {
 				h.cache.put(parked)
-				h.store.waiters.changed(&parked.instance)
+				h.store.waiters.Changed(&parked.instance)
 			}
 		},
 	})
@@ -241,8 +242,8 @@ func (h *host) leave(ctx context.Context) error {
 		}
 	}))
 	h.broker.Close()
-	s.handed.left()
+	s.handed.Left()
 	err = errors.Join(err, h.lock.release())
-	s.waiters.lookAll()
+	s.waiters.LookAll()
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/handed"
 	"github.com/duroxide/duroxide-go/providers/internal/spans"
 )
 
@@ -23,7 +24,7 @@ type recovery struct {
 	progress []history.InstanceID
 	broken   []broken
 	nextSeq  int64
-	handed   *handed // by hosts before, in this process
+	handed   *handed.Counts // by hosts before, in this process
 }
 
 // broken is an instance that cannot be read: it is set aside, and holds up
@@ -60,10 +61,8 @@ func (h *host) recover(ctx context.Context) error {
 		},
 		settled: func() {
 			h.nextSeq = found.nextSeq
-			s.handed.keep(found.outstanding())
-			for _, id := range found.progress {
-				s.handed.store(id)
-			}
+			s.handed.Keep(found.outstanding())
+			s.progress.reset(found.progress)
 			for _, r := range found.restored {
 				h.broker.Restore(r)
 			}
@@ -140,7 +139,7 @@ func (f *recovery) restore(c *conn, r *row, progress map[int64]history.Payload) 
 		}
 		f.starts = append(f.starts, broker.Delivery{
 			Message: p.message, Key: p.place, Receiver: broker.Created, Name: i.Name, Version: i.Version,
-			Attempts: f.handed.attempts(i.ID, p.message.ID),
+			Attempts: f.handed.Attempts(i.ID, p.message.ID),
 		})
 	}
 	open := broker.Restored{Instance: i.ID, Execution: i.Execution, Name: i.Name, Version: i.Version, Again: r.again}
@@ -157,7 +156,7 @@ func (f *recovery) restore(c *conn, r *row, progress map[int64]history.Payload) 
 				Scheduled: history.Event{ID: event, Execution: i.Execution},
 				Attempt:   a.Attempt, Tag: a.Tag, Session: a.Session,
 			},
-			Deliveries: f.handed.deliveries(id, a.Attempt),
+			Deliveries: f.handed.Deliveries(id, a.Attempt),
 			Progress:   progress[event],
 		})
 	})
@@ -199,7 +198,7 @@ func (f *recovery) readInbox(c *conn) error {
 		} else {
 			d.Receiver, d.Name, d.Version = broker.Exists, s.ColumnText(8), s.ColumnText(9)
 		}
-		d.Attempts = f.handed.attempts(p.message.To, p.message.ID)
+		d.Attempts = f.handed.Attempts(p.message.To, p.message.ID)
 		f.inbox = append(f.inbox, d)
 		return nil
 	})
@@ -228,7 +227,7 @@ func (h *host) absorb(c *conn) (settled func(), err error) {
 		case noticeGone:
 			step = func() {
 				h.forget(n.id)
-				h.store.waiters.look(n.id)
+				h.store.waiters.Look(n.id)
 			}
 		case noticeStart:
 			step, err = h.absorbStart(c, n.id)
@@ -273,7 +272,7 @@ func (h *host) absorbStart(c *conn, id history.InstanceID) (func(), error) {
 		h.broker.Deliver(broker.Delivery{
 			Message: p.message, Key: p.place, Receiver: broker.Created, Name: r.instance.Name, Version: r.instance.Version,
 		})
-		h.store.waiters.look(id)
+		h.store.waiters.Look(id)
 	}, nil
 }
 

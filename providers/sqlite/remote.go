@@ -263,7 +263,7 @@ func (r *remote) subscribe(ctx context.Context, old *subscription, id history.In
 		sub.mu.Lock()
 		sub.over = true
 		sub.mu.Unlock()
-		r.store.waiters.look(id)
+		r.store.waiters.Look(id)
 	})
 	if !ok {
 		return nil

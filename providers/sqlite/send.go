@@ -139,7 +139,7 @@ func (s *Store) posted(l *letter, p *posting) {
 		if h != nil {
 			h.forget(l.wire.To)
 		}
-		s.waiters.look(l.wire.To)
+		s.waiters.Look(l.wire.To)
 	}
 	if h == nil || !p.changed() {
 		return
@@ -176,7 +176,7 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 			if h := s.joined; h != nil {
 				h.forget(id)
 			}
-			s.waiters.look(id)
+			s.waiters.Look(id)
 		},
 	})
 	if err == nil && s.host() == nil {

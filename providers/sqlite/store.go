@@ -14,6 +14,8 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/handed"
+	"github.com/duroxide/duroxide-go/providers/internal/waiters"
 )
 
 // DefaultHub is the name of a hub that was created without one.
@@ -84,9 +86,10 @@ type Store struct {
 	counters counters
 	readers  readers
 	writer   *writer // nil if the store is read-only
-	waiters  waiters
-	remote   *remote // the worker, if it is another process
-	handed   handed
+	waiters  waiters.Set
+	remote   *remote       // the worker, if it is another process
+	handed   handed.Counts // of this process, whichever host it was
+	progress progress
 
 	// joined is the host of this store, if it has one. It belongs to the
 	// writer's goroutine: requests set it and use it.
@@ -338,7 +341,7 @@ func (s *Store) Close() error {
 		errs = append(errs, h.Leave(context.Background()))
 	}
 	s.remote.close()
-	s.waiters.close()
+	s.waiters.Close()
 	return mapError("closing", errors.Join(append(errs, s.closeConns())...))
 }
 

@@ -90,8 +90,11 @@ func TestEventsAreALineEach(t *testing.T) {
 	if !reflect.DeepEqual(got, events) {
 		t.Errorf("the events are read as %+v, want %+v", got, events)
 	}
-	for range wire.DecodeEvents(blob) {
-		break // whoever has enough may stop
+	for e, err := range wire.DecodeEvents(blob) {
+		if err != nil || e.ID != 1 {
+			t.Errorf("whoever stops after the first event got %+v, error %v", e, err)
+		}
+		break
 	}
 }
 
