@@ -1,0 +1,111 @@
+package sharding
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// beatLoop writes the heartbeats: every so often, and soon after what the row
+// says has changed.
+func (m *Member) beatLoop() {
+	timer := time.NewTimer(m.cfg.Beat - m.upTo(m.cfg.Beat/2)) // hosts that start together come apart
+	defer timer.Stop()
+	for {
+		select {
+		case <-m.loops.Done():
+			return
+		case <-timer.C:
+		case <-m.beatNow:
+			if !m.pause(m.cfg.TTL / 300) { // what changes together goes together
+				return
+			}
+			drain(m.beatNow)
+		}
+		timer.Reset(m.beat())
+	}
+}
+
+func drain(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+// pause waits. It reports false if the member ended meanwhile.
+func (m *Member) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-m.loops.Done():
+		return false
+	}
+}
+
+// beat writes one heartbeat and returns when to write the next.
+func (m *Member) beat() time.Duration {
+	sent := time.Now()
+	m.mu.Lock()
+	waiting := m.waiting
+	m.waiting = nil
+	m.mu.Unlock()
+	row := m.row(sent)
+	err := m.call(m.loops, func(ctx context.Context) error { return m.dir.Beat(ctx, row) })
+	switch {
+	case err == nil:
+		m.mu.Lock()
+		if !time.Now().Before(m.safeUntil) {
+			m.cutOff = true
+		}
+		m.safeUntil = m.fence(sent)
+		m.mu.Unlock()
+		for _, w := range waiting {
+			close(w)
+		}
+		return m.cfg.Beat - min(time.Since(sent), m.cfg.Beat/2)
+	case errors.Is(err, ErrGone):
+		m.end("its row is gone")
+		return m.cfg.Beat
+	}
+	m.mu.Lock()
+	m.waiting = append(waiting, m.waiting...)
+	m.mu.Unlock()
+	if m.loops.Err() == nil {
+		m.cfg.Log.Warn("heartbeat failed", slog.Any("error", err))
+	}
+	return m.retry()
+}
+
+// retry is a short delay that differs from one host to the next.
+func (m *Member) retry() time.Duration { return m.cfg.TTL/30 + m.upTo(m.cfg.TTL/30) }
+
+// upTo is a random duration.
+func (m *Member) upTo(d time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Duration(m.rand.Int64N(int64(d)))
+}
+
+// announce waits until a beat that carries all of what is in the row now is
+// applied, for as long as two calls may take. It reports whether one was.
+func (m *Member) announce(ctx context.Context) bool {
+	applied := make(chan struct{})
+	m.mu.Lock()
+	m.waiting = append(m.waiting, applied)
+	m.mu.Unlock()
+	signal(m.beatNow)
+	timer := time.NewTimer(2 * m.cfg.Timeout)
+	defer timer.Stop()
+	select {
+	case <-applied:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-m.done:
+	}
+	return false
+}

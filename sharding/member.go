@@ -1,0 +1,256 @@
+package sharding
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Member is one incarnation of a host in a hub. All methods may be called
+// concurrently, also from within calls of the [Driver].
+type Member struct {
+	cfg Config
+	dir Directory
+	drv Driver
+
+	lookNow   chan struct{} // capacity 1
+	lookLater chan struct{} // capacity 1: look after a short delay
+	beatNow   chan struct{} // capacity 1
+	slots     chan struct{} // of claims
+	loops     context.Context
+	stop      context.CancelFunc
+	running   sync.WaitGroup // the loops
+	tasks     sync.WaitGroup // claims and hand-overs
+	done      chan struct{}
+
+	mu        sync.Mutex
+	rand      *rand.Rand
+	over      bool // this incarnation owns nothing any more
+	leaving   bool
+	safeUntil time.Time
+	cutOff    bool // a beat came too late: the observation starts anew
+	waiting   []chan struct{}
+	serving   map[int]*served
+	lost      map[int]int64 // the last epoch in which a partition was lost
+	busy      map[int]bool  // partitions of which a task is under way
+	hosts     []Host        // that live, as last read, by incarnation
+	leave     sync.Once
+	leaveErr  error
+}
+
+// served is a partition that this member owns.
+type served struct {
+	epoch  int64
+	format int
+	since  time.Time
+	to     string // being handed over to
+}
+
+// Join inserts the row of cfg.Me and begins to claim, to observe and to balance.
+// It returns once the row is there. [Member.Leave] must be called in the end,
+// whatever became of the incarnation.
+func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	m := &Member{
+		cfg:       cfg,
+		dir:       dir,
+		drv:       drv,
+		lookNow:   make(chan struct{}, 1),
+		lookLater: make(chan struct{}, 1),
+		beatNow:   make(chan struct{}, 1),
+		slots:     make(chan struct{}, claimsAtOnce),
+		done:      make(chan struct{}),
+		rand:      rand.New(cfg.Source),
+		serving:   map[int]*served{},
+		lost:      map[int]int64{},
+		busy:      map[int]bool{},
+	}
+	sent := time.Now()
+	err := m.call(ctx, func(ctx context.Context) error { return dir.Join(ctx, m.row(sent)) })
+	if err != nil {
+		// The row may be there all the same, and others would wait for it.
+		_ = m.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return dir.Remove(ctx, cfg.Me.Incarnation, "") })
+		return nil, fmt.Errorf("sharding: joining as %s: %w", cfg.Me.Incarnation, err)
+	}
+	m.safeUntil = m.fence(sent)
+	m.loops, m.stop = context.WithCancel(context.WithoutCancel(ctx))
+	m.running.Go(m.beatLoop)
+	m.running.Go(m.lookLoop)
+	return m, nil
+}
+
+// call runs one call of the directory, or a short one of the driver.
+func (m *Member) call(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	return f(ctx)
+}
+
+// fence is until when this host may start something, given that a beat which
+// was sent then is applied. Others wait for the whole TTL, and count from later.
+func (m *Member) fence(sent time.Time) time.Time { return sent.Add(m.cfg.TTL - m.cfg.TTL/3) }
+
+// row is what the next beat says. Load is asked outside the mutex.
+func (m *Member) row(now time.Time) Host {
+	h := m.cfg.Me
+	m.mu.Lock()
+	h.Leaving = m.leaving
+	h.Serves = make([]Served, 0, len(m.serving))
+	for p, s := range m.serving {
+		h.Serves = append(h.Serves, Served{Partition: p, Epoch: s.epoch, Format: s.format, Fresh: now.Sub(s.since) < m.cfg.TTL, To: s.to})
+	}
+	m.mu.Unlock()
+	slices.SortFunc(h.Serves, func(a, b Served) int { return cmp.Compare(a.Partition, b.Partition) })
+	for i := range h.Serves {
+		h.Serves[i].Load = m.drv.Load(h.Serves[i].Partition)
+	}
+	if m.cfg.Free != nil {
+		h.Free = m.cfg.Free()
+	}
+	return h
+}
+
+// Safe reports whether this host may start a turn or an activity now. It is
+// false when the last applied heartbeat was sent too long ago for others still
+// to count on it, and for ever after [Member.Done].
+func (m *Member) Safe() bool { return time.Now().Before(m.SafeUntil()) }
+
+// SafeUntil is when Safe becomes false if no further heartbeat is applied. It
+// is zero after [Member.Done].
+func (m *Member) SafeUntil() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over {
+		return time.Time{}
+	}
+	return m.safeUntil
+}
+
+// Done is closed when this incarnation has come to its end: it left, or its row
+// is gone. The driver has been told to drop every partition. To go on, the
+// provider calls Leave and joins as a new incarnation.
+func (m *Member) Done() <-chan struct{} { return m.done }
+
+// Owner is the living host that serves the partition, as last observed. It may
+// be out of date.
+func (m *Member) Owner(partition int) (Host, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.serving[partition] != nil {
+		return m.cfg.Me, true
+	}
+	if h, _ := ownerOf(m.hosts, partition); h != nil && h.Incarnation != m.cfg.Me.Incarnation {
+		return *h, true
+	}
+	return Host{}, false
+}
+
+// Serves reports whether this member owns the partition, and its epoch.
+func (m *Member) Serves(partition int) (epoch int64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.serving[partition]; s != nil {
+		return s.epoch, true
+	}
+	return 0, false
+}
+
+// Hosts are the hosts that live, as last observed, by incarnation. The caller
+// must not change what they hold.
+func (m *Member) Hosts() []Host {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.hosts)
+}
+
+// Nudge makes the member look now rather than later: somebody rang.
+func (m *Member) Nudge() { signal(m.lookNow) }
+
+// Lost says that the driver found out by itself that it lost the partition which
+// it served in that epoch, and dropped it.
+func (m *Member) Lost(partition int, epoch int64) {
+	m.mu.Lock()
+	m.lost[partition] = max(m.lost[partition], epoch)
+	if s := m.serving[partition]; s != nil && s.epoch <= epoch {
+		delete(m.serving, partition)
+	}
+	m.mu.Unlock()
+	m.cfg.Log.Info("partition lost", slog.Int("partition", partition), slog.Int64("epoch", epoch))
+	signal(m.beatNow)
+	signal(m.lookLater)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// end fences this incarnation for good. Partitions of which a task is under way
+// are dropped when that returns.
+func (m *Member) end(why string) {
+	m.mu.Lock()
+	if m.over {
+		m.mu.Unlock()
+		return
+	}
+	m.over = true
+	var drop []int
+	for p := range m.serving {
+		if !m.busy[p] {
+			drop = append(drop, p)
+		}
+	}
+	clear(m.serving)
+	m.mu.Unlock()
+	m.stop()
+	slices.Sort(drop)
+	for _, p := range drop {
+		m.drv.Drop(p)
+	}
+	m.cfg.Log.Info("incarnation ended", slog.String("host", m.cfg.Me.Incarnation), slog.String("why", why))
+	close(m.done)
+}
+
+// Leave hands every partition over, removes the row, and waits for all that the
+// member began. When ctx ends first, partitions that were not released are
+// dropped, and others find them free because the row is gone; it may then take a
+// few timeouts longer. It is harmless after Done, and needed then too.
+func (m *Member) Leave(ctx context.Context) error {
+	m.leave.Do(func() { m.leaveErr = m.depart(ctx) })
+	return m.leaveErr
+}
+
+func (m *Member) depart(ctx context.Context) error {
+	defer m.running.Wait()
+	defer m.tasks.Wait()
+	if !m.beginLeaving() {
+		return nil
+	}
+	m.tasks.Wait() // what is being claimed is handed over too
+	m.giveAll(ctx)
+	m.end("it left")
+	err := m.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return m.dir.Remove(ctx, m.cfg.Me.Incarnation, "") })
+	if err != nil {
+		return fmt.Errorf("sharding: removing the row of %s, which others will find dead: %w", m.cfg.Me.Incarnation, err)
+	}
+	return nil
+}
+
+// beginLeaving makes sure that no task begins any more. It reports false if the
+// incarnation is over.
+func (m *Member) beginLeaving() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leaving = true
+	return !m.over
+}

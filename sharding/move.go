@@ -1,0 +1,207 @@
+package sharding
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// act begins what a plan says, and does not wait for it.
+func (m *Member) act(p plan, s *sight) {
+	for _, partition := range p.claims {
+		if head, read := s.heads[partition]; read {
+			m.begin(partition, func() { m.claim(partition, head) })
+		}
+	}
+	for _, g := range p.gives {
+		if target := s.host(g.to); target != nil {
+			m.begin(g.partition, func() { m.give(g.partition, *target) })
+		}
+	}
+}
+
+// begin runs a task of a partition, unless one is under way or the member is on
+// its way out. It marks the partition at once, so that the next look sees it.
+func (m *Member) begin(partition int, task func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.busy[partition] || m.leaving || m.over {
+		return
+	}
+	m.busy[partition] = true
+	m.tasks.Go(task)
+}
+
+// claim makes this host the owner of a partition.
+func (m *Member) claim(partition int, h Head) {
+	m.slots <- struct{}{}
+	defer func() { <-m.slots }()
+	var epoch int64
+	err := m.call(m.loops, func(ctx context.Context) (err error) {
+		if !m.Safe() {
+			return ErrLost
+		}
+		epoch, err = m.drv.Claim(ctx, partition, h)
+		return err
+	})
+	m.mu.Lock()
+	over := m.over
+	delete(m.busy, partition)
+	if err == nil && !over && epoch > m.lost[partition] {
+		m.serving[partition] = &served{epoch: epoch, format: h.Format, since: time.Now()}
+	}
+	m.mu.Unlock()
+	switch {
+	case err == nil && over:
+		m.drv.Drop(partition)
+	case err == nil:
+		m.cfg.Log.Info("partition claimed", slog.Int("partition", partition), slog.Int64("epoch", epoch), slog.String("from", h.Owner))
+		signal(m.beatNow)
+	case errors.Is(err, ErrLost):
+	case !over:
+		signal(m.lookLater)
+		m.cfg.Log.Info("claim failed", slog.Int("partition", partition), slog.Any("error", err))
+	}
+}
+
+// give hands a partition over in the course of balancing. The row announces it
+// first, so that the target knows what to look for when it is rung.
+func (m *Member) give(partition int, target Host) {
+	if !m.promise(partition, target.Incarnation) || !m.announce(m.loops) {
+		m.keep(partition)
+		return
+	}
+	m.release(m.loops, partition, &target)
+}
+
+// promise notes the target of a hand-over. It reports false if the partition is
+// not this host's any more.
+func (m *Member) promise(partition int, target string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.serving[partition]
+	if s == nil {
+		return false
+	}
+	s.to = target
+	return true
+}
+
+// keep calls a hand-over off.
+func (m *Member) keep(partition int) {
+	m.mu.Lock()
+	delete(m.busy, partition)
+	over := m.over
+	if s := m.serving[partition]; s != nil {
+		s.to = ""
+	}
+	m.mu.Unlock()
+	if over {
+		m.drv.Drop(partition)
+	}
+}
+
+// release gives a partition up, to the target or to anyone.
+func (m *Member) release(ctx context.Context, partition int, target *Host) {
+	to := ""
+	if target != nil {
+		to = target.Incarnation
+	}
+	limited, cancel := context.WithTimeout(ctx, m.cfg.Drain)
+	err := m.drv.Release(limited, partition, to)
+	cancel()
+	m.mu.Lock()
+	delete(m.busy, partition)
+	delete(m.serving, partition)
+	m.mu.Unlock()
+	if err != nil {
+		m.cfg.Log.Warn("release failed", slog.Int("partition", partition), slog.Any("error", err))
+		signal(m.lookLater) // if the head still says so, it is claimed anew
+	} else if target != nil {
+		m.cfg.Log.Info("partition released", slog.Int("partition", partition), slog.String("to", to))
+		_ = m.call(ctx, func(ctx context.Context) error {
+			m.drv.Ring(ctx, *target)
+			return nil
+		})
+	}
+	signal(m.beatNow)
+}
+
+// ring wakes all others, because there is something to share out.
+func (m *Member) ring(hosts []Host) {
+	for _, h := range hosts {
+		if h.Incarnation == m.cfg.Me.Incarnation {
+			continue
+		}
+		m.mu.Lock()
+		if !m.leaving && !m.over {
+			m.tasks.Go(func() {
+				_ = m.call(m.loops, func(ctx context.Context) error {
+					m.drv.Ring(ctx, h)
+					return nil
+				})
+			})
+		}
+		m.mu.Unlock()
+	}
+}
+
+// giveAll hands over everything, at the end.
+func (m *Member) giveAll(ctx context.Context) {
+	m.mu.Lock()
+	hosts := slices.Clone(m.hosts)
+	v := &view{me: m.cfg.Me.Incarnation, hosts: hosts, parts: make([]part, m.cfg.Partitions)}
+	for i := range hosts {
+		hosts[i].Leaving = hosts[i].Leaving || hosts[i].Incarnation == v.me
+	}
+	for p := range v.parts {
+		if owner, listed := ownerOf(hosts, p); owner != nil {
+			v.parts[p] = part{owner: owner.Incarnation, to: listed.To, load: listed.Load, format: listed.Format}
+		}
+		if s := m.serving[p]; s != nil {
+			v.parts[p] = part{owner: v.me, load: v.parts[p].load, format: s.format}
+		} else if v.parts[p].owner == v.me {
+			v.parts[p] = part{}
+		}
+	}
+	m.mu.Unlock()
+	targets := map[int]*Host{}
+	var partitions []int
+	for _, g := range decide(v).gives {
+		partitions = append(partitions, g.partition)
+		for i := range hosts {
+			if hosts[i].Incarnation == g.to {
+				targets[g.partition] = &hosts[i]
+			}
+		}
+	}
+	if len(partitions) == 0 {
+		return
+	}
+	m.mu.Lock()
+	for _, p := range partitions {
+		if s := m.serving[p]; s != nil {
+			m.busy[p] = true
+			if targets[p] != nil {
+				s.to = targets[p].Incarnation
+			}
+		}
+	}
+	m.mu.Unlock()
+	if len(targets) > 0 {
+		m.announce(ctx)
+	}
+	m.each(partitions, func(p int) {
+		if ctx.Err() != nil {
+			m.mu.Lock()
+			delete(m.busy, p)
+			delete(m.serving, p)
+			m.mu.Unlock()
+			m.drv.Drop(p)
+			return
+		}
+		m.release(ctx, p, targets[p])
+	})
+}
