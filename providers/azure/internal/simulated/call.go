@@ -57,6 +57,7 @@ func (k Kind) Reads() bool {
 // Call is one request.
 type Call struct {
 	Client   string
+	Handle   int // which handle of that name, from 1 on
 	Kind     Kind
 	Resource string // the table, queue or container; a prefix of ListQueues
 

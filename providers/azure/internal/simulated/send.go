@@ -68,7 +68,8 @@ func (q *request) plan() error {
 	}
 	a.mu.calls++
 	c.guarded.calls++
-	q.call.Client, q.call.N, q.call.NClient = c.name, a.mu.calls, c.guarded.calls
+	q.call.Client, q.call.Handle = c.name, c.handle
+	q.call.N, q.call.NClient = a.mu.calls, c.guarded.calls
 	q.lots = rand.New(rand.NewPCG(c.stream, uint64(c.guarded.calls)*golden))
 	if a.mu.decide != nil {
 		q.fault = a.mu.decide(q.call)

@@ -40,7 +40,7 @@ func (t *trace) bytes(b []byte) {
 func (a *Account) traceLocked(q *request, outcome string) {
 	t := &a.mu.trace
 	t.add(fmt.Sprintf("%12.6fms #%d %s.%d/%d %v: %s", float64(a.sinceLocked())/float64(time.Millisecond),
-		q.call.N, q.call.Client, q.client.handle, q.call.NClient, q.call, outcome))
+		q.call.N, q.client.name, q.client.handle, q.call.NClient, q.call, outcome))
 	t.bytes(q.call.Body)
 	for i := range q.call.Ops {
 		cells := q.call.Ops[i].Row.Cells
