@@ -131,6 +131,15 @@ func (b *Broker) Deliver(ds ...Delivery) int {
 	return b.deliverLocked(ds)
 }
 
+// Waits reports whether a message with that id waits or is handed over, so that
+// Deliver ignores another one (B1). Messages that the broker made count too.
+func (b *Broker) Waits(messageID string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, waits := b.waiting[messageID]
+	return waits
+}
+
 func (b *Broker) deliverLocked(ds []Delivery) (accepted int) {
 	if b.closed {
 		return 0

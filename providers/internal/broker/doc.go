@@ -24,6 +24,7 @@
 //     what an earlier process left.
 //   - [Broker.Commit]: the effects of a turn that is durable.
 //   - [Broker.Drop]: an instance was purged or replaced.
+//   - [Broker.Detach]: instances that belong to another owner from now on.
 //
 // What hosts take out: [Host.NextTurn], [Host.NextActivity].
 //
@@ -44,8 +45,11 @@
 //   - B5 One caller is woken for one thing to do, and has it when it wakes.
 //   - B6 Nothing due fires early: the clock is read again when a timer rings.
 //   - B7 A turn or an activity counts only while it is held. Commit, Release,
-//     Drop and Leave end it; whoever comes later gets [provider.ErrLockLost].
+//     Drop, Detach and Leave end it; whoever comes later gets [provider.ErrLockLost].
 //   - B8 No storage and no other waiting happens under the broker's mutex. It
 //     may be called while the provider holds a mutex of its own; it calls back
-//     only HostInfo.Accepts and Config.Now.
+//     only HostInfo.Accepts, Config.Now, and what Detach is given.
+//   - B9 An activity that a host holds outlives the detaching of its instance.
+//     What the host says of it is then answered with [ErrDetached] and changes
+//     nothing here, whatever becomes of the instance.
 package broker

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,7 @@ type machine struct {
 	events int64
 	ids    int
 	lost   []*broker.Turn
+	gone   []*broker.Work // detached
 }
 
 var someInstances = []history.InstanceID{"a", "b", "c", "d"}
@@ -56,6 +58,9 @@ func (x *machine) Deliver(t *rapid.T) {
 		due = time.Now().Add(delay)
 	}
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
+		if got, want := x.b.Waits(id), x.m.waits(id); got != want {
+			t.Fatalf("message %q waits: %t, want %t", id, got, want)
+		}
 		x.b.Deliver(x.delivery(to, id, due))
 		x.m.deliver(to, id, due)
 	}
@@ -79,6 +84,42 @@ func (x *machine) Drop(t *rapid.T) {
 	}
 	x.b.Drop(id)
 	x.m.drop(id)
+}
+
+func (x *machine) Detach(t *rapid.T) {
+	left := rapid.SliceOfDistinct(rapid.SampledFrom(someInstances), rapid.ID).Draw(t, "left")
+	slices.Sort(left)
+	var want []string
+	for _, id := range left {
+		i := x.m.instance(id)
+		if i.turn != nil {
+			x.lost = append(x.lost, i.turn)
+		}
+		for _, event := range slices.Sorted(maps.Keys(i.activities)) {
+			if work := i.activities[event].work; work != nil {
+				x.gone = append(x.gone, work)
+			}
+		}
+		want = append(want, x.m.detach(id)...)
+	}
+	got := x.b.Detach(func(id history.InstanceID) bool { return slices.Contains(left, id) })
+	if ids(got) != fmt.Sprint(want) {
+		t.Fatalf("detaching %q gave the completions %s, want %s", left, ids(got), want)
+	}
+}
+
+func (x *machine) EndDetachedWork(t *rapid.T) {
+	if len(x.gone) == 0 {
+		return
+	}
+	work := rapid.SampledFrom(x.gone).Draw(t, "work")
+	if err := work.Complete(message(work.ID.Instance, x.unique())); !errors.Is(err, broker.ErrDetached) {
+		t.Fatalf("completing detached work: %v, want ErrDetached", err)
+	}
+	if s, err := work.Extend(history.Payload("1")); s.Cancelled || !errors.Is(err, broker.ErrDetached) {
+		t.Fatalf("extending detached work: %+v, %v; want ErrDetached", s, err)
+	}
+	work.Release(provider.Release{})
 }
 
 func (x *machine) NextTurn(t *rapid.T) {
@@ -298,10 +339,10 @@ func TestTheBrokerIsItsModelMadeFast(t *testing.T) {
 			x := &machine{b: b, h: b.Join(provider.HostInfo{}), m: &model{instances: map[history.InstanceID]*modelInstance{}}}
 			often := []func(*rapid.T){
 				x.Deliver, x.Create, x.NextTurn, x.NextTurn, x.Commit, x.Commit, x.Release, x.NextActivity,
-				x.EndActivity, x.Pass, x.CommitOfALostTurn,
+				x.EndActivity, x.Pass, x.CommitOfALostTurn, x.EndDetachedWork,
 			}
-			// Dropping all too often would leave little to see.
-			action := rapid.SampledFrom(append(slices.Repeat(often, 4), x.Drop))
+			// Forgetting all too often would leave little to see.
+			action := rapid.SampledFrom(append(slices.Repeat(often, 4), x.Drop, x.Detach))
 			x.Check(t)
 			for range rapid.IntRange(100, 300).Draw(t, "steps") {
 				action.Draw(t, "action")(t)

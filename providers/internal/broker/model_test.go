@@ -131,6 +131,18 @@ func (m *model) drop(id history.InstanceID) {
 	m.offered = slices.DeleteFunc(m.offered, func(o offer) bool { return o.instance == id })
 }
 
+// detach is drop, for orphans too. It returns the completions that wait.
+func (m *model) detach(id history.InstanceID) (completions []string) {
+	for _, x := range m.instance(id).queue {
+		if x.event != 0 && !x.timer {
+			completions = append(completions, x.id)
+		}
+	}
+	m.orphans = slices.DeleteFunc(m.orphans, func(o modelMessage) bool { return o.to == id })
+	m.drop(id)
+	return completions
+}
+
 // offer puts an activity into the line of its instance.
 func (m *model) offer(id history.InstanceID, event int64) {
 	for n := range m.offered {

@@ -21,6 +21,7 @@ type Work struct {
 	seq      uint64
 	// cancelled: a commit or Drop closed the activity while it was held.
 	cancelled bool
+	detached  bool // its instance left the broker while it was held
 }
 
 // activity is an open activity. It is in exactly one of these states: in a
@@ -213,12 +214,16 @@ func (b *Broker) closeActivityLocked(inst *instance, event int64) history.Payloa
 
 // Complete ends the work and delivers its completion, with key 0. The activity
 // stays open until a commit closes it. [provider.ErrLockLost] if the work does
-// not count any more.
+// not count any more; [ErrDetached], with nothing delivered, if it counts
+// elsewhere.
 func (w *Work) Complete(m provider.Message) error {
 	b, a := w.host.broker, w.activity
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if a.work != w {
+	switch {
+	case w.detached:
+		return w.detachedError()
+	case a.work != w:
 		return lost("activity", w.ID.Instance)
 	}
 	a.work = nil
@@ -237,7 +242,8 @@ func (w *Work) Complete(m provider.Message) error {
 
 // Extend keeps progress, if it is not nil, for later deliveries and attempts,
 // and tells whether the activity was cancelled. [provider.ErrLockLost] if the
-// work was given back or completed.
+// work was given back or completed; [ErrDetached], with nothing kept, if whether
+// it was cancelled is known elsewhere.
 func (w *Work) Extend(progress history.Payload) (provider.Signals, error) {
 	b, a := w.host.broker, w.activity
 	b.mu.Lock()
@@ -245,6 +251,8 @@ func (w *Work) Extend(progress history.Payload) (provider.Signals, error) {
 	switch {
 	case w.cancelled:
 		return provider.Signals{Cancelled: true}, nil
+	case w.detached:
+		return provider.Signals{}, w.detachedError()
 	case a.work != w:
 		return provider.Signals{}, lost("activity", w.ID.Instance)
 	case progress != nil:
@@ -253,8 +261,8 @@ func (w *Work) Extend(progress history.Payload) (provider.Signals, error) {
 	return provider.Signals{}, nil
 }
 
-// Release gives the work back unfinished. Work that does not count any more is
-// none of its business.
+// Release gives the work back unfinished. Work that does not count any more, or
+// not here, is none of its business.
 func (w *Work) Release(r provider.Release) {
 	b := w.host.broker
 	b.mu.Lock()

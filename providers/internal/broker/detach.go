@@ -1,0 +1,71 @@
+package broker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+)
+
+// ErrDetached is wrapped by the errors of work that goes on after its instance
+// left the broker ([Broker.Detach]): what the work has to say is for the
+// instance's new owner.
+var ErrDetached = errors.New("the instance left this broker")
+
+// Detach forgets all instances and orphans that belong to another owner from now
+// on. A provider calls it that keeps some instances and loses others, such as
+// those of a partition. As after Drop, turns are lost. But activities that hosts
+// hold are not cancelled: they go on, detached (B9). One that a caller is being
+// handed at this moment is among them; see [Work.Detached].
+//
+// It returns the completions that no commit consumed, ordered by instance: the
+// work is done, and the new owner should hear of it.
+//
+// Instances that come back are restored like any other. Detached work stays so.
+func (b *Broker) Detach(belongs func(history.InstanceID) bool) (completions []provider.Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, inst := range b.instances {
+		if !belongs(id) {
+			continue
+		}
+		for m := range inst.queue.all {
+			if m.answer != nil {
+				completions = append(completions, m.Message)
+			}
+		}
+		for _, a := range inst.activities {
+			if a.work != nil {
+				a.work.detached = true
+				a.work = nil
+			}
+		}
+		b.forgetLocked(inst)
+	}
+	for id, siblings := range b.orphans.of {
+		if !belongs(id) {
+			continue
+		}
+		for o := range siblings.all {
+			m := o.message
+			b.unorphanLocked(o)
+			b.discardLocked(m)
+		}
+	}
+	slices.SortStableFunc(completions, func(x, y provider.Message) int { return cmp.Compare(x.To, y.To) })
+	return completions
+}
+
+// Detached reports whether the instance left the broker while the work was held.
+func (w *Work) Detached() bool {
+	w.host.broker.mu.Lock()
+	defer w.host.broker.mu.Unlock()
+	return w.detached
+}
+
+func (w *Work) detachedError() error {
+	return fmt.Errorf("%w: activity %v belongs to its new owner", ErrDetached, w.ID)
+}
