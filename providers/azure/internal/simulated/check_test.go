@@ -64,7 +64,7 @@ func (h *hub) remove(blob string) {
 	}
 }
 
-func naming(key string, blobs string) storage.Op {
+func naming(key, blobs string) storage.Op {
 	return storage.Op{Verb: storage.Put, Row: storage.Row{Key: key, Cells: map[string][]byte{"Blobs": []byte(blobs)}}}
 }
 
