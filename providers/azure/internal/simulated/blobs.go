@@ -143,7 +143,7 @@ func (c *Client) ListBlobs(ctx context.Context, in, prefix, marker string) (stor
 		slices.Sort(names)
 		show := min(len(names), maxBlobsPage)
 		if !c.a.cfg.WholePages && q.lots.IntN(8) == 0 && show > 0 {
-			show = q.lots.IntN(show)
+			show = 1 + q.lots.IntN(show)
 		}
 		var page storage.BlobPage
 		for _, name := range names[:show] {

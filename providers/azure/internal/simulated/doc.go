@@ -21,11 +21,13 @@
 //     than 100 ops, a row key twice, limits of rows, properties and messages,
 //     stale ETags and receipts, names of tables, queues and containers that were
 //     deleted less than [TableReuse] or [QueueReuse] ago. The limits of package
-//     storage, which are narrower than Azure's, count as Azure's. One rule is
-//     the package's own: an ETag given with an Insert or a Put is Invalid.
+//     storage, which are narrower than Azure's, count as Azure's. What is wrong
+//     in itself is refused before it is sent, as package sdk does it: names of
+//     cells are letters and digits, and no ETag goes with an Insert or a Put.
 //   - S2 What Azure does not promise does not hold: ETags, receipts and ids have
 //     no order, messages come in any order, a page may hold fewer rows than it
-//     could, none included, and several pages are not a snapshot.
+//     could, or be followed by an empty one, and several pages are not a
+//     snapshot.
 //   - S3 A write that is lost is [storage.ErrUnknown], a read [storage.ErrBusy].
 //     Take is a write: it hides messages. The caller whose context ends gets the
 //     same error, which wraps the context's as well; its request may still be

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // FaultKind is what goes wrong with a request.
@@ -120,7 +122,7 @@ var (
 	errLost    = errors.New("no answer in time")
 	errReset   = errors.New("connection reset")
 	errBusy    = errors.New("503 ServerBusy")
-	errGarbled = errors.New("the answer is no answer")
+	errGarbled = fmt.Errorf("%w: the answer is no answer", storage.ErrCorrupt)
 	errKilled  = errors.New("the client was killed")
 	errClock   = errors.New("403 AuthenticationFailed: the clock of this host is wrong")
 	errDenied  = errors.New("403 AuthorizationPermissionMismatch: a role is missing")

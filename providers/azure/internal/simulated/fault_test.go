@@ -61,6 +61,9 @@ func TestFaultsDoWhatTheirNamesSay(t *testing.T) {
 				if took < want.takes || took > want.takes+time.Millisecond {
 					t.Errorf("took %v, want %v", took, want.takes)
 				}
+				if garbled := errors.Is(err, storage.ErrCorrupt); garbled != (kind == simulated.Garbled) {
+					t.Errorf("corrupt: %v", garbled)
+				}
 				if kind == simulated.Throttle && storage.RetryAfter(err, 0) != second {
 					t.Errorf("asks to wait for %v", storage.RetryAfter(err, 0))
 				}

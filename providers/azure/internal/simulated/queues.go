@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
@@ -81,26 +85,31 @@ func checkHide(d, least time.Duration) error {
 	return nil
 }
 
+// checkBody judges a body as it is encoded: JSON that can be read stands as it
+// is, everything else as base64.
 func checkBody(body []byte) error {
-	if n := base64.StdEncoding.EncodedLen(len(body)); n > storage.MaxMessageBytes {
+	n := base64.StdEncoding.EncodedLen(len(body))
+	if len(body) > 0 && (body[0] == '{' || body[0] == '[') && json.Valid(body) && !bytes.ContainsFunc(body, unprintable) {
+		n = len(body)
+	}
+	if n > storage.MaxMessageBytes {
 		return reject(storage.TooLarge, -1, "message", fmt.Sprintf("413 RequestBodyTooLarge: %d bytes encoded", n))
 	}
 	return nil
 }
 
+func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+
 // Enqueue implements [storage.Queues].
 func (c *Client) Enqueue(ctx context.Context, name string, body []byte, delay time.Duration) error {
+	if err := errors.Join(checkHide(delay, 0), checkBody(body)); err != nil {
+		return err
+	}
 	body = copied(body)
 	return c.tell(ctx, Call{Kind: Enqueue, Resource: name, Body: body}, func(q *request) error {
 		q.moved.sent = len(body)
 		queue, err := c.a.queueLocked(name)
 		if err != nil {
-			return err
-		}
-		if err := checkHide(delay, 0); err != nil {
-			return err
-		}
-		if err := checkBody(body); err != nil {
 			return err
 		}
 		now := c.a.Now()
@@ -133,15 +142,12 @@ func (q *queue) some(n int, now time.Time, lots *rand.Rand) []int {
 
 // Take implements [storage.Queues].
 func (c *Client) Take(ctx context.Context, name string, n int, hide time.Duration) ([]storage.Message, error) {
+	if err := errors.Join(checkHide(hide, time.Second), checkCount(n)); err != nil {
+		return nil, err
+	}
 	return send(ctx, c, Call{Kind: Take, Resource: name}, func(q *request) ([]storage.Message, error) {
 		queue, err := c.a.queueLocked(name)
 		if err != nil {
-			return nil, err
-		}
-		if err := checkHide(hide, time.Second); err != nil {
-			return nil, err
-		}
-		if err := checkCount(n); err != nil {
 			return nil, err
 		}
 		now := c.a.Now()
@@ -179,12 +185,12 @@ func checkCount(n int) error {
 
 // Peek implements [storage.Queues].
 func (c *Client) Peek(ctx context.Context, name string, n int) ([]storage.Message, error) {
+	if err := checkCount(n); err != nil {
+		return nil, err
+	}
 	return send(ctx, c, Call{Kind: Peek, Resource: name}, func(q *request) ([]storage.Message, error) {
 		queue, err := c.a.queueLocked(name)
 		if err != nil {
-			return nil, err
-		}
-		if err := checkCount(n); err != nil {
 			return nil, err
 		}
 		var found []storage.Message
@@ -211,17 +217,14 @@ func (q *queue) held(m storage.Message) (int, error) {
 
 // Extend implements [storage.Queues].
 func (c *Client) Extend(ctx context.Context, name string, m storage.Message, hide time.Duration, body []byte) (string, error) {
+	if err := errors.Join(checkHide(hide, 0), checkBody(body)); err != nil {
+		return "", err
+	}
 	body = bytes.Clone(body)
 	return send(ctx, c, Call{Kind: Extend, Resource: name, Key: m.ID, Body: body}, func(q *request) (string, error) {
 		q.moved.sent = len(body)
 		queue, err := c.a.queueLocked(name)
 		if err != nil {
-			return "", err
-		}
-		if err := checkHide(hide, 0); err != nil {
-			return "", err
-		}
-		if err := checkBody(body); err != nil {
 			return "", err
 		}
 		i, err := queue.held(m)

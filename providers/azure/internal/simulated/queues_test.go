@@ -92,6 +92,9 @@ func TestQueuesHaveLimits(t *testing.T) {
 	rejected(t, c.Enqueue(ctx, "q-q", nil, time.Millisecond), storage.Invalid, -1)
 	rejected(t, c.Enqueue(ctx, "q-q", make([]byte, 48<<10+1), 0), storage.TooLarge, -1)
 	enqueue(t, c, strings.Repeat("x", 48<<10), 0)
+	enqueue(t, c, `{"a":"`+strings.Repeat("x", 64<<10-8)+`"}`, 0)
+	rejected(t, c.Enqueue(ctx, "q-q", []byte(`{"a":"`+strings.Repeat("x", 64<<10-7)+`"}`), 0), storage.TooLarge, -1)
+	rejected(t, c.Enqueue(ctx, "q-q", []byte(`{"a":"`+strings.Repeat("x", 50<<10)+"\u202e\"}"), 0), storage.TooLarge, -1)
 	for _, name := range []string{"ab", "-abc", "abc-", "a--b", "Abc", strings.Repeat("a", 64)} {
 		rejected(t, c.CreateQueue(ctx, name), storage.Invalid, -1)
 		rejected(t, c.CreateContainer(ctx, name), storage.Invalid, -1)

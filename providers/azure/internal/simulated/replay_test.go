@@ -147,6 +147,8 @@ func TestCountsAreThoseOfTheBill(t *testing.T) {
 	must[[]string](t)(c.Transact(ctx, "ttt", "p", []storage.Op{insert("a", "12345"), insert("b", "")}))
 	_, err := c.Transact(ctx, "ttt", "p", []storage.Op{insert("a", "1")})
 	rejected(t, err, storage.Exists, 0)
+	_, err = c.Transact(ctx, "ttt", "p", []storage.Op{insert("a/b", "is not even sent")})
+	rejected(t, err, storage.Invalid, 0)
 	must[storage.Page](t)(c.Scan(ctx, "ttt", "p", storage.Range{}, 0, nil))
 	take(t, c, 1, time.Second)
 	enqueue(t, c, "123", 0)

@@ -9,18 +9,17 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
-// Azure's limits where package storage states narrower ones or none.
-const (
-	maxRow      = 1 << 20 // of the row decoded, after a merge
-	maxCellName = 255
-)
+// maxRow is Azure's limit of a row, decoded. A merge can exceed it although
+// neither side is beyond [storage.MaxRowBytes].
+const maxRow = 1 << 20
 
 var (
 	tableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
 	// Queues and containers: hyphens stand between letters or digits.
 	queueName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
-	cellName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	etag      = regexp.MustCompile(`^W/"[^"]*"$`)
+	// Cells: narrower than Azure's names, so that long cells can have parts.
+	cellName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)
+	etag     = regexp.MustCompile(`^W/"[^"]*"$`)
 )
 
 // checkQueueName judges the name of a queue or container.
@@ -60,21 +59,8 @@ func checkKey(key string) (reason storage.Reason, code string) {
 	return 0, ""
 }
 
-// checkSent judges what package storage says is not even sent.
-func checkSent(ops []storage.Op) error {
-	for i := range ops {
-		size := 0
-		for name, cell := range ops[i].Row.Cells {
-			size += len(name) + len(cell)
-		}
-		if size > storage.MaxRowBytes {
-			return reject(storage.TooLarge, i, what(&ops[i].Row), fmt.Sprintf("%d bytes, the limit is %d", size, storage.MaxRowBytes))
-		}
-	}
-	return nil
-}
-
-// checkOps judges a transaction by itself, whatever the table holds.
+// checkOps judges a transaction by itself, whatever the table holds, before it is
+// sent.
 func checkOps(partition string, ops []storage.Op) error {
 	if reason, code := checkKey(partition); reason != 0 {
 		return reject(reason, -1, "partition "+partition, code)
@@ -121,13 +107,15 @@ func checkOp(op *storage.Op, seen map[string]bool) (reason storage.Reason, code 
 	default:
 		return storage.Invalid, fmt.Sprintf("verb %d", op.Verb)
 	}
-	for name := range op.Row.Cells {
-		switch {
-		case name == "PartitionKey", name == "RowKey", name == "Timestamp", !cellName.MatchString(name):
+	size := 0
+	for name, cell := range op.Row.Cells {
+		if name == "PartitionKey" || name == "RowKey" || name == "Timestamp" || !cellName.MatchString(name) {
 			return storage.Invalid, "400 PropertyNameInvalid: " + name
-		case len(name) > maxCellName:
-			return storage.TooLarge, "400 PropertyNameTooLong"
 		}
+		size += len(name) + len(cell)
+	}
+	if size > storage.MaxRowBytes {
+		return storage.TooLarge, fmt.Sprintf("%d bytes of cells, the limit is %d", size, storage.MaxRowBytes)
 	}
 	return 0, ""
 }

@@ -201,7 +201,7 @@ func (a *Account) serve(q *request) (answer any, err, lost error) {
 	case q.fault.Kind == ResetAfter:
 		lost = errReset
 	case q.fault.Kind == Garbled && q.call.Kind.Reads():
-		return nil, fmt.Errorf("%v: %w: %w", q.call, storage.ErrCorrupt, errGarbled), nil
+		return nil, fmt.Errorf("%v: %w", q.call, errGarbled), nil
 	case q.fault.Kind == Garbled:
 		lost = errGarbled
 	}

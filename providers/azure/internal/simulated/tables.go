@@ -56,12 +56,12 @@ func (a *Account) tableLocked(name string) (*table, error) {
 
 // Get implements [storage.Tables].
 func (c *Client) Get(ctx context.Context, table, pk, key string) (storage.Row, error) {
-	return send(ctx, c, Call{Kind: Get, Resource: table, Partition: pk, Key: key}, func(q *request) (storage.Row, error) {
-		for _, k := range []string{pk, key} {
-			if reason, code := checkKey(k); reason != 0 {
-				return storage.Row{}, reject(reason, -1, "row "+key, code)
-			}
+	for _, k := range []string{pk, key} {
+		if reason, code := checkKey(k); reason != 0 {
+			return storage.Row{}, reject(reason, -1, "row "+key, code)
 		}
+	}
+	return send(ctx, c, Call{Kind: Get, Resource: table, Partition: pk, Key: key}, func(q *request) (storage.Row, error) {
 		t, err := c.a.tableLocked(table)
 		if err != nil {
 			return storage.Row{}, err
@@ -96,15 +96,16 @@ func (c *Client) Scan(ctx context.Context, table, pk string, r storage.Range, li
 		}
 		found := p.rows[from:max(from, to)]
 		show := min(len(found), limit)
-		if !c.a.cfg.WholePages && q.lots.IntN(8) == 0 && show > 0 {
-			show = q.lots.IntN(show)
+		early := !c.a.cfg.WholePages && q.lots.IntN(8) == 0 && show > 0
+		if early {
+			show = 1 + q.lots.IntN(show)
 		}
 		var page storage.Page
 		for _, row := range found[:show] {
 			page.Rows = append(page.Rows, q.read(row, cells))
 		}
-		if show < len(found) {
-			page.Next = found[show].Key
+		if early || show < len(found) {
+			page.Next = found[show-1].Key + "\x00" // Perhaps nothing follows.
 		}
 		return page, nil
 	})
@@ -139,7 +140,7 @@ func copied(b []byte) []byte {
 
 // Transact implements [storage.Tables].
 func (c *Client) Transact(ctx context.Context, table, pk string, ops []storage.Op) ([]string, error) {
-	if err := checkSent(ops); err != nil {
+	if err := checkOps(pk, ops); err != nil {
 		return nil, err
 	}
 	sent := make([]storage.Op, len(ops))
@@ -160,9 +161,6 @@ func (a *Account) transactLocked(q *request, name, pk string, ops []storage.Op) 
 		for _, cell := range ops[i].Row.Cells {
 			q.moved.sent += len(cell)
 		}
-	}
-	if err := checkOps(pk, ops); err != nil {
-		return nil, err
 	}
 	t, err := a.tableLocked(name)
 	if err != nil {

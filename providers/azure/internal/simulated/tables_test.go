@@ -39,6 +39,7 @@ func TestATransactionIsAppliedWhollyOrNotAtAll(t *testing.T) {
 		"a row has 700 KiB":                      {insert("c", strings.Repeat("x", storage.MaxRowBytes+1)), storage.TooLarge},
 		"the verb must be one":                   {storage.Op{Row: row("c", "")}, storage.Invalid},
 		"a cell has the name of a property":      {storage.Op{Verb: storage.Insert, Row: storage.Row{Key: "c", Cells: map[string][]byte{"a-b": nil}}}, storage.Invalid},
+		"a cell is no part of another":           {storage.Op{Verb: storage.Insert, Row: storage.Row{Key: "c", Cells: map[string][]byte{"Long_0": nil}}}, storage.Invalid},
 		"a cell is no key":                       {storage.Op{Verb: storage.Insert, Row: storage.Row{Key: "c", Cells: map[string][]byte{"RowKey": nil}}}, storage.Invalid},
 		"a row has 252 properties":               {storage.Op{Verb: storage.Insert, Row: wide("c", 253)}, storage.TooLarge},
 	} {
@@ -209,7 +210,7 @@ func TestAPageHasAtMostAThousandRows(t *testing.T) {
 		must[[]string](t)(c.Transact(t.Context(), "ttt", "p", ops))
 	}
 	page := must[storage.Page](t)(c.Scan(t.Context(), "ttt", "p", storage.Range{}, 0, nil))
-	if len(page.Rows) != storage.MaxPageRows || page.Next != "k1000" {
+	if len(page.Rows) != storage.MaxPageRows || page.Next != "k0999\x00" {
 		t.Errorf("%d rows, next %q", len(page.Rows), page.Next)
 	}
 }
