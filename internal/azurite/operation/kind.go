@@ -69,8 +69,9 @@ func (k Kind) Write() bool {
 		ListQueues, QueueProperties, PeekMessages,
 		ListContainers, ContainerProperties, ListBlobs, GetBlob, BlobProperties:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 func known(k Kind) Kind { return cmp.Or(k, Unknown) }
