@@ -156,6 +156,9 @@ func (c *Client) wait(ctx context.Context, until time.Time) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
+		if !time.Now().Before(until) {
+			return nil // Both at one instant: which of them shows first is chance.
+		}
 		return ctx.Err()
 	case <-c.a.done:
 		return errClosed

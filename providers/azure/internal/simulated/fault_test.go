@@ -239,10 +239,16 @@ func TestACutLosesRequestsOrAnswers(t *testing.T) {
 		c.Cut()
 		begun := time.Now()
 		is(t, try("cut"), storage.ErrUnknown)
+		c.Heal()
+		result := make(chan error)
+		go func() { result <- try("cut-under-way") }()
+		<-time.After(latency / 4)
+		c.Cut()
+		is(t, <-result, storage.ErrUnknown)
 		_, err := c.Get(t.Context(), "ttt", "p", "cut")
 		is(t, err, storage.ErrBusy)
-		if took := time.Since(begun); took < 6*time.Second {
-			t.Errorf("two calls failed after %v", took)
+		if took := time.Since(begun); took < 9*time.Second {
+			t.Errorf("three calls failed after %v", took)
 		}
 		c.CutAnswers()
 		is(t, try("one-way"), storage.ErrUnknown)
@@ -250,7 +256,7 @@ func TestACutLosesRequestsOrAnswers(t *testing.T) {
 		if err := try("healed"); err != nil {
 			t.Error(err)
 		}
-		if there(a, "cut") || !there(a, "one-way") || !there(a, "healed") {
+		if there(a, "cut") || there(a, "cut-under-way") || !there(a, "one-way") || !there(a, "healed") {
 			t.Errorf("rows %v", rows(a))
 		}
 	})
@@ -314,4 +320,20 @@ func TestCloseEndsEverything(t *testing.T) {
 		}
 		is(t, errors.Join(c.CreateQueue(context.Background(), "another")), storage.ErrUnknown)
 	})
+}
+
+func TestDecidersSayWhichRequestAndWhichFault(t *testing.T) {
+	reset, busy := simulated.Fault{Kind: simulated.Reset}, simulated.Fault{Kind: simulated.Busy}
+	takes := func(c simulated.Call) bool { return c.Kind == simulated.Take }
+	d := simulated.First(simulated.At(2, busy), simulated.Nth(2, takes, reset))
+	var got []string
+	for n, kind := range []simulated.Kind{simulated.Take, simulated.Take, simulated.Get, simulated.Take} {
+		got = append(got, d(simulated.Call{N: n + 1, Kind: kind}).String())
+	}
+	if want := "[none busy none none]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s: the second take is also the second request", got, want)
+	}
+	if f := (simulated.Fault{Kind: simulated.Slow, Delay: time.Second}); f.String() != "slow 1s" {
+		t.Errorf("%v", f)
+	}
 }

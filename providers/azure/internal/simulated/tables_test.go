@@ -215,6 +215,19 @@ func TestAPageHasAtMostAThousandRows(t *testing.T) {
 	}
 }
 
+func TestPagesTogetherAreNoSnapshot(t *testing.T) {
+	_, c := open(t, simulated.Config{WholePages: true})
+	must[[]string](t)(c.Transact(t.Context(), "ttt", "p", []storage.Op{insert("a", ""), insert("b", ""), insert("c", "")}))
+	first := must[storage.Page](t)(c.Scan(t.Context(), "ttt", "p", storage.Range{}, 2, nil))
+	must[[]string](t)(c.Transact(t.Context(), "ttt", "p", []storage.Op{
+		{Verb: storage.Delete, Row: row("a", "")}, {Verb: storage.Delete, Row: row("c", "")}, insert("bb", ""),
+	}))
+	second := must[storage.Page](t)(c.Scan(t.Context(), "ttt", "p", storage.Range{From: first.Next}, 2, nil))
+	if len(first.Rows) != 2 || len(second.Rows) != 1 || second.Rows[0].Key != "bb" || second.Next != "" {
+		t.Errorf("%v, then %v", first, second)
+	}
+}
+
 func TestADeletedTableComesBackOnlyAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, c := open(t, simulated.Config{})
