@@ -91,8 +91,9 @@ func (m *Member) upTo(d time.Duration) time.Duration {
 }
 
 // announce waits until a beat that carries all of what is in the row now is
-// applied, for as long as two calls may take. It reports whether one was.
-func (m *Member) announce(ctx context.Context) bool {
+// applied, for as long as two calls may take, and then until hosts that cannot
+// be rung have read it too. It reports whether a beat was applied.
+func (m *Member) announce(ctx context.Context, deaf bool) bool {
 	applied := make(chan struct{})
 	m.mu.Lock()
 	m.waiting = append(m.waiting, applied)
@@ -102,10 +103,20 @@ func (m *Member) announce(ctx context.Context) bool {
 	defer timer.Stop()
 	select {
 	case <-applied:
-		return true
 	case <-timer.C:
+		return false
 	case <-ctx.Done():
+		return false
 	case <-m.done:
+		return false
 	}
-	return false
+	if deaf {
+		timer.Reset(m.cfg.Beat + m.cfg.Timeout)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-m.done:
+		}
+	}
+	return true
 }

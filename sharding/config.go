@@ -79,7 +79,7 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	switch {
 	case c.Partitions < 1 || c.Partitions > MaxPartitions:
 		return fmt.Errorf("sharding: Partitions is %d: choose from 1 to %d", c.Partitions, MaxPartitions)

@@ -2,6 +2,7 @@ package sharding
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,8 @@ const NearChildren = 64
 // counts at least 2, so that a chain of generations ends too). The first
 // descendant beyond that is a home of its own. So the first children of an
 // instance live with it, a fan-out of a thousand spreads over all partitions,
-// and at most about 1,300 descendants share a home and an execution.
+// and at most 440 descendants share a home, if none
+// continues as new.
 func Partition(id string, count int) int {
 	high, _ := bits.Mul64(hash(home(id)), uint64(count))
 	return int(high)
@@ -55,10 +57,10 @@ func home(id string) string {
 		return id
 	}
 	end, product := path[len(path)-1].start, uint64(1)
-	for i := len(path) - 1; i >= 0; i-- {
-		product *= max(2, path[i].event)
+	for _, g := range slices.Backward(path) {
+		product *= min(max(2, g.event), NearChildren+1)
 		if product > NearChildren {
-			end, product = path[i].end, 1
+			end, product = g.end, 1
 		}
 	}
 	return id[:end]

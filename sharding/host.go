@@ -10,7 +10,8 @@ type Host struct {
 	Incarnation string `json:"incarnation"`
 	// Name is for operators, for example "web-1 pid 4711".
 	Name string `json:"name,omitempty"`
-	// Address is where the host can be rung; empty if it cannot.
+	// Address is where the host can be rung; empty if it cannot. Partitions come
+	// to a host without an address one beat later.
 	Address string `json:"address,omitempty"`
 	// Formats are the formats of rows that it reads and writes.
 	Formats Formats `json:"formats"`

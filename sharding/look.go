@@ -320,10 +320,10 @@ func (l *looker) judge(part *part, p int, head Head, s *sight, long bool) (again
 	far := s.start.Add(m.cfg.TTL)
 	switch {
 	case part.owner != "" && head.Owner != "":
-		// It comes to this host as soon as it is released. A ring will say so;
-		// in case that is lost, look again.
+		// It comes to this host as soon as it is released. A ring will say so,
+		// or else another look.
 		l.known(p)
-		return s.start.Add(m.cfg.TTL / 15)
+		return s.start.Add(m.cfg.TTL / 60)
 	case part.owner != "" && head.For != me:
 		l.known(p)
 		return far

@@ -69,7 +69,7 @@ func (m *Member) claim(partition int, h Head) {
 // give hands a partition over in the course of balancing. The row announces it
 // first, so that the target knows what to look for when it is rung.
 func (m *Member) give(partition int, target Host) {
-	if !m.promise(partition, target.Incarnation) || !m.announce(m.loops) {
+	if !m.promise(partition, target.Incarnation) || !m.announce(m.loops, target.Address == "") {
 		m.keep(partition)
 		return
 	}
@@ -191,7 +191,7 @@ func (m *Member) giveAll(ctx context.Context) {
 	}
 	m.mu.Unlock()
 	if len(targets) > 0 {
-		m.announce(ctx)
+		m.announce(ctx, slices.ContainsFunc(hosts, func(h Host) bool { return !h.Leaving && h.Address == "" }))
 	}
 	m.each(partitions, func(p int) {
 		if ctx.Err() != nil {

@@ -173,14 +173,12 @@ func (b *balance) assign(me int, p *plan) (settled bool) {
 		if at < 0 || b.view.hosts[at].Leaving || !b.view.hosts[at].reads(part.format) {
 			at = b.lightest(part, -1)
 		}
-		if mine := &b.view.hosts[me]; part.free == open && !mine.Leaving && mine.reads(part.format) {
-			at = me
-		}
 		if at < 0 {
 			continue
 		}
 		b.carry(at, part.load, +1)
-		if at == me {
+		mine := &b.view.hosts[me]
+		if at == me || part.free == open && !mine.Leaving && mine.reads(part.format) {
 			p.claims = append(p.claims, i)
 		}
 	}
@@ -222,11 +220,13 @@ func (b *balance) leave(me int) (gives []move) {
 	return gives
 }
 
-// bestMove finds the move that takes the most from a host that carries more
-// than another would after it. It returns -1 for the host if there is none.
+// bestMove finds the move that helps most: from the host that carries the most
+// and has one, the partition that makes the larger of the two loads the least,
+// to the host that carries the least then. It returns -1 for the host if there
+// is none.
 func (b *balance) bestMove() (partition, to int) {
 	partition, to = -1, -1
-	best := 0.0
+	var best [3]float64 // weights: of the giver before, the larger after, the receiver after
 	for i := range b.view.parts {
 		part := &b.view.parts[i]
 		from := b.place(part.owner)
@@ -234,23 +234,33 @@ func (b *balance) bestMove() (partition, to int) {
 			continue
 		}
 		cost := 1 + part.load.busyness()
-		before := b.hosts[from].weight(0)
 		for at := range b.view.hosts {
 			h := &b.view.hosts[at]
 			if at == from || h.Leaving || !h.reads(part.format) || !h.has(part.load.Needs) {
 				continue
 			}
-			after := b.hosts[at].weight(cost)
+			before, after := b.hosts[from].weight(0), b.hosts[at].weight(cost)
 			margin := calm * max(b.hosts[from].busy/b.hosts[from].power, b.hosts[at].busy/b.hosts[at].power)
 			if after+margin+rounding >= before {
 				continue
 			}
-			if gain := before - max(after, b.hosts[from].weight(-cost)); gain > best+rounding {
-				partition, to, best = i, at, gain
+			this := [3]float64{before, max(after, b.hosts[from].weight(-cost)), after}
+			if to < 0 || better(this, best) {
+				partition, to, best = i, at, this
 			}
 		}
 	}
 	return partition, to
+}
+
+// better compares moves; see bestMove.
+func better(a, b [3]float64) bool {
+	for i, sign := range [3]float64{-1, 1, 1} {
+		if d := sign * (a[i] - b[i]); d < -rounding || d > rounding {
+			return d < 0
+		}
+	}
+	return false
 }
 
 // rounding is far above the errors of sums of floating-point numbers here, and

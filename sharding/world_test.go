@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -31,6 +32,8 @@ type world struct {
 	loads   map[int]Load
 	ops     map[string]int
 	claims  []claimed
+	freedAt map[int]time.Time // releases for somebody that nobody claimed yet
+	gaps    []time.Duration   // from such a release to the claim
 	faults  faults
 	nodes   []*node
 }
@@ -70,7 +73,7 @@ var errLostCall = errors.New("no answer")
 func newWorld(t *testing.T, partitions int) *world {
 	return &world{
 		t: t, count: partitions, rows: map[string]Seen{}, heads: map[int]Head{},
-		owners: map[string]string{}, loads: map[int]Load{}, ops: map[string]int{},
+		owners: map[string]string{}, loads: map[int]Load{}, ops: map[string]int{}, freedAt: map[int]time.Time{},
 	}
 }
 
@@ -149,7 +152,9 @@ func (n *node) kill() {
 func (n *node) pause() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.paused = make(chan struct{})
+	if n.paused == nil {
+		n.paused = make(chan struct{})
+	}
 }
 
 func (n *node) resume() {
@@ -198,10 +203,12 @@ func (n *node) call(ctx context.Context, op string, write bool, apply func() err
 	wait(n.latency())
 	n.stall()
 	n.w.mu.Lock()
-	f := n.w.faults
-	n.w.ops[op]++
+	f, killed := n.w.faults, n.isKilled()
+	if !killed {
+		n.w.ops[op]++
+	}
 	n.w.mu.Unlock()
-	if n.isKilled() || f.outage || f.writes && write {
+	if killed || f.outage || f.writes && write {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -319,6 +326,10 @@ func (n *node) Claim(ctx context.Context, p int, h Head) (int64, error) {
 		mine, err = n.w.write(p, h.ETag, Head{Owner: n.host.Incarnation, Epoch: h.Epoch + 1})
 		if err == nil {
 			n.w.claims = append(n.w.claims, claimed{time.Now(), n.host.Incarnation, h.Owner, p})
+			if freed, ok := n.w.freedAt[p]; ok {
+				n.w.gaps = append(n.w.gaps, time.Since(freed))
+				delete(n.w.freedAt, p)
+			}
 		}
 		return err
 	})
@@ -339,6 +350,9 @@ func (n *node) Release(ctx context.Context, p int, target string) error {
 	wait(n.drain)
 	return n.call(ctx, "release", true, func() error {
 		_, err := n.w.write(p, mine.ETag, Head{For: target, Epoch: mine.Epoch + 1})
+		if err == nil && target != "" {
+			n.w.freedAt[p] = time.Now()
+		}
 		return err
 	})
 }
@@ -358,7 +372,7 @@ func (n *node) Load(p int) Load {
 func (n *node) Ring(_ context.Context, h Host) {
 	wait(n.latency())
 	for _, other := range n.w.all() {
-		if other.host.Incarnation == h.Incarnation && !other.isKilled() && !n.isKilled() && !other.deaf && other.member() != nil {
+		if other.host.Incarnation == h.Incarnation && h.Address != "" && !other.isKilled() && !n.isKilled() && !other.deaf && other.member() != nil {
 			other.Nudge()
 		}
 	}
@@ -385,10 +399,7 @@ func (n *node) owned() map[int]int64 {
 // owner that knows its epoch.
 func (w *world) unserved() (wrong []string) {
 	w.mu.Lock()
-	heads := make(map[int]Head, len(w.heads))
-	for p, h := range w.heads {
-		heads[p] = h
-	}
+	heads := maps.Clone(w.heads)
 	w.mu.Unlock()
 	served := map[int]int{}
 	for _, n := range w.all() {
@@ -441,7 +452,7 @@ func (w *world) spread() (counts []int) {
 	return counts
 }
 
-// count resets the counters of operations and returns them.
+// counted resets the counters of operations and returns them.
 func (w *world) counted() (total int, by map[string]int, claims []claimed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
