@@ -18,11 +18,15 @@ type Config struct {
 	// time.Now. Sleeping is always done with package time, so a clock that
 	// jumps is noticed late; see [Broker.Wake].
 	Now func() time.Time
+	// TurnKeys is the most keys of messages that a turn has; 0 means any number.
+	// Messages with the key 0 do not count.
+	TurnKeys int
 }
 
 // Broker hands out what is ready. All methods may be called concurrently.
 type Broker struct {
 	now     func() time.Time
+	keys    int // of a turn, at most; 0 for any number
 	wake    chan struct{} // for the timer goroutine, capacity 1
 	stop    chan struct{}
 	stopped chan struct{}
@@ -50,6 +54,7 @@ func New(cfg Config) *Broker {
 	}
 	b := &Broker{
 		now:         cfg.Now,
+		keys:        cfg.TurnKeys,
 		wake:        make(chan struct{}, 1),
 		stop:        make(chan struct{}),
 		stopped:     make(chan struct{}),

@@ -50,7 +50,7 @@ func (h *Host) NextTurn(ctx context.Context) (*Turn, error) {
 // holdLocked makes the turn of an instance that is ready and in no lane. Its
 // messages stay in the queue until a commit consumes them.
 func (b *Broker) holdLocked(inst *instance, h *Host) *Turn {
-	n := min(inst.queue.len, history.MaxTurnMessages)
+	n := b.turnSizeLocked(inst)
 	t := &Turn{Instance: inst.id, inst: inst, host: h, seq: inst.seq}
 	inst.turn = t
 	if n == 0 {
@@ -69,6 +69,26 @@ func (b *Broker) holdLocked(inst *instance, h *Host) *Turn {
 	}
 	t.Attempt = inst.queue.front().handed
 	return t
+}
+
+// turnSizeLocked is how many messages the next turn of an instance has.
+func (b *Broker) turnSizeLocked(inst *instance) int {
+	n := min(inst.queue.len, history.MaxTurnMessages)
+	if b.keys == 0 {
+		return n
+	}
+	keys, last := 0, int64(0)
+	place := inst.queue.first
+	for i := range n {
+		if key := place.value.key; key != 0 && key != last {
+			if keys++; keys > b.keys {
+				return i
+			}
+			last = key
+		}
+		place = place.next
+	}
+	return n
 }
 
 func (t *Turn) heldLocked() bool { return t.inst.turn == t }

@@ -1,0 +1,232 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// workLock is the Lock of the activities that a host hands out.
+type workLock struct {
+	host *host
+	work *broker.Work
+}
+
+// NextActivity implements [provider.Host].
+func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error) {
+	for {
+		w, err := h.taker.NextActivity(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !h.member.safe() {
+			w.Release(provider.Release{Uncounted: true, Delay: unsafePause})
+			continue
+		}
+		if w.Activity.Scheduled.Data == nil { // left by a former owner
+			w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w.ID)
+		}
+		if err != nil {
+			if w.Detached() {
+				continue
+			}
+			if errors.Is(err, provider.ErrCorrupt) || errors.Is(err, provider.ErrNotFound) {
+				h.store.cfg.Log.Error("an activity is set aside", "activity", w.ID.String(), "error", err)
+				w.Release(provider.Release{Delay: corruptPause, Uncounted: true})
+				continue
+			}
+			w.Release(provider.Release{Delay: provider.RetryAfter(err, unsafePause), Uncounted: true})
+			return nil, err
+		}
+		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
+		return &provider.ActivityTask{
+			ID:            w.ID,
+			Activity:      w.Activity,
+			Orchestration: w.Orchestration,
+			Version:       w.Version,
+			Delivery:      w.Delivery,
+			Progress:      w.Progress,
+			Lock:          &workLock{h, w},
+		}, nil
+	}
+}
+
+func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
+	lock, ok := t.Lock.(*workLock)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("azure: activity %v: %w", t.ID, errForeign)
+	case lock.host != h:
+		return nil, fmt.Errorf("azure: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
+	}
+	return lock.work, nil
+}
+
+// CompleteActivity implements [provider.Host]. While this process owns the
+// instance the completion stays in memory: until a commit consumes it, the
+// activity is open in storage. Otherwise it goes to the instance's inbox.
+func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, completion provider.Message) error {
+	w, err := h.workOf(t)
+	if err != nil {
+		return err
+	}
+	op := fmt.Sprintf("completing activity %s", t.ID)
+	if err := admit.Message(&completion, h.store.cfg.Now()); err != nil {
+		return fmt.Errorf("azure: %s: %w", op, err)
+	}
+	if completion.To != w.ID.Instance {
+		return fmt.Errorf("azure: %s: %w: its completion is for %s", op, provider.ErrInvalid, quote(completion.To))
+	}
+	kept := admit.Keep(completion)
+	err = w.Complete(kept)
+	if errors.Is(err, broker.ErrDetached) {
+		return failed(op, h.store.insert(ctx, &kept))
+	}
+	if err != nil {
+		return fmt.Errorf("azure: %s: %w", op, err)
+	}
+	return nil
+}
+
+// ExtendActivity implements [provider.Host]. Locks last as long as the host;
+// progress is made durable.
+func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, progress history.Payload) (provider.Signals, error) {
+	w, err := h.workOf(t)
+	if err != nil {
+		return provider.Signals{}, err
+	}
+	op := fmt.Sprintf("extending activity %s", t.ID)
+	if err := history.ValidatePayload("progress", len(progress)); err != nil {
+		return provider.Signals{}, fmt.Errorf("azure: %s: %w: %w", op, provider.ErrInvalid, err)
+	}
+	signals, err := w.Extend(progress)
+	if errors.Is(err, broker.ErrDetached) {
+		return provider.Signals{}, nil // it goes on, and its new owner hears of its end
+	}
+	if err != nil {
+		return signals, fmt.Errorf("azure: %s: %w", op, err)
+	}
+	if signals.Cancelled || progress == nil {
+		return signals, nil
+	}
+	return signals, failed(op, h.storeProgress(ctx, t.ID, progress))
+}
+
+// storeProgress writes what an activity that runs here has reached.
+func (h *host) storeProgress(ctx context.Context, id history.ActivityID, progress history.Payload) error {
+	p := h.member.partition(h.store.Partition(id.Instance))
+	if p == nil || !p.live() {
+		return nil // the partition is changing hands: the next progress is stored again
+	}
+	c := row.Cells{Name: func() string { return h.store.blobName(id.Instance) }}
+	c.Set(row.ProgressCell, progress)
+	if err := h.store.putBlobs(ctx, c.Blobs); err != nil {
+		return err
+	}
+	c.Map[row.WorkCell] = wire.MustJSON(row.ProgressOf{ID: id.Instance, Event: id.Event})
+	err := p.commit(ctx, &journal.Entry{
+		Ops: []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}}},
+		Valid: func() error {
+			if i := p.get(id.Instance); i == nil || i.execution != id.Execution {
+				return provider.ErrLockLost
+			}
+			return nil
+		},
+		Applied: func([]journal.Sent) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.progress[id.Instance] == nil {
+				p.progress[id.Instance] = map[int64]bool{}
+			}
+			p.progress[id.Instance][id.Event] = true
+		},
+	})
+	if errors.Is(err, provider.ErrLockLost) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+		return nil // the next signal tells
+	}
+	return err
+}
+
+// ReleaseActivity implements [provider.Host].
+func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r provider.Release) error {
+	w, err := h.workOf(t)
+	if errors.Is(err, provider.ErrInvalid) {
+		return err
+	}
+	if err != nil {
+		return nil //nolint:nilerr // A lock that is gone is no error.
+	}
+	if r.Uncounted {
+		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery-1)
+	}
+	w.Release(r)
+	return nil
+}
+
+// scheduled are the events of activities that a former owner left open. They
+// are read back from the history, those of one instance at a time, when the
+// first of them is handed out.
+type scheduled struct {
+	mu     sync.Mutex
+	events map[history.InstanceID]map[int64]history.Event // of its current execution
+}
+
+func (sc *scheduled) take(id history.ActivityID) (history.Event, bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	e, ok := sc.events[id.Instance][id.Event]
+	if ok = ok && e.Execution == id.Execution; ok {
+		delete(sc.events[id.Instance], id.Event)
+	}
+	return e, ok
+}
+
+func (sc *scheduled) drop(id history.InstanceID) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	delete(sc.events, id)
+}
+
+func (sc *scheduled) read(ctx context.Context, m *member, id history.ActivityID) (history.Event, error) {
+	if e, ok := sc.take(id); ok {
+		return e, nil
+	}
+	var i *instance
+	if p := m.partition(m.store.Partition(id.Instance)); p != nil {
+		i = p.get(id.Instance)
+	}
+	if i == nil || i.execution != id.Execution || len(i.spans) == 0 {
+		return history.Event{}, fmt.Errorf("azure: %w: activity %v is not open any more", provider.ErrNotFound, id)
+	}
+	open := map[int64]history.Event{}
+	for e, err := range m.store.History(ctx, id.Instance, id.Execution, i.spans[0].First-1) {
+		if err != nil {
+			return history.Event{}, err
+		}
+		if _, ok := i.spans.Find(e.ID); ok {
+			open[e.ID] = e
+		}
+	}
+	e, ok := open[id.Event]
+	if !ok {
+		return e, corrupt(id.Instance, "the history", fmt.Errorf("it does not have event %d of execution %d, by which an open activity was scheduled", id.Event, id.Execution))
+	}
+	delete(open, id.Event)
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.events == nil {
+		sc.events = map[history.InstanceID]map[int64]history.Event{}
+	}
+	sc.events[id.Instance] = open
+	return e, nil
+}

@@ -1,0 +1,193 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// Send implements [provider.Store].
+func (s *Store) Send(ctx context.Context, m provider.Message) error {
+	op := "sending to " + quote(m.To)
+	if err := s.check(ctx, op); err != nil {
+		return err
+	}
+	if err := admit.Message(&m, s.cfg.Now()); err != nil {
+		return fmt.Errorf("azure: %w", err)
+	}
+	m = admit.Keep(m)
+	if m.Start != nil {
+		return failed("starting "+quote(m.To), s.start(ctx, &m))
+	}
+	return failed(op, s.insert(ctx, &m))
+}
+
+// nextSeq numbers the rows of this client, in the order of their sends.
+func (s *Store) nextSeq() int64 { return s.sent.Add(1) }
+
+// post is a row for an inbox, and what must be written before it.
+type post struct {
+	row   storage.Row
+	blobs []row.BlobData
+}
+
+func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, envelope row.Envelope) (post, error) {
+	lines, err := row.Lines(messages)
+	if err != nil {
+		return post{}, fmt.Errorf("%w: %w", provider.ErrInvalid, err)
+	}
+	envelope.Format, envelope.To, envelope.Count, envelope.Sent = row.Format, to, len(messages), wire.Nanos(s.cfg.Now())
+	c := row.Cells{Name: func() string { return s.blobName(to) }}
+	c.Set(row.MessagesCell, lines)
+	c.Map[row.EnvelopeCell] = wire.MustJSON(envelope)
+	return post{storage.Row{Key: row.Message(to, s.sender, s.nextSeq()), Cells: c.Map}, c.Blobs}, nil
+}
+
+// insert puts a message into an inbox.
+func (s *Store) insert(ctx context.Context, m *provider.Message) error {
+	p, err := s.encodePost(m.To, []*provider.Message{m}, row.Envelope{})
+	if err != nil {
+		return err
+	}
+	return s.insertPost(ctx, m.To, p)
+}
+
+func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) error {
+	if err := s.putBlobs(ctx, p.blobs); err != nil {
+		return err
+	}
+	n := s.Partition(to)
+	err := s.transact(ctx, n, []storage.Op{{Verb: storage.Insert, Row: p.row}})
+	if storage.Is(err, storage.Exists) {
+		err = nil // an earlier try was applied: the key is ours alone
+	}
+	if err == nil {
+		s.arrived(n, []storage.Row{p.row})
+	}
+	return err
+}
+
+// transact sends inserts to a partition, again while the outcome is unknown:
+// what was applied before is rejected as being there.
+func (s *Store) transact(ctx context.Context, n int, ops []storage.Op) error {
+	var unknown error
+	for try := 0; ; try++ {
+		_, err := s.account.Transact(ctx, s.cfg.Name, s.partitionKey(n), ops)
+		switch {
+		case !errors.Is(err, storage.ErrUnknown):
+			if err != nil && unknown != nil && storage.Rejected(err) == nil {
+				return errors.Join(unknown, err) // the first try may have been applied
+			}
+			return err
+		case try == maxTries || ctx.Err() != nil:
+			return err
+		}
+		unknown = err
+		pause(ctx, storage.RetryAfter(err, backoff(try)))
+	}
+}
+
+// maxTries bounds how often a client repeats a write by itself.
+const maxTries = 4
+
+// start starts an instance. Where the id is free that is one transaction, which
+// only inserts; otherwise it is for the partition's owner to decide.
+func (s *Store) start(ctx context.Context, m *provider.Message) error {
+	id, n := m.To, s.Partition(m.To)
+	created := row.Pending(m, s.born(), s.cfg.Now())
+	c := row.Cells{Name: func() string { return s.blobName(id) }}
+	c.Set(row.InstanceCell, wire.MustJSON(created))
+	p, err := s.encodePost(id, []*provider.Message{m}, row.Envelope{Born: created.Born, Created: created.Created})
+	if err != nil {
+		return err
+	}
+	if err := s.putBlobs(ctx, append(slices.Clone(p.blobs), c.Blobs...)); err != nil {
+		return err
+	}
+	ops := append(startOps(created, c.Map), storage.Op{Verb: storage.Insert, Row: p.row})
+	err = s.transact(ctx, n, ops)
+	if err == nil {
+		s.waiters.Look(id)
+		s.arrived(n, []storage.Row{p.row})
+		return nil
+	}
+	if !storage.Is(err, storage.Exists) {
+		return err
+	}
+	s.dropBlobs(blobNames(p.blobs, c.Blobs))
+	return s.startTaken(ctx, m, created.Born)
+}
+
+func blobNames(lists ...[]row.BlobData) (names []string) {
+	for _, l := range lists {
+		for _, b := range l {
+			names = append(names, b.Name)
+		}
+	}
+	return names
+}
+
+// startTaken goes on with a start whose id is taken.
+func (s *Store) startTaken(ctx context.Context, m *provider.Message, born string) error {
+	old, err := s.getSeen(ctx, m.To)
+	switch {
+	case err != nil:
+		return err
+	case old != nil && old.meta.Exists():
+		if old.meta.Born == born { // our own first try was applied
+			s.arrivedUnread(s.Partition(m.To))
+			return nil
+		}
+		if replace, err := reuse(&old.meta, m); !replace {
+			return err
+		}
+	case old != nil && requested(&old.meta, m):
+		return nil // it ran, and was purged: nothing comes back
+	}
+	return s.order(ctx, m.To, row.Order{}, m)
+}
+
+func requested(m *row.Meta, start *provider.Message) bool {
+	return start.Start.RequestID != "" && slices.Contains(m.Requests, start.Start.RequestID)
+}
+
+// reuse decides what a start does whose id is taken: replace, fail, or nothing
+// since it is the start that made the instance.
+func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
+	start := m.Start
+	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request {
+		return false, nil
+	}
+	switch {
+	case start.Reuse == provider.ReuseIgnore:
+		return false, nil
+	case start.Reuse == provider.ReuseReplace,
+		start.Reuse == provider.ReuseFinal && old.Status.Final():
+		return true, nil
+	}
+	hint := "choose another id or a reuse policy"
+	if start.Reuse == provider.ReuseFinal {
+		hint = "it can be replaced once it has ended"
+	}
+	return false, fmt.Errorf("%w: it is %s since %s, started by another request: %s",
+		provider.ErrExists, old.Status, wire.FromNanos(old.Updated).UTC().Format(time.RFC3339), hint)
+}
+
+// arrivedUnread sees to rows in an inbox of which this process does not know
+// what they are.
+func (s *Store) arrivedUnread(n int) {
+	if p := s.owned(n); p != nil && p.live() {
+		p.begin(func(ctx context.Context) { p.sweep(ctx, row.Inbox()) })
+		return
+	}
+	s.waker.wake(n)
+}

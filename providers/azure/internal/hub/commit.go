@@ -1,0 +1,479 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// maxTail is how long the unsealed tail of a history may be, in bytes: it is
+// rewritten with every commit.
+const maxTail = 4 << 10
+
+// commit is what a turn decided, as rows.
+type commit struct {
+	host  *host
+	p     *partition
+	lock  *turnLock
+	given *provider.Commit
+
+	before *instance
+	after  *instance
+	ops    []storage.Op
+	blobs  []row.BlobData
+	stale  []string // blobs that no row names afterwards
+	rows   []*letter
+	done   []journal.Consumed
+	parts  map[*letter]int // letters consumed in part: messages consumed by then
+	mail   mail
+	state  map[string]history.Payload // afterwards, if it changes
+}
+
+// encode makes rows of a commit. Nothing is written, and nothing changes.
+func (h *host) encode(ctx context.Context, lock *turnLock, given *provider.Commit) (*commit, error) {
+	c := &commit{host: h, p: lock.partition, lock: lock, given: given, before: lock.instance}
+	now := h.store.cfg.Now()
+	at := c.before.seen.instance()
+	if err := admit.Commit(&at, len(lock.turn.Messages), given, now); err != nil {
+		return nil, fmt.Errorf("azure: %w", err)
+	}
+	after := *c.before
+	seenAfter := *c.before.seen
+	seenAfter.blobs = maps.Clone(seenAfter.blobs)
+	if seenAfter.blobs == nil {
+		seenAfter.blobs = map[string]string{}
+	}
+	after.seen = &seenAfter
+	c.after = &after
+
+	cells := row.Cells{Name: func() string { return h.store.blobName(after.id) }}
+	if err := c.encodeEvents(&cells); err != nil {
+		return nil, fmt.Errorf("azure: %w", err)
+	}
+	if err := c.encodeSeen(&cells, wire.Nanos(now)); err != nil {
+		return nil, fmt.Errorf("azure: %w", err)
+	}
+	if err := c.encodeState(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.encodeOpen(); err != nil {
+		return nil, fmt.Errorf("azure: %w", err)
+	}
+	if err := c.encodeSends(); err != nil {
+		return nil, fmt.Errorf("azure: %w", err)
+	}
+	c.encodeConsumed()
+	c.encodeInstance(&cells)
+	return c, nil
+}
+
+// cells is a builder of a row of the instance.
+func (c *commit) cells() row.Cells {
+	return row.Cells{Name: func() string { return c.p.store.blobName(c.after.id) }}
+}
+
+func (c *commit) put(verb storage.Verb, key string, cells row.Cells) {
+	c.ops = append(c.ops, storage.Op{Verb: verb, Row: storage.Row{Key: key, Cells: cells.Map}})
+	c.blobs = append(c.blobs, cells.Blobs...)
+}
+
+func (c *commit) delete(key string) {
+	c.ops = append(c.ops, storage.Op{Verb: storage.Delete, Row: storage.Row{Key: key}})
+}
+
+// encodeEvents appends events to the tail, and seals it when it is long, or its
+// execution over.
+func (c *commit) encodeEvents(cells *row.Cells) error {
+	s := c.after.seen
+	tail, first := s.tail, s.meta.Tail
+	for events := c.given.Events; len(events) > 0; {
+		at, n := events[0], 1
+		for n < len(events) && events[n].Execution == at.Execution {
+			n++
+		}
+		if s.meta.Execution != at.Execution && len(tail) > 0 {
+			c.seal(s.meta.Execution, first, tail)
+			tail, first = nil, 0
+		}
+		lines, err := wire.EncodeEvents(events[:n])
+		if err != nil {
+			return fmt.Errorf("%w: %w", provider.ErrInvalid, err)
+		}
+		if len(tail) == 0 {
+			first = at.ID
+		}
+		tail = append(tail[:len(tail):len(tail)], lines...)
+		s.meta.Execution, s.meta.Last = at.Execution, events[n-1].ID
+		events = events[n:]
+	}
+	if len(tail) > maxTail {
+		c.seal(s.meta.Execution, first, tail)
+		tail, first = nil, 0
+	}
+	if len(c.given.Events) > 0 {
+		s.tail, s.meta.Tail = tail, first
+		cells.Set(row.TailCell, tail)
+	}
+	return nil
+}
+
+func (c *commit) seal(execution, first int64, events []byte) {
+	cells := c.cells()
+	cells.Set(row.EventsCell, events)
+	c.put(storage.Insert, row.Segment(c.after.id, execution, first), cells)
+}
+
+// encodeSeen changes what clients see.
+func (c *commit) encodeSeen(cells *row.Cells, now int64) error {
+	given, s := c.given, c.after.seen
+	m := &s.meta
+	m.Updated = now
+	if given.Name != "" {
+		m.Name = given.Name
+	}
+	if given.Version != "" {
+		m.Version = given.Version
+	}
+	if given.CustomStatus != nil {
+		s.custom = *given.CustomStatus
+		m.Revision++
+		cells.Set(row.CustomCell, s.custom)
+	}
+	if given.Status != "" {
+		m.Status = given.Status
+	}
+	if m.Status.Final() && !c.before.seen.final() {
+		m.Finished = now
+		m.Revision++
+		s.output, s.failure = given.Output, given.Failure
+		if s.output != nil {
+			cells.Set(row.OutputCell, s.output)
+		}
+		if s.failure != nil {
+			failure, err := wire.JSON(s.failure)
+			if err != nil {
+				return fmt.Errorf("%w: the failure: %w", provider.ErrInvalid, err)
+			}
+			cells.Set(row.FailureCell, failure)
+		}
+		c.delete(row.Open(c.after.id))
+		c.ops = append(c.ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Final(now, c.after.id), Cells: row.IndexCells(m)}})
+	}
+	m.Parked, m.ParkedAt = "", 0
+	return nil
+}
+
+// encodeInstance completes the instance's own row.
+func (c *commit) encodeInstance(cells *row.Cells) {
+	s := c.after.seen
+	cells.Set(row.InstanceCell, wire.MustJSON(&s.meta))
+	for cell := range cells.Map {
+		if name, ok := row.BlobOf(cells.Map, cell); ok {
+			if old := s.blobs[cell]; old != "" {
+				c.stale = append(c.stale, old)
+			}
+			s.blobs[cell] = name
+		} else if old := s.blobs[cell]; old != "" {
+			c.stale = append(c.stale, old)
+			delete(s.blobs, cell)
+		}
+	}
+	if len(s.blobs) > 0 || len(c.before.seen.blobs) > 0 {
+		cells.Map[row.BlobsCell] = row.BlobList(s.blobs)
+	}
+	c.put(storage.Merge, row.Instance(c.after.id), *cells)
+}
+
+// encodeState changes the durable state, which is one row.
+func (c *commit) encodeState(ctx context.Context) error {
+	if len(c.given.State) == 0 {
+		return nil
+	}
+	state := map[string]history.Payload{}
+	id, key := c.after.id, row.State(c.after.id)
+	if c.before.seen.meta.State {
+		r, err := c.p.store.account.Get(ctx, c.p.store.cfg.Name, c.p.key, key)
+		if err != nil {
+			return reading(ctx, "reading the state of "+quote(id), err)
+		}
+		if state, err = readState(ctx, r.Cells, c.p.store.getBlob); err != nil {
+			return reading(ctx, "reading the state of "+quote(id), err)
+		}
+		c.stale = append(c.stale, row.Blobs(r.Cells)...)
+	}
+	if err := admit.State(state, c.given.State); err != nil {
+		return fmt.Errorf("azure: committing a turn of %s: %w", quote(id), err)
+	}
+	for _, change := range c.given.State {
+		if change.Value == nil {
+			delete(state, change.Key)
+		} else {
+			state[change.Key] = change.Value
+		}
+	}
+	c.after.seen.meta.State = len(state) > 0
+	switch {
+	case len(state) > 0:
+		cells := c.cells()
+		cells.Set(row.StateCell, wire.MustJSON(state))
+		c.put(storage.Put, key, cells)
+	case c.before.seen.meta.State:
+		c.delete(key)
+	}
+	return nil
+}
+
+func readState(ctx context.Context, cells map[string][]byte, get row.GetBlob) (map[string]history.Payload, error) {
+	value, err := row.Value(ctx, cells, row.StateCell, get)
+	state := map[string]history.Payload{}
+	if err == nil && len(value) > 0 {
+		if err = json.Unmarshal(value, &state); err != nil {
+			err = fmt.Errorf("%w: state: %w", row.ErrFormat, err)
+		}
+	}
+	return state, err
+}
+
+// encodeOpen changes the rows of open work.
+func (c *commit) encodeOpen() error {
+	given, o := c.given, &c.after.open
+	m := &c.after.seen.meta
+	final := m.Status.Final()
+	fires := make([]json.RawMessage, len(given.Timers))
+	for i := range given.Timers {
+		fire, err := history.MarshalData(given.Timers[i].Fire)
+		if err != nil {
+			return fmt.Errorf("%w: the timer of event %d: %w", provider.ErrInvalid, given.Timers[i].Event, err)
+		}
+		fires[i] = fire
+	}
+	effects := *given
+	effects.Status = m.Status
+	o.execution, o.name, o.version = m.Execution, m.Name, m.Version
+	o.again = given.Again && !final
+	o.spans = o.spans.Apply(&effects)
+	o.timers = applyTimers(o.timers, &effects, fires)
+
+	id := c.after.id
+	if work := o.again || len(o.spans) > 0; work {
+		o.host = c.p.member.incarnation
+		w := row.OpenWork{
+			Format: row.Format, ID: id, Execution: o.execution, Name: o.name, Version: o.version,
+			Again: o.again, Activities: o.spans.Encode(), Host: o.host,
+		}
+		cells := c.cells()
+		cells.Set(row.WorkCell, wire.MustJSON(w))
+		c.put(storage.Put, row.Work(id), cells)
+		o.work = true
+	} else if o.work {
+		c.delete(row.Work(id))
+		o.work = false
+	}
+	if final || given.NewExecution {
+		for n, event := range c.p.progressOf(id) {
+			if n == maxSideRows { // the rest is found by who reads what is outstanding
+				break
+			}
+			c.delete(row.Progress(id, event))
+		}
+	}
+	changed := len(given.Timers)+len(given.FiredTimers)+len(given.CancelTimers) > 0 || final || given.NewExecution
+	if !changed && o.due == 0 {
+		return nil
+	}
+	due := earliest(o.timers)
+	if o.due != 0 && o.due != due {
+		c.delete(row.Timers(o.due, id))
+	}
+	if due != 0 && (changed || o.due != due) {
+		cells := c.cells()
+		cells.Set(row.TimersCell, wire.MustJSON(row.TimerSet{
+			Format: row.Format, ID: id, Execution: o.execution, Name: o.name, Version: o.version, Timers: o.timers,
+		}))
+		c.put(storage.Put, row.Timers(due, id), cells)
+	}
+	o.due, m.Timer = due, due
+	return nil
+}
+
+// maxSideRows bounds the rows of a kind that one commit touches beside its own.
+const maxSideRows = 40
+
+// encodeConsumed deletes the rows of the inbox that the turn consumes; of a row
+// that it consumes in part it keeps how far.
+func (c *commit) encodeConsumed() {
+	taken := map[*letter]int{}
+	for _, key := range c.lock.turn.Keys[:c.given.Consumed] {
+		if key == 0 {
+			continue
+		}
+		l := c.p.member.letter(key)
+		if l == nil {
+			continue
+		}
+		if taken[l] == 0 {
+			c.rows = append(c.rows, l)
+		}
+		taken[l]++
+	}
+	c.parts = map[*letter]int{}
+	whole := c.rows[:0]
+	for _, l := range c.rows {
+		if l.done+taken[l] < len(l.messages) {
+			envelope := l.envelope
+			envelope.Done = l.done + taken[l]
+			c.parts[l] = envelope.Done
+			c.ops = append(c.ops, storage.Op{Verb: storage.Merge, Row: storage.Row{
+				Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)},
+			}})
+			continue
+		}
+		whole = append(whole, l)
+		c.done = append(c.done, l.consumption())
+		for _, again := range l.alias {
+			c.done = append(c.done, journal.Consumed{Key: again.key, From: again.from, Seq: again.seq})
+		}
+	}
+	c.rows = whole
+}
+
+// entry is the commit as the journal takes it.
+func (c *commit) entry(done chan<- error) *journal.Entry {
+	e := &journal.Entry{
+		Ops:      append(slices.Clone(c.ops), c.mail.ops()...),
+		Consumed: c.done,
+		Send:     c.mail.outgoing,
+		Valid: func() error {
+			if c.lock.turn.Held() {
+				return nil
+			}
+			return fmt.Errorf("%w: %s was purged or replaced", provider.ErrLockLost, quote(c.after.id))
+		},
+		Applied: func(sent []journal.Sent) {
+			c.settled(sent)
+			done <- nil
+		},
+		Failed: func(err error) { done <- err },
+	}
+	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
+		if !c.amend(e.Ops[op].Row.Key, r) {
+			return nil
+		}
+		return c.entry(done)
+	}
+	return e
+}
+
+// amend changes the commit so that a row that was rejected is not in it any
+// more. It reports whether that is possible.
+func (c *commit) amend(key string, r *storage.Rejection) bool {
+	if r.Reason == storage.Missing && row.KindOf(key) != row.KindInstance {
+		// It was to be removed, and is not there: all the better.
+		before := len(c.ops)
+		c.ops = slices.DeleteFunc(c.ops, func(o storage.Op) bool { return o.Verb == storage.Delete && o.Row.Key == key })
+		return len(c.ops) < before
+	}
+	return r.Reason == storage.Exists && c.mail.taken(key)
+}
+
+// settled takes note of a commit that is durable. It runs on the journal's
+// goroutine.
+func (c *commit) settled(sent []journal.Sent) {
+	p, i := c.p, c.after
+	var letters []*letter
+	p.mu.Lock()
+	for l, done := range c.parts {
+		l.done, l.envelope.Done = done, done
+	}
+	for _, l := range c.rows {
+		p.removeLocked(l)
+		for _, again := range l.alias {
+			p.removeLocked(again)
+		}
+		c.stale = append(c.stale, l.blobs...)
+	}
+	p.putLocked(i)
+	if i.seen.final() || c.given.NewExecution {
+		delete(p.progress, i.id)
+	}
+	letters = c.mail.lettersLocked(p)
+	p.mu.Unlock()
+	p.applied.Add(int64(max(c.given.Consumed, 1)))
+
+	m := &i.seen.meta
+	p.store.handed.Committed(c.lock.turn, c.given)
+	if m.Status.Final() || c.given.NewExecution {
+		p.member.scheduled.drop(i.id)
+	}
+	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
+	// The turn is sealed and the instance was there: it is still held.
+	_ = p.member.broker.Commit(c.lock.turn, c.given, at)
+	p.take(letters...)
+	for _, s := range sent {
+		p.relays.add(s)
+	}
+	if m.Revision != c.before.seen.meta.Revision || m.Status != c.before.seen.meta.Status {
+		seen := i.seen.instance()
+		p.store.waiters.Changed(&seen)
+	}
+	p.store.dropBlobs(c.stale)
+}
+
+// CommitTurn implements [provider.Host].
+func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, given *provider.Commit) error {
+	lock, err := h.lockOf(t)
+	if err != nil {
+		return err
+	}
+	if !lock.busy.CompareAndSwap(false, true) {
+		return fmt.Errorf("azure: committing a turn of %s: %w: it is committed already, or being so", quote(t.Instance.ID), provider.ErrLockLost)
+	}
+	err = h.commitTurn(ctx, lock, given)
+	if err != nil {
+		lock.busy.Store(false)
+	}
+	if errors.Is(err, provider.ErrConflict) {
+		h.giveBack(lock.turn, provider.Release{}) // such a turn is over
+	}
+	return err
+}
+
+func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.Commit) error {
+	op := "committing a turn of " + quote(lock.instance.id)
+	if !lock.turn.Held() {
+		return fmt.Errorf("azure: %s: %w", op, provider.ErrLockLost)
+	}
+	c, err := h.encode(ctx, lock, given)
+	if err != nil {
+		return err
+	}
+	if err := h.store.putBlobs(ctx, c.blobs); err != nil {
+		return reading(ctx, op, err) // no row names them: nothing happened
+	}
+	if err := lock.turn.Seal(); err != nil {
+		return fmt.Errorf("azure: %s: %w", op, err)
+	}
+	done := make(chan error, 1)
+	c.p.journal.Submit(c.entry(done))
+	// The journal settles what is sent, so this is not for ctx to end.
+	if err := <-done; err != nil {
+		lock.turn.Unseal()
+		if r := storage.Rejected(err); r != nil && r.Reason == storage.Missing {
+			return fmt.Errorf("azure: %s: %w: %w", op, provider.ErrLockLost, err)
+		}
+		return failed(op, err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/core/provider/providertest"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+)
+
+// lab opens hubs on simulated accounts, one account a hub.
+type lab struct {
+	partitions int
+	stores     sync.Map // *hub.Store -> *setup
+	count      atomic.Int64
+}
+
+type setup struct {
+	account *simulated.Account
+	client  *simulated.Client
+	cfg     hub.Config
+}
+
+func (l *lab) open(t testing.TB, change func(*hub.Config)) provider.Store {
+	t.Helper()
+	checker := simulated.NewChecker(simulated.Layout{}, nil)
+	account := simulated.New(simulated.Config{Seed: 1, Observe: checker.Observe})
+	cfg := hub.Config{Name: "hub", Partitions: l.partitions, TTL: 600 * time.Millisecond, SweepEvery: 50 * time.Millisecond}
+	if change != nil {
+		change(&cfg)
+	}
+	t.Cleanup(func() {
+		account.Close()
+		for _, v := range checker.Violations() {
+			t.Errorf("%v", v)
+		}
+	})
+	return l.on(t, &setup{account: account, cfg: cfg})
+}
+
+func (l *lab) on(t testing.TB, s *setup) provider.Store {
+	t.Helper()
+	again := *s
+	again.client = s.account.Client(fmt.Sprint("client-", l.count.Add(1)))
+	store, err := hub.Open(context.WithoutCancel(t.Context()), again.client, s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.stores.Store(store, &again)
+	return store
+}
+
+func (l *lab) of(s provider.Store) *setup {
+	found, _ := l.stores.Load(s)
+	return found.(*setup)
+}
+
+func (l *lab) harness() providertest.Harness {
+	return providertest.Harness{
+		Open:     func(t testing.TB) provider.Store { return l.open(t, nil) },
+		Persists: providertest.Yes,
+		Reopen: func(t testing.TB, s provider.Store) provider.Store {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return l.on(t, l.of(s))
+		},
+		Crash: func(t testing.TB, s provider.Store) provider.Store {
+			set := l.of(s)
+			set.client.Kill()
+			go s.Close() //nolint:errcheck // Its process is dead: this ends its goroutines.
+			return l.on(t, set)
+		},
+		ManyHosts:     providertest.Yes,
+		SharedClients: providertest.Yes,
+		Attach:        func(t testing.TB, s provider.Store) provider.Store { return l.on(t, l.of(s)) },
+		OpenImpatient: func(t testing.TB) provider.Store {
+			return l.open(t, func(c *hub.Config) { c.OrphanAfter = time.Millisecond })
+		},
+		OpenWithClock: func(t testing.TB, now func() time.Time) provider.Store {
+			return l.open(t, func(c *hub.Config) { c.Now = now })
+		},
+		Corrupt: func(t testing.TB, s provider.Store, id history.InstanceID) {
+			set := l.of(s)
+			store := s.(*hub.Store)
+			pk := store.PartitionKey(store.Partition(id))
+			r, err := set.client.Get(t.Context(), "hub", pk, row.Instance(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Cells[row.TailCell] = []byte(`j{"format":1,"id":`)
+			_, err = set.client.Transact(t.Context(), "hub", pk, []storage.Op{{Verb: storage.Merge, Row: storage.Row{Key: r.Key, Cells: map[string][]byte{row.TailCell: r.Cells[row.TailCell]}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+func TestOnePartitionConforms(t *testing.T) { providertest.Run(t, (&lab{partitions: 1}).harness()) }
+
+func TestFourPartitionsConform(t *testing.T) { providertest.Run(t, (&lab{partitions: 4}).harness()) }
+
+func TestConformsUnderFaults(t *testing.T) {
+	providertest.RunUnderFaults(t, (&lab{partitions: 2}).harness())
+}

@@ -1,0 +1,47 @@
+// Package hub is the provider itself: a hub in a storage account, with its
+// partitions, hosts and clients. It knows Azure Storage only through package
+// storage.
+//
+// # The model
+//
+//	client                          owner of the partition
+//
+//	Send ── inserts m:, i: ──▶ table ──▶ intake ──▶ broker ──▶ NextTurn
+//	  └───── wake-up queue ────────────────┘                      │ CommitTurn
+//	Wait ◀── reads i: ◀────── table ◀── one transaction ◀── journal ◀── rows
+//	                                           │ applied
+//	                                           ├──▶ waiters, local activities
+//	                                           └──▶ relays ── insert m: into other partitions
+//
+// A [Store] is what a process has open. When it joins, it becomes a member of the
+// hub: package sharding gives it partitions, and takes them away. For each it
+// keeps a partition: what is outstanding there, in memory, and a journal that
+// commits. All of its partitions share one broker, from which the hosts of the
+// process take turns and activities.
+//
+// # Where to look
+//
+//	store.go               opening, creating and deleting a hub
+//	client.go read.go      what clients do and see
+//	order.go remove.go     purge, and starts that replace: only an owner may
+//	member.go driver.go    joining; claims, releases; host rows
+//	partition.go load.go   a partition in memory; what a new owner reads
+//	intake.go sweep.go     rows of the inbox become messages of the broker
+//	commit.go mail.go      a turn's decisions become rows
+//	relay.go               the outbox, on its way to other partitions
+//	host.go activity.go    what a worker calls
+//	wake.go                wake-ups between processes
+//
+// # Rules
+//
+//   - B1 Memory follows storage: what a commit changes in memory changes after
+//     it is known to be applied, on the journal's goroutine, in its order.
+//   - B2 A letter, that is a row of the inbox, is taken in once, whoever finds it:
+//     the sender in this process, a sweep, or the load. What was consumed before
+//     is known by its notice, and dropped.
+//   - B3 Letters for one instance are handed on in the order in which they were
+//     found; those of one sender are found in the order of their numbers.
+//   - B4 No mutex is held across a request, or while anybody waits.
+//   - B5 A partition that is given up takes nothing in any more, and what it had
+//     handed out is lost; activities that run go on, and report to the inbox.
+package hub

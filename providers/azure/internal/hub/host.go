@@ -1,0 +1,198 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+const (
+	// corruptPause is how long an instance that cannot be read is set aside.
+	corruptPause = time.Minute
+	// unsafePause is how long work waits while this host is out of touch.
+	unsafePause = 100 * time.Millisecond
+)
+
+// host is a worker that joined. It implements [provider.Host].
+type host struct {
+	store  *Store
+	member *member
+	info   provider.HostInfo
+	taker  *broker.Host
+	leaves sync.Once
+	err    error // of Leave
+}
+
+var _ provider.Host = (*host)(nil)
+
+// turnLock is the Lock of the turns that a host hands out.
+type turnLock struct {
+	host      *host
+	partition *partition
+	turn      *broker.Turn
+	instance  *instance
+	busy      atomic.Bool // a commit is under way
+}
+
+var errForeign = fmt.Errorf("%w: it was not handed out by this store: pass on what NextTurn or NextActivity returned", provider.ErrInvalid)
+
+// NextTurn implements [provider.Host].
+func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
+	for {
+		t, err := h.taker.NextTurn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p := h.member.partition(h.store.Partition(t.Instance))
+		if p == nil || !h.member.safe() {
+			t.Release(provider.Release{Uncounted: true, Delay: unsafePause})
+			continue
+		}
+		i, err := p.read(ctx, t.Instance)
+		if err != nil {
+			if h.setAside(ctx, p, t, err) {
+				continue
+			}
+			return nil, reading(ctx, "reading "+quote(t.Instance), err)
+		}
+		if !t.Held() {
+			continue // it was purged, replaced or lost meanwhile
+		}
+		h.store.handed.Turn(t)
+		if i == nil { // it was purged, and the broker is about to hear of it
+			h.giveBack(t, provider.Release{Delay: time.Millisecond, Uncounted: true})
+			continue
+		}
+		return &provider.Turn{
+			Instance: i.seen.instance(),
+			Messages: t.Messages,
+			Attempt:  t.Attempt,
+			Lock:     &turnLock{host: h, partition: p, turn: t, instance: i},
+		}, nil
+	}
+}
+
+// setAside gives back a turn of an instance that could not be read. It reports
+// whether others can be taken.
+func (h *host) setAside(ctx context.Context, p *partition, t *broker.Turn, err error) bool {
+	if errors.Is(err, row.ErrFormat) || errors.Is(err, storage.ErrCorrupt) {
+		reason := corrupt(t.Instance, "the row", err).Error()
+		h.store.cfg.Log.Error("an instance is set aside", "instance", string(t.Instance), "reason", reason)
+		t.Release(provider.Release{Delay: corruptPause, Park: reason})
+		return true
+	}
+	t.Release(provider.Release{Uncounted: true, Delay: storage.RetryAfter(err, unsafePause)})
+	return p.ctx.Err() != nil && ctx.Err() == nil
+}
+
+// giveBack releases a turn that is held.
+func (h *host) giveBack(t *broker.Turn, r provider.Release) {
+	h.store.handed.Released(t, !r.Uncounted)
+	t.Release(r)
+}
+
+// History implements [provider.Host].
+func (h *host) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
+	return h.store.History(ctx, id, execution, after)
+}
+
+// ReleaseTurn implements [provider.Host].
+func (h *host) ReleaseTurn(ctx context.Context, t *provider.Turn, r provider.Release) error {
+	lock, err := h.lockOf(t)
+	if err != nil && errors.Is(err, provider.ErrInvalid) {
+		return err
+	}
+	if err != nil || !lock.turn.Held() {
+		return nil //nolint:nilerr // A lock that is gone is no error.
+	}
+	if r.Park != "" {
+		// Shown is not as important as given back.
+		err = h.park(ctx, lock, r.Park)
+	}
+	h.giveBack(lock.turn, r)
+	return err
+}
+
+// park shows an instance as parked until its next commit.
+func (h *host) park(ctx context.Context, lock *turnLock, reason string) error {
+	p, s := lock.partition, *lock.instance.seen
+	s.meta.Parked, s.meta.ParkedAt = reason, wire.Nanos(h.store.cfg.Now())
+	c := row.Cells{Name: func() string { return h.store.blobName(s.meta.ID) }}
+	c.Set(row.InstanceCell, wire.MustJSON(&s.meta))
+	err := p.commit(ctx, &journal.Entry{
+		Ops: []storage.Op{{Verb: storage.Merge, Row: storage.Row{Key: row.Instance(s.meta.ID), Cells: c.Map}}},
+		Valid: func() error {
+			if lock.turn.Held() {
+				return nil
+			}
+			return provider.ErrLockLost
+		},
+		Applied: func([]journal.Sent) {
+			p.mu.Lock()
+			if i := p.instances[s.meta.ID]; i != nil {
+				after := *i
+				after.seen = &s
+				p.instances[s.meta.ID] = &after
+			}
+			p.mu.Unlock()
+			seen := s.instance()
+			h.store.waiters.Changed(&seen)
+		},
+	})
+	if errors.Is(err, provider.ErrLockLost) || errors.Is(err, journal.ErrLost) {
+		return nil // somebody else will see what is the matter
+	}
+	return failed("parking "+quote(s.meta.ID), err)
+}
+
+func (h *host) lockOf(t *provider.Turn) (*turnLock, error) {
+	lock, ok := t.Lock.(*turnLock)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("azure: the turn of %s: %w", quote(t.Instance.ID), errForeign)
+	case lock.host != h:
+		return nil, fmt.Errorf("azure: the turn of %s was handed out by another host: %w", quote(t.Instance.ID), provider.ErrLockLost)
+	}
+	return lock, nil
+}
+
+// Leave implements [provider.Host]. When the last host of the process leaves its
+// partitions are handed over.
+func (h *host) Leave(ctx context.Context) error {
+	h.leaves.Do(func() { h.err = h.leave(ctx) })
+	return h.err
+}
+
+func (h *host) leave(ctx context.Context) error {
+	s, m := h.store, h.member
+	s.joining.Lock()
+	defer s.joining.Unlock()
+	m.joined--
+	m.serveTags(h.info.Tags, -1)
+	if m.joined > 0 {
+		h.taker.Leave()
+		return nil
+	}
+	h.taker.Leave() // blocked calls end; commits under way go on
+	s.handed.Left()
+	s.mu.Lock()
+	if s.member == m {
+		s.member = nil
+	}
+	s.mu.Unlock()
+	err := m.leave(ctx)
+	s.waiters.LookAll()
+	return failed("leaving", err)
+}

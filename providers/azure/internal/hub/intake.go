@@ -1,0 +1,441 @@
+package hub
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// letter is a row of the inbox that is known and not consumed.
+type letter struct {
+	partition *partition
+	key       string
+	number    int64 // by which the broker names its messages
+	from      row.Sender
+	seq       int64
+	envelope  row.Envelope
+	messages  []provider.Message
+	blobs     []string
+	hashes    []string  // of its messages, if a client sent it
+	alias     []*letter // rows with the same message, sent again
+	done      int       // messages consumed
+}
+
+func (l *letter) to() history.InstanceID { return l.envelope.To }
+
+// consumption is the letter as the journal deletes and notices it.
+func (l *letter) consumption() journal.Consumed {
+	return journal.Consumed{Key: l.key, From: l.from, Seq: l.seq, Hash: l.hashes}
+}
+
+// readLetter reads a row of the inbox.
+func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, error) {
+	l := &letter{partition: p, key: r.Key, blobs: row.Blobs(r.Cells)}
+	var err error
+	if l.from, l.seq, err = row.ParseMessage(r.Key); err != nil {
+		return nil, fmt.Errorf("%w: %w", row.ErrFormat, err)
+	}
+	if l.envelope, err = row.ParseEnvelope(r.Cells); err != nil {
+		return nil, err
+	}
+	l.done = l.envelope.Done
+	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(lines) {
+		m, err := wire.Decode(bytes.TrimSuffix(line, []byte{'\n'}))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", row.ErrFormat, err)
+		}
+		l.messages = append(l.messages, m)
+	}
+	if len(l.messages) != l.envelope.Count && l.envelope.Order == nil {
+		return nil, fmt.Errorf("%w: it has %d messages and should have %d", row.ErrFormat, len(l.messages), l.envelope.Count)
+	}
+	return l, nil
+}
+
+// takeRows takes in rows of the inbox as they were read, in the order of their
+// keys. Rows that are known already are left alone.
+func (p *partition) takeRows(rows []storage.Row) {
+	var fresh []*letter
+	for i := range rows {
+		r := &rows[i]
+		if p.known(r.Key) {
+			continue
+		}
+		l, err := p.readLetter(p.ctx, r)
+		if err != nil {
+			if storage.Is(err, storage.Missing) || p.ctx.Err() != nil {
+				continue // consumed meanwhile, and its blob removed
+			}
+			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
+			continue
+		}
+		fresh = append(fresh, l)
+	}
+	p.take(fresh...)
+}
+
+func (p *partition) known(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inbox[key] != nil || p.swept[key]
+}
+
+// take takes in letters whose rows are durable, in order.
+func (p *partition) take(letters ...*letter) {
+	var drop []*letter
+	p.mu.Lock()
+	for _, l := range letters {
+		if p.gone || !p.loaded {
+			break // whoever serves the partition next finds the rows
+		}
+		if p.inbox[l.key] != nil || p.swept[l.key] {
+			continue
+		}
+		p.addLocked(l)
+		if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, &drop) {
+			p.unresolved[l.to()] = append(p.unresolved[l.to()], l)
+			p.resolveSoonLocked(l.to())
+		}
+	}
+	p.mu.Unlock()
+	p.dropAll(drop)
+}
+
+func (p *partition) addLocked(l *letter) {
+	l.number = p.member.number(l)
+	p.inbox[l.key] = l
+	if p.inboxOf[l.to()] == nil {
+		p.inboxOf[l.to()] = map[string]*letter{}
+	}
+	p.inboxOf[l.to()][l.key] = l
+}
+
+func (p *partition) removeLocked(l *letter) {
+	p.member.forgetNumber(l)
+	delete(p.inbox, l.key)
+	if of := p.inboxOf[l.to()]; of != nil {
+		if delete(of, l.key); len(of) == 0 {
+			delete(p.inboxOf, l.to())
+		}
+	}
+	if p.sweeping > 0 {
+		p.swept[l.key] = true
+	}
+}
+
+// resolveLocked hands a letter to the broker if what must be known of its
+// receiver is in memory; otherwise it reports false. Letters that were consumed
+// before are added to drop.
+func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
+	if l.envelope.Order != nil {
+		return false
+	}
+	if l.envelope.Born != "" { // its start made the instance
+		return p.deliverCreatedLocked(l, drop)
+	}
+	if i := p.instances[l.to()]; i != nil {
+		return p.deliverLocked(l, broker.Exists, i, drop)
+	}
+	if _, ok := l.from.Partition(); ok && p.journal.Noticed(l.from, l.seq, nil) {
+		*drop = append(*drop, l)
+		return true
+	}
+	return false
+}
+
+func (p *partition) deliverCreatedLocked(l *letter, drop *[]*letter) bool {
+	i := p.instances[l.to()]
+	if i == nil && l.done == 0 {
+		if p.journal.Noticed(l.from, l.seq, p.hash(l, l.envelope.Born)) {
+			*drop = append(*drop, l)
+			return true
+		}
+		first := &l.messages[0]
+		m := row.Pending(first, l.envelope.Born, wire.FromNanos(l.envelope.Created))
+		i = &instance{id: l.to(), seen: &seen{meta: *m}, open: open{name: m.Name, version: m.Version}}
+		p.putLocked(i)
+		p.store.waiters.Look(i.id)
+	}
+	if i == nil {
+		return false
+	}
+	if i.seen == nil {
+		return false
+	}
+	if i.seen.meta.Born != l.envelope.Born { // it is gone, and another has its id
+		*drop = append(*drop, l)
+		return true
+	}
+	return p.deliverLocked(l, broker.Created, i, drop)
+}
+
+// hash are the notices of a letter of a client.
+func (p *partition) hash(l *letter, born string) []string {
+	if !l.from.Client() {
+		return nil
+	}
+	hashes := make([]string, len(l.messages))
+	for i := range l.messages {
+		hashes[i] = row.Hash(l.messages[i].ID, l.to(), born)
+	}
+	return hashes
+}
+
+// deliverLocked hands a letter to the broker, unless it was consumed before.
+func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instance, drop *[]*letter) bool {
+	born := ""
+	if i != nil && l.from.Client() {
+		if i.seen == nil {
+			return false // its row says how it differs from others of its id
+		}
+		born = i.seen.meta.Born
+	}
+	l.hashes = p.hash(l, born)
+	if p.journal.Noticed(l.from, l.seq, l.hashes) {
+		*drop = append(*drop, l)
+		return true
+	}
+	if l.from.Client() && p.member.broker.Waits(l.messages[0].ID) {
+		if first := p.waitingLocked(l); first != nil {
+			first.alias = append(first.alias, l)
+			return true
+		}
+	}
+	ds := make([]broker.Delivery, 0, len(l.messages)-l.done)
+	for n, m := range l.messages[l.done:] {
+		d := broker.Delivery{Message: m, Key: l.number, Receiver: receiver, Attempts: p.store.handed.Attempts(l.to(), m.ID)}
+		switch receiver {
+		case broker.Missing:
+			d.Since = wire.FromNanos(l.envelope.Sent)
+		case broker.Created:
+			if n > 0 || l.done > 0 {
+				d.Receiver = broker.Exists
+			}
+		}
+		if i != nil {
+			d.Name, d.Version = i.name, i.version
+		}
+		ds = append(ds, d)
+	}
+	p.member.broker.Deliver(ds...)
+	return true
+}
+
+// waitingLocked finds the letter with the same message that waits.
+func (p *partition) waitingLocked(l *letter) *letter {
+	for _, other := range p.inboxOf[l.to()] {
+		if other != l && len(other.messages) > 0 && other.messages[0].ID == l.messages[0].ID && !slices.Contains(other.alias, l) {
+			return other
+		}
+	}
+	return nil
+}
+
+// dropAll deletes rows whose messages were consumed before.
+func (p *partition) dropAll(letters []*letter) {
+	for _, l := range letters {
+		p.journal.Submit(&journal.Entry{
+			Ops:     []storage.Op{{Verb: storage.Delete, Row: storage.Row{Key: l.key}}},
+			Applied: func([]journal.Sent) { p.dropped(l) },
+			Failed: func(err error) {
+				if storage.Is(err, storage.Missing) {
+					p.dropped(l)
+				}
+			},
+		})
+	}
+}
+
+func (p *partition) dropped(l *letter) {
+	p.mu.Lock()
+	p.removeLocked(l)
+	p.mu.Unlock()
+	p.store.dropBlobs(l.blobs)
+}
+
+// resolveSoonLocked sees to the letters that wait for their receiver to be
+// read. One goroutine does that for an instance, so that their order is kept.
+func (p *partition) resolveSoonLocked(id history.InstanceID) {
+	if p.resolving[id] || p.removing[id] || len(p.unresolved[id]) == 0 || p.gone {
+		return
+	}
+	p.resolving[id] = true
+	p.work.Go(func() { p.resolve(p.ctx, id) })
+}
+
+// resolve reads the receiver of letters that wait for that, and hands them on.
+func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
+	for n := 0; ; n++ {
+		got, err := p.read(ctx, id)
+		if err == nil {
+			if p.hand(ctx, id, got) {
+				return
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		p.log().Warn("the receiver of messages cannot be read; it is tried again", "instance", string(id), "error", err)
+		pause(ctx, backoff(n))
+	}
+}
+
+// hand hands letters on whose receiver was read. It reports whether that is
+// done; otherwise the receiver is to be read again.
+func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance) bool {
+	var drop []*letter
+	defer func() { p.dropAll(drop) }()
+	p.mu.Lock()
+	for {
+		waiting := p.unresolved[id]
+		if p.gone || p.removing[id] || len(waiting) == 0 {
+			if len(waiting) == 0 {
+				delete(p.unresolved, id)
+			}
+			delete(p.resolving, id)
+			p.mu.Unlock()
+			return true
+		}
+		l := waiting[0]
+		if now := p.instances[id]; now != nil && now.seen != nil {
+			i = now
+		}
+		switch {
+		case l.envelope.Order != nil:
+			p.mu.Unlock()
+			p.execute(ctx, l)
+			p.mu.Lock()
+			p.popLocked(id, l)
+			p.mu.Unlock()
+			return false
+		case i == nil && len(l.messages) > 0 && l.done == 0 && l.messages[0].Start != nil:
+			p.mu.Unlock()
+			err := p.create(ctx, l)
+			if err != nil {
+				pause(ctx, backoff(2))
+			}
+			return ctx.Err() != nil
+		case i == nil:
+			p.deliverLocked(l, broker.Missing, nil, &drop)
+		case l.envelope.Born != "":
+			if !p.deliverCreatedLocked(l, &drop) {
+				p.mu.Unlock()
+				return false
+			}
+		case !p.deliverLocked(l, broker.Exists, i, &drop):
+			p.mu.Unlock()
+			return false
+		}
+		p.popLocked(id, l)
+	}
+}
+
+func (p *partition) popLocked(id history.InstanceID, l *letter) {
+	if waiting := p.unresolved[id]; len(waiting) > 0 && waiting[0] == l {
+		p.unresolved[id] = waiting[1:]
+	}
+}
+
+// create makes the instance that a start asks for, where no transaction of the
+// sender did: the id was taken when it was sent, by what was purged since.
+func (p *partition) create(ctx context.Context, l *letter) error {
+	start := &l.messages[0]
+	m := row.Pending(start, p.store.born(), p.store.cfg.Now())
+	c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
+	c.Set(row.InstanceCell, wire.MustJSON(m))
+	op := storage.Op{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(l.to()), Cells: c.Map}}
+	r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, op.Row.Key)
+	switch {
+	case err == nil:
+		old, err := readMeta(ctx, r.Cells, p.store.getBlob)
+		if err != nil || old.Exists() {
+			return err
+		}
+		if start.Start.RequestID != "" && slices.Contains(old.Requests, start.Start.RequestID) {
+			p.mu.Lock()
+			p.popLocked(l.to(), l)
+			p.mu.Unlock()
+			p.dropAll([]*letter{l}) // it ran, and was purged: nothing comes back
+			return nil
+		}
+		op.Verb, op.IfMatch = storage.Replace, r.ETag
+	case !storage.Is(err, storage.Missing):
+		return err
+	}
+	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
+		return err
+	}
+	envelope := l.envelope
+	envelope.Born, envelope.Created = m.Born, m.Created
+	err = p.commit(ctx, &journal.Entry{
+		Ops: []storage.Op{
+			op,
+			{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to()), Cells: row.IndexCells(m)}},
+			{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
+		},
+		Applied: func([]journal.Sent) {
+			p.mu.Lock()
+			l.envelope = envelope
+			p.putLocked(&instance{id: l.to(), seen: &seen{meta: *m}, open: open{name: m.Name, version: m.Version}})
+			p.mu.Unlock()
+			p.store.waiters.Look(l.to())
+		},
+	})
+	if storage.Is(err, storage.Exists) || storage.Is(err, storage.Precondition) {
+		return nil // a client was faster: the receiver is read again
+	}
+	return err
+}
+
+// commit submits an entry and waits until it is settled.
+func (p *partition) commit(ctx context.Context, e *journal.Entry) error {
+	done := make(chan error, 1)
+	applied, failed := e.Applied, e.Failed
+	e.Applied = func(sent []journal.Sent) {
+		if applied != nil {
+			applied(sent)
+		}
+		done <- nil
+	}
+	e.Failed = func(err error) {
+		if failed != nil {
+			failed(err)
+		}
+		done <- err
+	}
+	p.journal.Submit(e)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sortLetters puts letters in the order of their keys.
+func sortLetters(letters []*letter) {
+	slices.SortFunc(letters, func(a, b *letter) int { return cmp.Compare(a.key, b.key) })
+}
+
+// born tells an instance from others of its id.
+func (s *Store) born() string {
+	return fmt.Sprintf("%s.%d", s.sender, s.uniques.Add(1))
+}
+
+const minTimeout = 200 * time.Millisecond

@@ -1,0 +1,285 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
+)
+
+// outstanding is what a new owner finds in the partition: everything that is
+// not at rest (Z8).
+type outstanding struct {
+	inbox   []storage.Row
+	pages   int
+	notices []storage.Row
+	outbox  []storage.Row
+	work    []storage.Row
+	timers  []storage.Row
+}
+
+// load reads what is outstanding and goes on with it. It runs after the claim:
+// whatever was read before would be void.
+func (p *partition) load(head row.Owner, etag string) {
+	defer close(p.ready)
+	for n := 0; ; n++ {
+		err := p.tryLoad(head, etag)
+		if err == nil || p.ctx.Err() != nil {
+			return
+		}
+		p.log().Warn("reading what is outstanding in a partition failed; it is tried again", "error", err)
+		if errors.Is(err, row.ErrFormat) || errors.Is(err, storage.ErrGone) {
+			p.lost()
+			return
+		}
+		pause(p.ctx, backoff(n))
+	}
+}
+
+func (p *partition) tryLoad(head row.Owner, etag string) error {
+	found, err := p.readOutstanding()
+	if err != nil {
+		return err
+	}
+	if err := p.openJournal(head, etag, found.notices); err != nil {
+		return err
+	}
+	if err := p.restore(found); err != nil {
+		return err
+	}
+	for i := range found.outbox {
+		out, err := row.ParseOutgoing(found.outbox[i].Cells)
+		if err != nil {
+			return fmt.Errorf("row %s: %w", found.outbox[i].Key, err)
+		}
+		p.relays.add(journal.Sent{Key: found.outbox[i].Key, Out: out})
+	}
+	p.mu.Lock()
+	p.loaded = true
+	p.mu.Unlock()
+	if found.pages > 1 { // not a snapshot
+		p.sweep(p.ctx, row.Inbox())
+	} else {
+		p.takeRows(found.inbox)
+	}
+	p.relays.start()
+	return nil
+}
+
+// openJournal makes the partition ready to commit.
+func (p *partition) openJournal(head row.Owner, etag string, notices []storage.Row) error {
+	j, err := journal.New(journal.Config{
+		Account: p.store.account, Table: p.store.cfg.Name, Partition: p.key,
+		Head: head, ETag: etag, Notices: notices,
+		Timeout: max(p.store.cfg.TTL/5, minTimeout),
+		Now:     p.store.cfg.Now,
+		Backoff: backoff,
+		Lost:    p.lost,
+		Trouble: p.trouble,
+	})
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.journal = j
+	return nil
+}
+
+// trouble tells the log of requests that fail and are repeated, once, and once
+// more when they succeed again.
+func (p *partition) trouble(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = err
+}
+
+func (p *partition) readOutstanding() (found outstanding, err error) {
+	r := row.Outstanding()
+	err = p.store.scan(p.ctx, p.key, r, nil, func(rows []storage.Row) error {
+		found.pages++
+		for _, r := range rows {
+			switch row.KindOf(r.Key) {
+			case row.KindInbox:
+				found.inbox = append(found.inbox, r)
+			case row.KindNotice:
+				found.notices = append(found.notices, r)
+			case row.KindOutbox:
+				found.outbox = append(found.outbox, r)
+			case row.KindWork:
+				found.work = append(found.work, r)
+			case row.KindTimers:
+				found.timers = append(found.timers, r)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// scan reads all pages of a range.
+func (s *Store) scan(ctx context.Context, partition string, r row.Range, cells []string, each func([]storage.Row) error) error {
+	at := storage.Range(r)
+	for n := 0; ; {
+		page, err := s.account.Scan(ctx, s.cfg.Name, partition, at, 0, cells)
+		if errors.Is(err, storage.ErrBusy) && n < 5 {
+			pause(ctx, storage.RetryAfter(err, backoff(n)))
+			n++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		n = 0
+		if err := each(page.Rows); err != nil {
+			return err
+		}
+		if page.Next == "" {
+			return nil
+		}
+		at.From = page.Next
+	}
+}
+
+// restore takes in the open work that a former owner left.
+func (p *partition) restore(found outstanding) error {
+	instances := map[history.InstanceID]*instance{}
+	progress := map[history.InstanceID]map[int64]history.Payload{}
+	of := func(id history.InstanceID) *instance {
+		i := instances[id]
+		if i == nil {
+			i = &instance{id: id}
+			instances[id] = i
+		}
+		return i
+	}
+	for _, r := range found.work {
+		if err := p.readWork(of, progress, r); err != nil {
+			return fmt.Errorf("row %s: %w", r.Key, err)
+		}
+	}
+	for _, r := range found.timers {
+		set, err := readTimerSet(p.ctx, r.Cells, p.store.getBlob)
+		if err != nil {
+			return fmt.Errorf("row %s: %w", r.Key, err)
+		}
+		i := of(set.ID)
+		i.execution, i.name, i.version, i.timers = set.Execution, set.Name, set.Version, set.Timers
+		if _, err := fmt.Sscanf(r.Key, "t:%016x:", &i.due); err != nil {
+			return fmt.Errorf("%w: row %s: %w", row.ErrFormat, r.Key, err)
+		}
+	}
+	ids := make([]history.InstanceID, 0, len(instances))
+	for id := range instances {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	p.mu.Lock()
+	for id, events := range progress {
+		p.progress[id] = map[int64]bool{}
+		for event := range events {
+			p.progress[id][event] = true
+		}
+	}
+	p.mu.Unlock()
+	for _, id := range ids {
+		if err := p.restoreOne(instances[id], progress[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readTimerSet(ctx context.Context, cells map[string][]byte, get row.GetBlob) (set row.TimerSet, err error) {
+	value, err := row.Value(ctx, cells, row.TimersCell, get)
+	if err == nil {
+		if err = json.Unmarshal(value, &set); err != nil {
+			err = fmt.Errorf("%w: timers: %w", row.ErrFormat, err)
+		}
+	}
+	return set, err
+}
+
+func (p *partition) readWork(of func(history.InstanceID) *instance, progress map[history.InstanceID]map[int64]history.Payload, r storage.Row) error {
+	if cell, ok := r.Cells[row.ProgressCell]; ok && len(cell) > 0 {
+		value, err := row.Value(p.ctx, r.Cells, row.ProgressCell, p.store.getBlob)
+		if err != nil {
+			return err
+		}
+		var whose row.ProgressOf
+		if err := json.Unmarshal(r.Cells[row.WorkCell], &whose); err != nil {
+			return fmt.Errorf("%w: %w", row.ErrFormat, err)
+		}
+		if progress[whose.ID] == nil {
+			progress[whose.ID] = map[int64]history.Payload{}
+		}
+		progress[whose.ID][whose.Event] = value
+		return nil
+	}
+	var w row.OpenWork
+	value, err := row.Value(p.ctx, r.Cells, row.WorkCell, p.store.getBlob)
+	if err == nil {
+		err = json.Unmarshal(value, &w)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", row.ErrFormat, err)
+	}
+	i := of(w.ID)
+	i.execution, i.name, i.version, i.again, i.work, i.host = w.Execution, w.Name, w.Version, w.Again, true, w.Host
+	if w.Purging {
+		p.removing[w.ID] = true
+	}
+	i.spans, err = spans.Decode(w.Activities)
+	return err
+}
+
+// restoreOne gives the open work of an instance to the broker. What another
+// living host may still be running waits for that host's word.
+func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) error {
+	timers, err := providerTimers(i.timers)
+	if err != nil {
+		return fmt.Errorf("%s: %w", quote(i.id), err)
+	}
+	if p.removing[i.id] {
+		p.mu.Lock()
+		p.putLocked(i)
+		p.mu.Unlock()
+		p.begin(func(ctx context.Context) { p.resumePurge(ctx, i.id) })
+		return nil
+	}
+	r := broker.Restored{
+		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
+		Again: i.again, Timers: timers,
+	}
+	i.spans.Each(func(event int64, a spans.Span) {
+		r.Activities = append(r.Activities, p.restored(i, event, a, progress[event]))
+	})
+	p.mu.Lock()
+	p.putLocked(i)
+	p.mu.Unlock()
+	if r.Again || len(r.Activities)+len(r.Timers) > 0 {
+		p.member.broker.Restore(r)
+	}
+	return nil
+}
+
+func (p *partition) restored(i *instance, event int64, a spans.Span, progress history.Payload) broker.RestoredActivity {
+	id := history.ActivityID{Instance: i.id, Execution: i.execution, Event: event}
+	return broker.RestoredActivity{
+		Activity: provider.Activity{
+			Scheduled: history.Event{ID: event, Execution: i.execution},
+			Attempt:   a.Attempt, Tag: a.Tag, Session: a.Session,
+		},
+		Deliveries: p.store.handed.Deliveries(id, a.Attempt),
+		Progress:   progress,
+	}
+}

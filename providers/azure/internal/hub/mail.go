@@ -1,0 +1,255 @@
+package hub
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+const (
+	// maxDirect is to how many rows of its own partition's inboxes a commit
+	// sends directly; more go by way of the outbox, so that a commit is one
+	// transaction whatever it sends.
+	maxDirect = 12
+
+	// maxParcel is the largest parcel, in bytes of messages, that travels
+	// without a blob.
+	maxParcel = 24 << 10
+)
+
+// mail is what a commit sends.
+type mail struct {
+	direct   []*direct
+	outgoing []row.Outgoing
+}
+
+// direct is a row for an inbox of the own partition.
+type direct struct {
+	letter  *letter
+	cells   map[string][]byte
+	created *row.Meta // of the instance that its start makes; nil if it makes none
+	meta    row.Cells
+}
+
+// bundle are messages to one instance that go together: at most one start, and
+// that first.
+type bundle struct {
+	to       history.InstanceID
+	messages []*provider.Message
+}
+
+// bundles groups messages by their receivers, in order.
+func bundles(sends []provider.Message) (all []*bundle) {
+	last := map[history.InstanceID]*bundle{}
+	for i := range sends {
+		m := admit.Keep(sends[i])
+		b := last[m.To]
+		if b == nil || m.Start != nil {
+			b = &bundle{to: m.To}
+			last[m.To] = b
+			all = append(all, b)
+		}
+		b.messages = append(b.messages, &m)
+	}
+	return all
+}
+
+// encodeSends addresses what the turn sends.
+func (c *commit) encodeSends() error {
+	if len(c.given.Send) == 0 {
+		return nil
+	}
+	all := bundles(c.given.Send)
+	local := 0
+	for _, b := range all {
+		if c.p.store.Partition(b.to) == c.p.number {
+			local++
+		}
+	}
+	// What is still in the outbox for this partition must not be overtaken.
+	directly := local <= maxDirect && !c.p.relays.busy(c.p.number)
+	out := map[int]*row.Outgoing{}
+	size := map[int]int{}
+	flush := func(to int) {
+		if o := out[to]; o != nil {
+			c.mail.outgoing = append(c.mail.outgoing, *o)
+			delete(out, to)
+		}
+	}
+	var order []int
+	for _, b := range all {
+		to := c.p.store.Partition(b.to)
+		if to == c.p.number && directly {
+			if err := c.sendDirectly(b); err != nil {
+				return err
+			}
+			continue
+		}
+		parcel, err := c.parcel(b)
+		if err != nil {
+			return err
+		}
+		if n := parcel.Size(); out[to] == nil || size[to]+n > row.MaxOutgoing {
+			flush(to)
+			out[to], size[to] = &row.Outgoing{To: to}, 0
+			order = append(order, to)
+		}
+		size[to] += parcel.Size()
+		out[to].Parcel = append(out[to].Parcel, parcel)
+	}
+	for _, to := range order {
+		flush(to)
+	}
+	return nil
+}
+
+func (c *commit) sendDirectly(b *bundle) error {
+	p := c.p
+	now := p.store.cfg.Now()
+	seq := row.Sequence(p.epoch, p.letters.Add(1))
+	d := &direct{letter: &letter{
+		partition: p, key: row.Message(b.to, row.OwnerSender(), seq), from: row.OwnerSender(), seq: seq,
+		envelope: row.Envelope{Format: row.Format, To: b.to, Sent: wire.Nanos(now), Count: len(b.messages)},
+	}}
+	for _, m := range b.messages {
+		d.letter.messages = append(d.letter.messages, *m)
+	}
+	lines, err := row.Lines(b.messages)
+	if err != nil {
+		return fmt.Errorf("%w: a message to %s: %w", provider.ErrInvalid, quote(b.to), err)
+	}
+	cells := row.Cells{Name: func() string { return p.store.blobName(b.to) }}
+	cells.Set(row.MessagesCell, lines)
+	d.cells = cells.Map
+	d.letter.blobs = row.Blobs(d.cells)
+	c.blobs = append(c.blobs, cells.Blobs...)
+	if first := b.messages[0]; first.Start != nil && p.get(b.to) == nil {
+		d.created = row.Pending(first, p.store.born(), now)
+		d.meta = row.Cells{Name: func() string { return p.store.blobName(b.to) }}
+		d.meta.Set(row.InstanceCell, wire.MustJSON(d.created))
+		c.blobs = append(c.blobs, d.meta.Blobs...)
+		d.letter.envelope.Born, d.letter.envelope.Created = d.created.Born, d.created.Created
+	}
+	c.mail.direct = append(c.mail.direct, d)
+	return nil
+}
+
+// parcel makes a parcel of a bundle; its number is given when it is committed.
+func (c *commit) parcel(b *bundle) (row.Parcel, error) {
+	parcel := row.Parcel{To: b.to, Sent: wire.Nanos(c.p.store.cfg.Now()), Count: len(b.messages)}
+	size := 0
+	for _, m := range b.messages {
+		w, err := wire.ToWire(m)
+		if err != nil {
+			return parcel, fmt.Errorf("%w: a message to %s: %w", provider.ErrInvalid, quote(b.to), err)
+		}
+		size += len(w.Data) + len(w.ID) + 200
+		parcel.Messages = append(parcel.Messages, w)
+	}
+	if size <= maxParcel {
+		return parcel, nil
+	}
+	lines, err := row.Lines(b.messages)
+	if err != nil {
+		return parcel, fmt.Errorf("%w: a message to %s: %w", provider.ErrInvalid, quote(b.to), err)
+	}
+	parcel.Blob = c.p.store.blobName(b.to)
+	c.blobs = append(c.blobs, row.BlobData{Name: parcel.Blob, Data: row.Pack(lines)})
+	first := parcel.Messages[0]
+	parcel.Messages = nil
+	if first.Start != nil {
+		first.Data = nil
+		parcel.Messages = []wire.Message{first}
+	}
+	return parcel, nil
+}
+
+// ops are the rows of what goes directly.
+func (m *mail) ops() (ops []storage.Op) {
+	for _, d := range m.direct {
+		ops = append(ops, startOps(d.created, d.meta.Map)...)
+		d.cells[row.EnvelopeCell] = wire.MustJSON(d.letter.envelope)
+		ops = append(ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: d.letter.key, Cells: d.cells}})
+	}
+	return ops
+}
+
+// startOps insert an instance that is started; none if created is nil.
+func startOps(created *row.Meta, cells map[string][]byte) []storage.Op {
+	if created == nil {
+		return nil
+	}
+	return []storage.Op{
+		{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(created.ID), Cells: cells}},
+		{Verb: storage.Insert, Row: storage.Row{Key: row.Open(created.ID), Cells: row.IndexCells(created)}},
+	}
+}
+
+// taken says that a row exists already: the start that was to make it becomes a
+// message to who is there.
+func (m *mail) taken(key string) bool {
+	for _, d := range m.direct {
+		if d.created != nil && (key == row.Instance(d.created.ID) || key == row.Open(d.created.ID)) {
+			d.created = nil
+			d.letter.envelope.Born, d.letter.envelope.Created = "", 0
+			return true
+		}
+	}
+	return false
+}
+
+// lettersLocked are the letters that went directly.
+func (m *mail) lettersLocked(*partition) []*letter {
+	var all []*letter
+	for _, d := range m.direct {
+		all = append(all, d.letter)
+	}
+	return all
+}
+
+// rowOf is the inbox row that a parcel becomes, from a partition, with the
+// instance that its start makes unless that is known to exist.
+func (s *Store) rowOf(parcel *row.Parcel, key string, fresh bool) (r storage.Row, created *row.Meta, meta row.Cells, err error) {
+	envelope := row.Envelope{Format: row.Format, To: parcel.To, Sent: parcel.Sent, Count: parcel.Count}
+	if fresh && len(parcel.Messages) > 0 && parcel.Messages[0].Start != nil {
+		first, err := startOf(&parcel.Messages[0])
+		if err != nil {
+			return r, nil, meta, err
+		}
+		created = row.Pending(&first, s.born(), s.cfg.Now())
+		meta.Name = func() string { return s.blobName(parcel.To) }
+		meta.Set(row.InstanceCell, wire.MustJSON(created))
+		envelope.Born, envelope.Created = created.Born, created.Created
+	}
+	cells := map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}
+	if parcel.Blob != "" {
+		cells[row.MessagesCell] = row.InBlob(parcel.Blob)
+		cells[row.BlobsCell] = []byte(parcel.Blob)
+	} else {
+		var lines bytes.Buffer
+		for i := range parcel.Messages {
+			lines.Write(wire.MustJSON(&parcel.Messages[i]))
+			lines.WriteByte('\n')
+		}
+		cells[row.MessagesCell] = row.Pack(lines.Bytes())
+	}
+	return storage.Row{Key: key, Cells: cells}, created, meta, nil
+}
+
+// startOf reads a start of which the data may be missing.
+func startOf(w *wire.Message) (provider.Message, error) {
+	if w.Data != nil {
+		return w.Message()
+	}
+	head := *w
+	return head.Message()
+}
+
+func joinNames(names []string) []byte { return []byte(strings.Join(names, " ")) }

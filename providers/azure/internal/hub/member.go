@@ -1,0 +1,294 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/sharding"
+)
+
+// member is what makes this process one of the hub's hosts: it owns partitions
+// while anybody in the process has joined. Hosts of one process share it, and
+// with it everything that is ready.
+type member struct {
+	store     *Store
+	broker    *broker.Broker
+	scheduled scheduled
+	ctx       context.Context // ends when the last host has left
+	cancel    context.CancelFunc
+	work      sync.WaitGroup
+	joined    int // hosts; guarded by Store.joining
+
+	mu          sync.Mutex
+	life        *life
+	letters     map[int64]*letter
+	lastNumber  int64
+	name        string
+	tags        map[string]int // served by hosts of this process, how many
+	incarnation string         // of life
+}
+
+// life is one incarnation. When it is fenced for good another begins.
+type life struct {
+	member      *member
+	incarnation string
+	shard       *sharding.Member
+	partitions  []*partition // by number; guarded by member.mu
+	wakes       chan struct{}
+}
+
+// Join implements [provider.Store].
+func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host, error) {
+	if err := s.check(ctx, "joining"); err != nil {
+		return nil, err
+	}
+	s.joining.Lock()
+	defer s.joining.Unlock()
+	s.mu.Lock()
+	m := s.member
+	s.mu.Unlock()
+	if m == nil {
+		var err error
+		if m, err = s.newMember(ctx, info); err != nil {
+			return nil, failed("joining", err)
+		}
+		s.mu.Lock()
+		closed := s.closed
+		if !closed {
+			s.member = m
+		}
+		s.mu.Unlock()
+		if closed {
+			m.leave(ctx)
+			return nil, fmt.Errorf("azure: joining: %w", provider.ErrClosed)
+		}
+		m.settleIn(ctx)
+	}
+	m.joined++
+	h := &host{store: s, member: m, info: info, taker: m.broker.Join(info)}
+	m.serveTags(info.Tags, 1)
+	s.waiters.LookAll()
+	return h, nil
+}
+
+func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member, error) {
+	m := &member{
+		store: s, broker: broker.New(broker.Config{Now: s.cfg.Now, TurnKeys: maxTurnRows}),
+		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{},
+	}
+	m.ctx, m.cancel = context.WithCancel(s.ctx)
+	if err := m.beginLife(ctx); err != nil {
+		m.cancel()
+		m.broker.Close()
+		return nil, err
+	}
+	m.work.Go(m.keepLiving)
+	m.work.Go(m.sweepNowAndThen)
+	return m, nil
+}
+
+// maxTurnRows bounds the rows of the inbox that a turn consumes, since its
+// commit deletes them in one transaction.
+const maxTurnRows = 24
+
+// beginLife joins the hub as a new incarnation.
+func (m *member) beginLife(ctx context.Context) error {
+	s := m.store
+	l := &life{
+		member:      m,
+		incarnation: fmt.Sprintf("%012x%s", s.cfg.Now().UnixMilli(), s.cfg.Unique()[:8]),
+		partitions:  make([]*partition, s.hub.Partitions),
+		wakes:       make(chan struct{}, 1),
+	}
+	if err := s.account.CreateQueue(ctx, s.wakeQueue(l.incarnation)); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.life, m.incarnation = l, l.incarnation
+	m.mu.Unlock()
+	shard, err := sharding.Join(ctx, &directory{store: s}, l, sharding.Config{
+		Partitions: s.hub.Partitions,
+		Me: sharding.Host{
+			Incarnation: l.incarnation, Name: m.name,
+			Formats: sharding.Formats{Oldest: 1, Newest: row.Format},
+		},
+		TTL: s.cfg.TTL,
+		Log: s.cfg.Log,
+	})
+	if err != nil {
+		return errors.Join(err, s.account.DeleteQueue(context.WithoutCancel(ctx), s.wakeQueue(l.incarnation)))
+	}
+	m.mu.Lock()
+	l.shard = shard
+	m.mu.Unlock()
+	m.work.Go(func() { l.listen(m.ctx) })
+	return nil
+}
+
+// keepLiving begins a new life whenever one has ended: the host was cut off for
+// so long that others took over.
+func (m *member) keepLiving() {
+	for {
+		l := m.current()
+		select {
+		case <-l.shard.Done():
+		case <-m.ctx.Done():
+			return
+		}
+		if m.ctx.Err() != nil {
+			return
+		}
+		m.store.cfg.Log.Warn("this host was out of touch for so long that others count it as dead; it joins again", "hub", m.store.cfg.Name, "incarnation", l.incarnation)
+		m.endLife(l)
+		for n := 0; m.ctx.Err() == nil; n++ {
+			err := m.beginLife(m.ctx)
+			if err == nil {
+				break
+			}
+			m.store.cfg.Log.Warn("joining again failed; it is tried again", "hub", m.store.cfg.Name, "error", err)
+			pause(m.ctx, backoff(n))
+		}
+	}
+}
+
+// endLife cleans up after a life that ended by itself.
+func (m *member) endLife(l *life) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.store.cfg.TTL)
+	defer cancel()
+	_ = l.shard.Leave(ctx) // it is over already: this waits for what it began
+	l.dropAll()
+	_ = m.store.account.DeleteQueue(ctx, m.store.wakeQueue(l.incarnation))
+}
+
+// settleIn waits until the partitions that nobody else serves are served, for a
+// while: a host alone has its work when Join returns.
+func (m *member) settleIn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, min(m.store.cfg.TTL/3, time.Second))
+	defer cancel()
+	for ctx.Err() == nil {
+		l := m.current()
+		waits := false
+		for n := range m.store.hub.Partitions {
+			if p := m.partition(n); p != nil {
+				select {
+				case <-p.ready:
+				case <-ctx.Done():
+				}
+			} else if _, ok := l.shard.Owner(n); !ok {
+				waits = true
+			}
+		}
+		if !waits {
+			return
+		}
+		pause(ctx, 2*time.Millisecond)
+	}
+}
+
+func (m *member) current() *life {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.life
+}
+
+// safe reports whether something may start now: others still count on this host
+// being alive.
+func (m *member) safe() bool {
+	m.mu.Lock()
+	l := m.life
+	m.mu.Unlock()
+	return l != nil && l.shard != nil && l.shard.Safe()
+}
+
+// partition is the partition's state if this process serves it, nil otherwise.
+func (m *member) partition(n int) *partition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.life == nil {
+		return nil
+	}
+	return m.life.partitions[n]
+}
+
+func (m *member) partitions() []*partition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []*partition
+	if m.life != nil {
+		for _, p := range m.life.partitions {
+			if p != nil {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// number gives a letter the number by which the broker names its messages.
+func (m *member) number(l *letter) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lastNumber++
+	m.letters[m.lastNumber] = l
+	return m.lastNumber
+}
+
+func (m *member) forgetNumber(l *letter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.letters, l.number)
+}
+
+func (m *member) letter(number int64) *letter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.letters[number]
+}
+
+func (m *member) serveTags(tags []string, by int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range tags {
+		if m.tags[t] += by; m.tags[t] <= 0 {
+			delete(m.tags, t)
+		}
+	}
+}
+
+// leave ends the member in an orderly way: the last host has left.
+func (m *member) leave(ctx context.Context) error {
+	l := m.current()
+	err := l.shard.Leave(ctx)
+	l.dropAll()
+	m.cancel()
+	m.work.Wait()
+	m.broker.Close()
+	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
+	return errors.Join(err, qerr)
+}
+
+// abandon ends the member without writing anything: the store was closed under
+// it.
+func (m *member) abandon() {
+	l := m.current()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	m.cancel()
+	l.dropAll()
+	_ = l.shard.Leave(ctx)
+	m.work.Wait()
+	m.broker.Close()
+}
+
+// dropAll forgets every partition of a life.
+func (l *life) dropAll() {
+	for n := range l.partitions {
+		l.Drop(n)
+	}
+}

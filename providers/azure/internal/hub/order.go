@@ -1,0 +1,313 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+	"github.com/duroxide/duroxide-go/sharding"
+)
+
+// What removes or replaces an instance is an order: only the owner of its
+// partition may do it. In the owner's process it is a call; elsewhere it is a
+// row of the inbox, whose answer the owner leaves with the instance. While nobody
+// owns the partition the client takes it for the moment, as a host would.
+
+// Purge implements [provider.Store].
+func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) error {
+	op := "purging " + quote(id)
+	if err := s.check(ctx, op); err != nil {
+		return err
+	}
+	return failed(op, s.order(ctx, id, row.Order{Purge: true, Force: force}, nil))
+}
+
+// order has an order carried out and returns what came of it.
+func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) error {
+	n := s.Partition(id)
+	for try := 0; ; try++ {
+		var err error
+		if p := s.owned(n); p != nil && p.live() {
+			err = p.perform(ctx, id, o, start, nil)
+		} else if owner, ok := s.ownerElsewhere(ctx, n); ok {
+			return s.post(ctx, owner, id, o, start)
+		} else {
+			err = s.borrow(ctx, n, func(p *partition) error { return p.perform(ctx, id, o, start, nil) })
+		}
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		if pause(ctx, backoff(try)); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// errMoved: the partition changed hands. The order was not carried out, or not
+// to its end; it is safe to begin again.
+var errMoved = errors.New("the partition changed hands")
+
+// ownerElsewhere is the incarnation that owns a partition, if that is a host
+// that has a row.
+func (s *Store) ownerElsewhere(ctx context.Context, n int) (string, bool) {
+	head, etag, err := s.readHead(ctx, n)
+	if err != nil {
+		return "", true // what cannot be read is not for the taking
+	}
+	if etag == "" || head.Owner == "" {
+		return "", false
+	}
+	hosts, err := s.observer.Hosts(ctx)
+	if err != nil {
+		return head.Owner, true
+	}
+	for _, h := range hosts {
+		if h.Incarnation == head.Owner {
+			return head.Owner, true
+		}
+	}
+	// The rows may be from before it joined: nobody takes from the living.
+	s.observer.Forget()
+	hosts, err = s.observer.Hosts(ctx)
+	for _, h := range hosts {
+		if h.Incarnation == head.Owner {
+			return head.Owner, true
+		}
+	}
+	return head.Owner, err != nil
+}
+
+// borrow claims a partition that nobody owns, calls f with it, and releases it.
+func (s *Store) borrow(ctx context.Context, n int, f func(*partition) error) error {
+	head, etag, err := s.readHead(ctx, n)
+	if err != nil {
+		return err
+	}
+	head.Format = row.Format
+	head.Owner, head.For, head.Epoch, head.Commit = "client-"+string(s.sender), "", head.Epoch+1, 0
+	etag, err = s.writeHead(ctx, n, head, etag)
+	if errors.Is(err, sharding.ErrLost) {
+		return errMoved
+	}
+	if err != nil {
+		return err
+	}
+	p := makePartition(s, n, head)
+	defer p.stop()
+	found := outstanding{}
+	err = p.store.scan(ctx, p.key, row.Notices(), nil, func(rows []storage.Row) error {
+		found.notices = append(found.notices, rows...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.openJournal(head, etag, found.notices); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.loaded = true
+	p.mu.Unlock()
+	err = f(p)
+	return errors.Join(err, p.release(context.WithoutCancel(ctx), ""))
+}
+
+// post leaves an order in the inbox of a partition that another host owns, and
+// waits for its answer.
+func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o row.Order, start *provider.Message) error {
+	got, err := s.getSeen(ctx, id)
+	if err != nil {
+		return err
+	}
+	if o.Purge && (got == nil || !got.meta.Exists()) {
+		return provider.ErrNotFound
+	}
+	o.ID = s.born()
+	var messages []*provider.Message
+	if start != nil {
+		messages = []*provider.Message{start}
+	}
+	p, err := s.encodePost(id, messages, row.Envelope{Order: &o})
+	if err != nil {
+		return err
+	}
+	if err := s.insertPost(ctx, id, p); err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		pause(ctx, min(firstLook<<min(try, 8), time.Second))
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%w: the owner of its partition, host %s, has not answered yet: %w", provider.ErrUnknown, owner, err)
+		}
+		answer, done, err := s.answer(ctx, id, o.ID, p.row.Key)
+		if err != nil {
+			continue // reads are repeated while ctx allows
+		}
+		if done {
+			return answer
+		}
+		if try%8 == 7 {
+			s.arrivedUnread(s.Partition(id)) // the ring may have been lost, or the owner changed
+		}
+	}
+}
+
+// answer looks for what came of an order.
+func (s *Store) answer(ctx context.Context, id history.InstanceID, order, key string) (answer error, done bool, err error) {
+	n := s.Partition(id)
+	_, err = s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), key)
+	if err != nil && !storage.Is(err, storage.Missing) || err == nil {
+		return nil, false, err
+	}
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), row.Instance(id))
+	if storage.Is(err, storage.Missing) {
+		return provider.ErrNotFound, true, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	answers, err := readAnswers(r.Cells)
+	if err != nil {
+		return nil, false, err
+	}
+	a, ok := answers[order]
+	if !ok {
+		return fmt.Errorf("%w: its answer is not kept any more", provider.ErrUnknown), true, nil
+	}
+	return answerError(a), true, nil
+}
+
+func readAnswers(cells map[string][]byte) (map[string]row.Answer, error) {
+	answers := map[string]row.Answer{}
+	if cell := cells[row.AnswersCell]; len(cell) > 0 {
+		if err := row.Parse(cell, &answers); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// Classes of errors in answers, as stored.
+var answerClasses = map[string]error{
+	"exists":    provider.ErrExists,
+	"conflict":  provider.ErrConflict,
+	"not found": provider.ErrNotFound,
+	"invalid":   provider.ErrInvalid,
+}
+
+func answerOf(err error, now time.Time) row.Answer {
+	a := row.Answer{Time: wire.Nanos(now)}
+	if err == nil {
+		return a
+	}
+	a.Error, a.Text = "invalid", err.Error()
+	for name, class := range answerClasses {
+		if name != "invalid" && errors.Is(err, class) {
+			a.Error = name
+		}
+	}
+	return a
+}
+
+func answerError(a row.Answer) error {
+	if a.Error == "" {
+		return nil
+	}
+	class := answerClasses[a.Error]
+	if class == nil {
+		class = provider.ErrInvalid
+	}
+	return &answered{class, a.Text}
+}
+
+// answered is an error that the owner of a partition gave.
+type answered struct {
+	class error
+	text  string
+}
+
+func (e *answered) Error() string { return e.text }
+func (e *answered) Unwrap() error { return e.class }
+
+// execute carries out an order that came by the inbox. Its row goes with the
+// transaction that carries it out or answers it.
+func (p *partition) execute(ctx context.Context, l *letter) {
+	var start *provider.Message
+	if len(l.messages) > 0 {
+		start = &l.messages[0]
+	}
+	for n := 0; ctx.Err() == nil; n++ {
+		err := p.perform(ctx, l.to(), *l.envelope.Order, start, l)
+		if err == nil || errors.Is(err, errMoved) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+			return
+		}
+		if p.refuse(ctx, l, err) == nil {
+			return
+		}
+		pause(ctx, backoff(n))
+	}
+}
+
+// refuse answers an order that is not carried out.
+func (p *partition) refuse(ctx context.Context, l *letter, why error) error {
+	if classify(why) == nil && !definite(why) {
+		return why // to be tried again
+	}
+	e := &journal.Entry{
+		Consumed: []journal.Consumed{l.consumption()},
+		Applied:  func([]journal.Sent) { p.dropped(l) },
+	}
+	if !errors.Is(why, provider.ErrNotFound) {
+		e.Ops = []storage.Op{{Verb: storage.Merge, Row: storage.Row{
+			Key:   row.Instance(l.to()),
+			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to(), l.envelope.Order.ID, why)},
+		}}}
+	}
+	return p.commit(ctx, e)
+}
+
+func definite(err error) bool {
+	for _, class := range answerClasses {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxAnswers bounds the answers that are kept with an instance.
+const maxAnswers = 16
+
+// answersWith is the cell of answers with one more.
+func (p *partition) answersWith(id history.InstanceID, order string, err error) []byte {
+	if order == "" {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.answers[id]
+	if all == nil {
+		all = map[string]row.Answer{}
+		p.answers[id] = all
+	}
+	all[order] = answerOf(err, p.store.cfg.Now())
+	for len(all) > maxAnswers {
+		oldest := ""
+		for name, a := range all {
+			if oldest == "" || a.Time < all[oldest].Time {
+				oldest = name
+			}
+		}
+		delete(all, oldest)
+	}
+	cell, _ := json.Marshal(all) // strings and numbers always encode
+	return cell
+}

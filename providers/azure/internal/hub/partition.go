@@ -1,0 +1,290 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/sharding"
+)
+
+// partition is a runtime partition that this process owns, from its claim until
+// it is lost or released. Everything in it is a cache of rows, or is on its way
+// to become one.
+type partition struct {
+	member  *member // nil for a partition that a client borrows
+	life    *life
+	store   *Store
+	number  int
+	key     string // partition key
+	epoch   int64
+	journal *journal.Journal
+	relays  *relays
+	ctx     context.Context // ends when the partition is given up
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+	ready   chan struct{} // closed when what is outstanding was read
+	letters atomic.Uint32 // rows put into the own inbox in this epoch
+	applied atomic.Int64  // messages, for the load
+
+	mu         sync.Mutex
+	gone       bool // lost, or being released: nothing is taken in any more
+	loaded     bool
+	instances  map[history.InstanceID]*instance
+	cold       coldList // of instances that need not stay in memory
+	inbox      map[string]*letter
+	inboxOf    map[history.InstanceID]map[string]*letter
+	unresolved map[history.InstanceID][]*letter      // until their receiver was read
+	resolving  map[history.InstanceID]bool           // a goroutine does that
+	sweeping   int                                   // sweeps under way
+	swept      map[string]bool                       // keys deleted while one is
+	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
+	answers    map[history.InstanceID]map[string]row.Answer
+	removing   map[history.InstanceID]bool // being purged or replaced
+}
+
+// newPartition begins to serve what was just claimed. The journal takes commits
+// once what is outstanding was read.
+func newPartition(l *life, number int, head row.Owner, etag string) *partition {
+	p := makePartition(l.member.store, number, head)
+	p.member, p.life = l.member, l
+	p.work.Go(func() { p.load(head, etag) })
+	return p
+}
+
+func makePartition(s *Store, number int, head row.Owner) *partition {
+	p := &partition{
+		store: s, number: number, key: s.partitionKey(number), epoch: head.Epoch,
+		ready:      make(chan struct{}),
+		instances:  map[history.InstanceID]*instance{},
+		inbox:      map[string]*letter{},
+		inboxOf:    map[history.InstanceID]map[string]*letter{},
+		unresolved: map[history.InstanceID][]*letter{},
+		resolving:  map[history.InstanceID]bool{},
+		progress:   map[history.InstanceID]map[int64]bool{},
+		answers:    map[history.InstanceID]map[string]row.Answer{},
+		removing:   map[history.InstanceID]bool{},
+	}
+	p.ctx, p.cancel = context.WithCancel(s.ctx)
+	p.relays = newRelays(p)
+	return p
+}
+
+// log is the store's, with the partition's number.
+func (p *partition) log() *slog.Logger {
+	return p.store.cfg.Log.With("hub", p.store.cfg.Name, "partition", p.number, "epoch", p.epoch)
+}
+
+// begin runs f while the partition is served; nothing happens afterwards.
+func (p *partition) begin(f func(ctx context.Context)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone {
+		p.work.Go(func() { f(p.ctx) })
+	}
+}
+
+// live reports whether the partition is served and its outstanding rows were
+// read.
+func (p *partition) live() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.loaded && !p.gone
+}
+
+// close ends what goes on in the partition and forgets it. It writes nothing.
+// It reports whether this was the first call, and returns the completions that
+// no commit consumed.
+func (p *partition) close() (left []provider.Message, first bool) {
+	p.mu.Lock()
+	first = !p.gone
+	p.gone = true
+	letters := slices.Collect(maps.Values(p.inbox))
+	p.mu.Unlock()
+	if !first {
+		return nil, false
+	}
+	left = p.forget()
+	for _, l := range letters {
+		p.member.forgetNumber(l)
+	}
+	return left, true
+}
+
+// forget takes the partition's instances out of the broker. Activities that run
+// go on. It returns the completions that no commit consumed.
+func (p *partition) forget() []provider.Message {
+	if p.member == nil {
+		return nil
+	}
+	belongs := func(id history.InstanceID) bool { return p.store.Partition(id) == p.number }
+	p.store.handed.LeftWhere(belongs)
+	return p.member.broker.Detach(belongs)
+}
+
+// stop ends the goroutines of a partition that was closed, and waits for them.
+func (p *partition) stop() {
+	p.cancel()
+	p.mu.Lock()
+	j := p.journal
+	p.mu.Unlock()
+	if j != nil {
+		j.Stop()
+	}
+	p.work.Wait()
+}
+
+// release gives the partition up in an orderly way: what is under way is
+// committed, and head is left to target, or to anyone.
+func (p *partition) release(ctx context.Context, target string) error {
+	left, first := p.close()
+	if !first {
+		return sharding.ErrLost
+	}
+	defer p.stop()
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.mu.Lock()
+	j := p.journal
+	p.mu.Unlock()
+	if j == nil {
+		return errors.New("what is outstanding could not be read")
+	}
+	p.keepCompletions(j, left)
+	head, etag, err := j.Drain(ctx)
+	if err != nil {
+		return err
+	}
+	p.cancel() // no relay any more
+	head.Owner, head.For, head.Epoch, head.Commit = "", target, head.Epoch+1, 0
+	_, err = p.store.writeHead(ctx, p.number, head, etag)
+	return err
+}
+
+// keepCompletions puts completions that wait for a turn into the inbox, so that
+// their activities need not run again.
+func (p *partition) keepCompletions(j *journal.Journal, left []provider.Message) {
+	for batch := range slices.Chunk(bundles(left), maxSideRows) {
+		e := &journal.Entry{}
+		for _, b := range batch {
+			post, err := p.store.encodePost(b.to, b.messages, row.Envelope{})
+			if err != nil || len(post.blobs) > 0 {
+				continue // the activity is offered again
+			}
+			e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: post.row})
+		}
+		j.Submit(e)
+	}
+}
+
+// lost says that another owns the partition by now, or that it cannot be served.
+func (p *partition) lost() {
+	left, first := p.close()
+	for i := range left {
+		p.store.background(func(ctx context.Context) { _ = p.store.insert(ctx, &left[i]) })
+	}
+	if first && p.life != nil {
+		p.log().Warn("partition lost: another host owns it by now")
+		p.life.shard.Lost(p.number, p.epoch)
+	}
+}
+
+// coldList bounds how many instances stay in memory that need not.
+type coldList struct {
+	order []history.InstanceID // in the order of their last use, roughly
+}
+
+// maxCold is how many instances of a partition stay in memory although all that
+// is known of them stands in their row.
+const maxCold = 4_000
+
+// putLocked remembers an instance as of its last commit.
+func (p *partition) putLocked(i *instance) {
+	before := p.instances[i.id]
+	if i.seen != nil && i.seen.final() && !i.kept() {
+		delete(p.instances, i.id)
+		return
+	}
+	p.instances[i.id] = i
+	if before == nil {
+		p.cold.order = append(p.cold.order, i.id)
+		p.shrinkLocked()
+	}
+}
+
+// shrinkLocked forgets the rows of instances that were not used for long.
+func (p *partition) shrinkLocked() {
+	for len(p.cold.order) > maxCold {
+		id := p.cold.order[0]
+		p.cold.order = p.cold.order[1:]
+		i := p.instances[id]
+		switch {
+		case i == nil:
+		case i.kept():
+			if i.seen != nil {
+				p.instances[id] = &instance{id: id, open: i.open}
+			}
+		default:
+			delete(p.instances, id)
+		}
+	}
+}
+
+func (p *partition) get(id history.InstanceID) *instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.instances[id]
+}
+
+// read returns an instance with its row, from memory or storage; nil if there
+// is none.
+func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance, error) {
+	if i := p.get(id); i != nil && i.seen != nil {
+		return i, nil
+	}
+	got, err := p.store.getSeen(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.instances[id]
+	switch {
+	case i != nil && i.seen != nil: // another read it meanwhile, and may have gone on
+		return i, nil
+	case got == nil || !got.meta.Exists():
+		return nil, nil
+	case i != nil:
+		i = &instance{id: id, seen: got, open: i.open}
+	default:
+		i = &instance{id: id, seen: got, open: open{execution: got.meta.Execution, name: got.meta.Name, version: got.meta.Version}}
+	}
+	p.putLocked(i)
+	return i, nil
+}
+
+// progressOf are the activities of an instance with a row of progress, in order.
+func (p *partition) progressOf(id history.InstanceID) []int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.progress[id]))
+}
+
+// measure is what the partition costs.
+func (p *partition) measure() sharding.Load {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return sharding.Load{Backlog: len(p.inbox)}
+}

@@ -1,0 +1,425 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// getInstance reads an instance that exists.
+func (s *Store) getInstance(ctx context.Context, operation string, id history.InstanceID) (*seen, error) {
+	if err := s.check(ctx, operation); err != nil {
+		return nil, err
+	}
+	got, err := s.getSeen(ctx, id)
+	for n := 0; err != nil && n < maxTries && ctx.Err() == nil && errors.Is(err, storage.ErrBusy); n++ {
+		pause(ctx, storage.RetryAfter(err, backoff(n)))
+		got, err = s.getSeen(ctx, id)
+	}
+	switch {
+	case errors.Is(err, row.ErrFormat):
+		return nil, corrupt(id, "the row", err)
+	case err != nil:
+		return nil, reading(ctx, operation, err)
+	case got == nil || !got.meta.Exists():
+		return nil, notFound(operation, id)
+	}
+	return got, nil
+}
+
+// Instance implements [provider.Store].
+func (s *Store) Instance(ctx context.Context, id history.InstanceID) (*provider.Instance, error) {
+	got, err := s.getInstance(ctx, "reading "+quote(id), id)
+	if err != nil {
+		return nil, err
+	}
+	i := got.instance()
+	return &i, nil
+}
+
+// Without an owner in this process, Wait looks now and then: often at first,
+// then more and more seldom.
+const (
+	firstLook = 20 * time.Millisecond
+	lastLook  = 2 * time.Second
+)
+
+// Wait implements [provider.Store].
+func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.Until) (*provider.Instance, error) {
+	op := "waiting for " + quote(id)
+	if err := s.check(ctx, op); err != nil {
+		return nil, err
+	}
+	w, err := s.waiters.Add(id, until)
+	if err != nil {
+		return nil, fmt.Errorf("azure: %s: %w", op, err)
+	}
+	defer s.waiters.Remove(id, w)
+	n := s.Partition(id)
+	for next := firstLook; ; next = min(next*3/2, lastLook) {
+		pause := next
+		if p := s.owned(n); p != nil && p.live() {
+			if i := p.get(id); i != nil && i.seen != nil {
+				now := i.seen.instance()
+				if until.Holds(&now) {
+					return &now, nil
+				}
+				// Later commits wake us; so does the loss of the partition.
+				pause = lastLook
+				if i, err := w.Await(ctx, pause); i != nil || err != nil {
+					return i, err
+				}
+				continue
+			}
+		}
+		i, err := s.Instance(ctx, id)
+		if err != nil || until.Holds(i) {
+			return i, err
+		}
+		if p := s.owned(n); p != nil && p.live() {
+			pause = lastLook
+		}
+		if i, err = w.Await(ctx, pause); i != nil || err != nil {
+			return i, err
+		}
+	}
+}
+
+// History implements [provider.Store].
+func (s *Store) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
+	return func(yield func(history.Event, error) bool) {
+		if err := s.history(ctx, id, execution, after, yield); err != nil {
+			yield(history.Event{}, err)
+		}
+	}
+}
+
+// errEnough ends a scan whose consumer has enough.
+var errEnough = errors.New("enough")
+
+func (s *Store) history(ctx context.Context, id history.InstanceID, execution, after int64, yield func(history.Event, error) bool) error {
+	op := "reading the history of " + quote(id)
+	got, err := s.getInstance(ctx, op, id)
+	if err != nil {
+		return err
+	}
+	m := &got.meta
+	switch {
+	case execution == 0:
+		execution = m.Execution
+	case execution < 1 || execution > m.Execution:
+		return fmt.Errorf("azure: %s: %w: it has no execution %d; its current one is %d", op, provider.ErrNotFound, execution, m.Execution)
+	}
+	if execution == 0 {
+		return nil // pending: an empty history
+	}
+	e := &eventStream{id: id, execution: execution, after: after, yield: yield}
+	current := execution == m.Execution
+	if !current || m.Tail == 0 && m.Last > after || m.Tail > after+1 {
+		err := s.scan(ctx, s.partitionKey(s.Partition(id)), row.ExecutionOf(id, execution), nil, func(rows []storage.Row) error {
+			for _, r := range rows {
+				events, err := row.Value(ctx, r.Cells, row.EventsCell, s.getBlob)
+				if err == nil {
+					err = e.emit(events)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errEnough):
+			return nil
+		case storage.Is(err, storage.Missing), errors.Is(err, row.ErrFormat):
+			return e.corrupt(err)
+		case errors.Is(err, provider.ErrCorrupt):
+			return err
+		case err != nil:
+			return reading(ctx, op, err)
+		}
+	}
+	if current {
+		if err := e.emit(got.tail); errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if e.next <= m.Last && m.Last > after {
+			return e.corrupt(fmt.Errorf("it ends with event %d, and the last committed one is %d", e.next-1, m.Last))
+		}
+	}
+	return nil
+}
+
+// eventStream yields the events of an execution, each once and in order.
+type eventStream struct {
+	id        history.InstanceID
+	execution int64
+	after     int64
+	next      int64 // event id, 0 before the first
+	yield     func(history.Event, error) bool
+}
+
+// emit yields the events of a segment. A segment may begin with events that
+// another had: the tail was sealed while the history was read.
+func (e *eventStream) emit(events []byte) error {
+	for ev, err := range wire.DecodeEvents(events) {
+		switch {
+		case err != nil:
+			return e.corrupt(err)
+		case ev.Execution != e.execution:
+			return e.corrupt(fmt.Errorf("found an event of execution %d", ev.Execution))
+		case e.next != 0 && ev.ID < e.next:
+			continue
+		case e.next != 0 && ev.ID > e.next, e.next == 0 && ev.ID > e.after+1:
+			return e.corrupt(fmt.Errorf("found event %d", ev.ID))
+		}
+		e.next = ev.ID + 1
+		if ev.ID > e.after && !e.yield(ev, nil) {
+			return errEnough
+		}
+	}
+	return nil
+}
+
+func (e *eventStream) corrupt(err error) error {
+	return corrupt(e.id, fmt.Sprintf("the history (execution %d, event %d)", e.execution, max(e.next, 1)), err)
+}
+
+// State implements [provider.Store].
+func (s *Store) State(ctx context.Context, id history.InstanceID, key string) (history.Payload, error) {
+	op := "reading the state of " + quote(id)
+	got, err := s.getInstance(ctx, op, id)
+	if err != nil || !got.meta.State {
+		return nil, err
+	}
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(s.Partition(id)), row.State(id))
+	if storage.Is(err, storage.Missing) {
+		return nil, nil // it was removed since
+	}
+	if err != nil {
+		return nil, reading(ctx, op, err)
+	}
+	state, err := readState(ctx, r.Cells, s.getBlob)
+	if err != nil {
+		return nil, reading(ctx, op, err)
+	}
+	return state[key], nil
+}
+
+// Outstanding implements [provider.Store].
+func (s *Store) Outstanding(ctx context.Context, id history.InstanceID) (*provider.Outstanding, error) {
+	op := "reading what is outstanding for " + quote(id)
+	if _, err := s.getInstance(ctx, op, id); err != nil {
+		return nil, err
+	}
+	n := s.Partition(id)
+	if p := s.owned(n); p != nil && p.live() {
+		if out, ok := p.outstandingOf(id); ok {
+			return out, nil
+		}
+	}
+	out, err := s.readOutstanding(ctx, n, id)
+	return out, reading(ctx, op, err)
+}
+
+// outstandingOf is what the owner knows. It is false while letters wait to be
+// handed to the broker.
+func (p *partition) outstandingOf(id history.InstanceID) (*provider.Outstanding, bool) {
+	p.mu.Lock()
+	waits := len(p.unresolved[id]) > 0 || p.removing[id]
+	p.mu.Unlock()
+	if waits || p.relays.busy(p.number) {
+		return nil, false
+	}
+	return p.member.broker.Outstanding(id), true
+}
+
+// readOutstanding reads from storage what an instance waits for.
+func (s *Store) readOutstanding(ctx context.Context, n int, id history.InstanceID) (*provider.Outstanding, error) {
+	out := &provider.Outstanding{}
+	reader := &partition{store: s, number: n, key: s.partitionKey(n)}
+	err := s.scan(ctx, reader.key, row.InboxOf(id), nil, func(rows []storage.Row) error {
+		for i := range rows {
+			l, err := reader.readLetter(ctx, &rows[i])
+			if err != nil {
+				return err
+			}
+			out.Messages = append(out.Messages, l.messages[min(l.done, len(l.messages)):]...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := outstanding{}
+	err = s.scan(ctx, reader.key, row.WorkOf(id), nil, func(rows []storage.Row) error {
+		found.work = append(found.work, rows...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{id: id}
+	reader.ctx, reader.removing = ctx, map[history.InstanceID]bool{}
+	ignored := map[history.InstanceID]map[int64]history.Payload{}
+	for _, r := range found.work {
+		if err := reader.readWork(func(history.InstanceID) *instance { return i }, ignored, r); err != nil {
+			return nil, err
+		}
+	}
+	out.Again, out.Activities = i.again, i.spans.Refs()
+	timers, err := s.readTimers(ctx, n, id)
+	out.Timers = timers
+	return out, err
+}
+
+func (s *Store) readTimers(ctx context.Context, n int, id history.InstanceID) ([]provider.Timer, error) {
+	got, err := s.getSeen(ctx, id)
+	if err != nil || got == nil || got.meta.Timer == 0 {
+		return nil, err
+	}
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), row.Timers(got.meta.Timer, id))
+	if storage.Is(err, storage.Missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	set, err := readTimerSet(ctx, r.Cells, s.getBlob)
+	if err != nil {
+		return nil, err
+	}
+	return providerTimers(set.Timers)
+}
+
+// List implements [provider.Store].
+func (s *Store) List(ctx context.Context, q provider.Query) ([]provider.Instance, error) {
+	const op = "listing instances"
+	if err := s.check(ctx, op); err != nil {
+		return nil, err
+	}
+	limit := q.Limit
+	switch {
+	case limit == 0:
+		limit = 100
+	case limit < 0 || limit > 1_000:
+		return nil, fmt.Errorf("azure: %s: %w: the page is to have %d instances: choose from 1 to 1,000", op, provider.ErrInvalid, limit)
+	}
+	// Each partition lists by id; the page is the least of all of them.
+	pages := make([][]provider.Instance, s.hub.Partitions)
+	errs := make([]error, s.hub.Partitions)
+	gather(s.hub.Partitions, func(n int) {
+		pages[n], errs[n] = s.listPartition(ctx, n, &q, limit)
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, reading(ctx, op, err)
+	}
+	all := slices.Concat(pages...)
+	slices.SortFunc(all, func(a, b provider.Instance) int { return cmp.Compare(a.ID, b.ID) })
+	return all[:min(limit, len(all))], nil
+}
+
+// gather calls f for 0 to n-1, a few at a time, and waits.
+func gather(n int, f func(int)) {
+	const atOnce = 8
+	next := make(chan int)
+	done := make(chan struct{})
+	workers := min(n, atOnce)
+	for range workers {
+		go func() {
+			for i := range next {
+				f(i)
+			}
+			done <- struct{}{}
+		}()
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	for range workers {
+		<-done
+	}
+}
+
+func (s *Store) listPartition(ctx context.Context, n int, q *provider.Query, limit int) ([]provider.Instance, error) {
+	var found []provider.Instance
+	r := row.Instances(q.Prefix, q.After)
+	err := s.scan(ctx, s.partitionKey(n), r, cellsSeen, func(rows []storage.Row) error {
+		for i := range rows {
+			got, err := readSeen(ctx, rows[i].Cells, s.getBlob)
+			if err != nil {
+				return fmt.Errorf("row %s: %w", rows[i].Key, err)
+			}
+			if !got.meta.Exists() || !matches(&got.meta, q) {
+				continue
+			}
+			if found = append(found, got.instance()); len(found) == limit && !row.Cut(rows[i].Key) {
+				return errEnough
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return found, err
+}
+
+func matches(m *row.Meta, q *provider.Query) bool {
+	return strings.HasPrefix(string(m.ID), q.Prefix) &&
+		(q.After == "" || m.ID > q.After) &&
+		(q.Name == "" || m.Name == q.Name) &&
+		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, m.Status)) &&
+		(!q.Parked || m.ParkedAt != 0)
+}
+
+// DeadLetters implements [provider.Store].
+func (s *Store) DeadLetters(ctx context.Context, limit int) ([]provider.DeadLetter, error) {
+	const op = "reading the dead letters"
+	if err := s.check(ctx, op); err != nil {
+		return nil, err
+	}
+	var all []provider.DeadLetter
+	for n := range s.hub.Partitions {
+		if err := s.deadLetters(ctx, n, limit, &all); err != nil {
+			return nil, reading(ctx, op, err)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b provider.DeadLetter) int { return a.Time.Compare(b.Time) })
+	return all[:max(0, min(limit, len(all)))], nil
+}
+
+func (s *Store) deadLetters(ctx context.Context, n, limit int, all *[]provider.DeadLetter) error {
+	count := 0
+	err := s.scan(ctx, s.partitionKey(n), row.DeadLetters(), nil, func(rows []storage.Row) error {
+		for i := range rows {
+			letter, err := s.readDeadLetter(ctx, &rows[i])
+			if err != nil {
+				return fmt.Errorf("row %s: %w", rows[i].Key, err)
+			}
+			*all = append(*all, letter)
+			if count++; count >= limit {
+				return errEnough
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
+}

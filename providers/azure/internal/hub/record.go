@@ -1,0 +1,187 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// instance is what the owner of a partition remembers of an instance: its row
+// as of the last commit, and its open work. It is never changed: a commit makes
+// a new one.
+type instance struct {
+	id history.InstanceID
+	// seen is the row; nil if only the open work was read so far.
+	seen *seen
+	open
+}
+
+// seen is an instance's row, read.
+type seen struct {
+	meta    row.Meta
+	custom  history.Payload
+	output  history.Payload
+	failure *history.Failure
+	tail    []byte
+	blobs   map[string]string // that the row names, by cell
+}
+
+// open is the open work of an instance, as its rows r: and t: say.
+type open struct {
+	execution int64
+	name      string
+	version   string
+	again     bool
+	spans     spans.Set
+	timers    []row.Timer // in order of event
+	due       int64       // in the key of the timers' row, 0 if there is none
+	work      bool        // there is a row of work
+	host      string      // the incarnation that the row of work names
+}
+
+func (o *open) outstanding() bool { return o.again || len(o.spans) > 0 || len(o.timers) > 0 }
+
+// kept reports whether the instance must stay in memory: rows in storage say
+// of it what is not in its own row.
+func (o *open) kept() bool { return o.work || o.due != 0 }
+
+// instance as clients see it.
+func (s *seen) instance() provider.Instance {
+	i := s.meta.Instance()
+	i.CustomStatus, i.Output, i.Failure = s.custom, s.output, s.failure
+	return i
+}
+
+// final reports whether the instance has ended.
+func (s *seen) final() bool { return s.meta.Status.Final() }
+
+// cellsSeen are the cells of an instance's row that clients see.
+var cellsSeen = []string{row.InstanceCell, row.CustomCell, row.OutputCell, row.FailureCell, row.BlobsCell}
+
+// readMeta reads what an instance's row is.
+func readMeta(ctx context.Context, cells map[string][]byte, get row.GetBlob) (*row.Meta, error) {
+	value, err := row.Value(ctx, cells, row.InstanceCell, get)
+	if err != nil {
+		return nil, err
+	}
+	return row.ParseMeta(value)
+}
+
+// readSeen reads an instance's row. A tombstone has no values.
+func readSeen(ctx context.Context, cells map[string][]byte, get row.GetBlob) (*seen, error) {
+	m, err := readMeta(ctx, cells, get)
+	if err != nil {
+		return nil, err
+	}
+	s := &seen{meta: *m, blobs: map[string]string{}}
+	for cell, into := range map[string]*history.Payload{row.CustomCell: &s.custom, row.OutputCell: &s.output} {
+		value, err := row.Value(ctx, cells, cell, get)
+		if err != nil {
+			return nil, err
+		}
+		*into = value
+	}
+	failure, err := row.Value(ctx, cells, row.FailureCell, get)
+	if err == nil && len(failure) > 0 {
+		err = json.Unmarshal(failure, &s.failure)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: cell %s: %w", row.ErrFormat, row.FailureCell, err)
+	}
+	if s.tail, err = row.Value(ctx, cells, row.TailCell, get); err != nil {
+		return nil, err
+	}
+	for cell := range cells {
+		if name, ok := row.BlobOf(cells, cell); ok {
+			s.blobs[cell] = name
+		}
+	}
+	return s, nil
+}
+
+// getSeen reads an instance's row from storage; nil if there is none.
+func (s *Store) getSeen(ctx context.Context, id history.InstanceID) (*seen, error) {
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(s.Partition(id)), row.Instance(id))
+	if storage.Is(err, storage.Missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	got, err := readSeen(ctx, r.Cells, s.getBlob)
+	if storage.Is(err, storage.Missing) { // the row was replaced, and its blob removed
+		return s.getSeen(ctx, id)
+	}
+	return got, err
+}
+
+// applyTimers is what a commit makes of the open timers.
+func applyTimers(timers []row.Timer, c *provider.Commit, fires []json.RawMessage) []row.Timer {
+	switch {
+	case c.Status.Final():
+		return nil
+	case c.NewExecution:
+		timers = nil
+	case len(c.FiredTimers)+len(c.Timers)+len(c.CancelTimers) == 0:
+		return timers
+	}
+	timers = slices.Clone(timers)
+	remove := func(event int64) {
+		if i, ok := findTimer(timers, event); ok {
+			timers = slices.Delete(timers, i, i+1)
+		}
+	}
+	for _, event := range c.FiredTimers {
+		remove(event)
+	}
+	for n := range c.Timers {
+		t := row.Timer{Event: c.Timers[n].Event, Due: wire.Nanos(c.Timers[n].Due), Fire: fires[n]}
+		i, ok := findTimer(timers, t.Event)
+		if ok {
+			timers[i] = t
+		} else {
+			timers = slices.Insert(timers, i, t)
+		}
+	}
+	for _, event := range c.CancelTimers {
+		remove(event)
+	}
+	return timers
+}
+
+func findTimer(timers []row.Timer, event int64) (int, bool) {
+	return slices.BinarySearchFunc(timers, event, func(t row.Timer, e int64) int { return cmp.Compare(t.Event, e) })
+}
+
+// earliest is when the first timer is due, 0 if there is none. No timer is due
+// at 0.
+func earliest(timers []row.Timer) (due int64) {
+	for i := range timers {
+		if at := max(timers[i].Due, 1); due == 0 || at < due {
+			due = at
+		}
+	}
+	return due
+}
+
+// providerTimers are the timers as the broker takes them.
+func providerTimers(timers []row.Timer) ([]provider.Timer, error) {
+	all := make([]provider.Timer, len(timers))
+	for i := range timers {
+		fire, err := history.UnmarshalData(timers[i].Fire)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the timer of event %d: %w", row.ErrFormat, timers[i].Event, err)
+		}
+		all[i] = provider.Timer{Event: timers[i].Event, Due: wire.FromNanos(timers[i].Due), Fire: fire}
+	}
+	return all, nil
+}

@@ -1,0 +1,367 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// perform carries out an order: it removes an instance, or replaces it by the
+// one that a start makes. By is the letter with which the order came, nil if it
+// was called. The outcome is durable when perform returns nil.
+func (p *partition) perform(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message, by *letter) error {
+	if err := p.reserve(ctx, id); err != nil {
+		return err
+	}
+	defer p.unreserve(id)
+	old, err := p.judge(ctx, id, o, start)
+	if err != nil || old == nil {
+		return err
+	}
+	if old.Exists() {
+		// From here on no turn of the instance counts. What was sent before is
+		// settled before the rows are looked at.
+		p.quit(id)
+		if err := p.journal.Settle(ctx); err != nil {
+			return moved(err)
+		}
+		if old, err = p.judge(ctx, id, o, start); err != nil || old == nil {
+			return err
+		}
+	}
+	return moved(p.remove(ctx, old, o, start, by))
+}
+
+func moved(err error) error {
+	if errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+		return fmt.Errorf("%w: %w", errMoved, err)
+	}
+	return err
+}
+
+// reserve keeps others from removing the instance, and letters for it from
+// being handed on, until unreserve.
+func (p *partition) reserve(ctx context.Context, id history.InstanceID) error {
+	for n := 0; ; n++ {
+		p.mu.Lock()
+		taken := p.removing[id]
+		if !taken && !p.gone {
+			p.removing[id] = true
+		}
+		gone := p.gone
+		p.mu.Unlock()
+		switch {
+		case gone:
+			return errMoved
+		case !taken:
+			return nil
+		}
+		if pause(ctx, backoff(n)); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *partition) unreserve(id history.InstanceID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.removing, id)
+	p.resolveSoonLocked(id)
+}
+
+// judge reads the instance and decides whether the order may be carried out. It
+// returns nothing if there is nothing to do. An instance that does not exist
+// and never did is shown as an empty tombstone.
+func (p *partition) judge(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) (*row.Meta, error) {
+	got, err := p.store.getSeen(ctx, id)
+	if err != nil {
+		if !errors.Is(err, row.ErrFormat) {
+			return nil, err
+		}
+		// It cannot be read, and to purge it is what the operator can do.
+		got = &seen{meta: row.Meta{ID: id, Status: history.StatusFailed}}
+	}
+	exists := got != nil && (got.meta.Exists() || got.meta.Purging)
+	switch {
+	case o.Purge && !exists:
+		return nil, provider.ErrNotFound
+	case o.Purge && !o.Force && !got.meta.Status.Final() && !got.meta.Purging:
+		return nil, fmt.Errorf("%w: it is %s: wait for its end, cancel it, or force", provider.ErrConflict, got.meta.Status)
+	case o.Purge:
+		return &got.meta, nil
+	case exists && !got.meta.Purging:
+		replace, err := reuse(&got.meta, start)
+		if !replace {
+			return nil, err
+		}
+		return &got.meta, nil
+	case got == nil:
+		return &row.Meta{ID: id, Purged: 1}, nil
+	case requested(&got.meta, start):
+		return nil, nil
+	}
+	return &got.meta, nil
+}
+
+// quit takes the instance out of memory: turns of it are lost, its activities
+// cancelled.
+func (p *partition) quit(id history.InstanceID) {
+	p.mu.Lock()
+	delete(p.instances, id)
+	delete(p.progress, id)
+	p.mu.Unlock()
+	p.store.handed.Gone(id)
+	if p.member != nil {
+		p.member.broker.Drop(id)
+		p.member.scheduled.drop(id)
+	}
+}
+
+// maxRemoved bounds the rows that one transaction of a removal deletes.
+const maxRemoved = 60
+
+// remnant is what there is of an instance beside its own row.
+type remnant struct {
+	keys    []string
+	letters []journal.Consumed
+	order   *journal.Consumed // by which the removal was ordered
+	blobs   []string
+}
+
+// remove deletes every row of an instance, in several transactions if need be,
+// of which the last one leaves a tombstone or makes the new instance. If it is
+// interrupted whoever owns the partition next goes on.
+func (p *partition) remove(ctx context.Context, old *row.Meta, o row.Order, start *provider.Message, by *letter) error {
+	found, err := p.remnants(ctx, old, by)
+	if err != nil {
+		return err
+	}
+	if len(found.keys)+len(found.letters) > maxRemoved {
+		if err := p.removePartly(ctx, old, &found); err != nil {
+			return err
+		}
+	}
+	return p.finishRemoval(ctx, old, o, start, by, &found)
+}
+
+// remnants reads which rows there are.
+func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (found remnant, err error) {
+	id := old.ID
+	collect := func(r row.Range) error {
+		return p.store.scan(ctx, p.key, r, []string{row.BlobsCell}, func(rows []storage.Row) error {
+			for i := range rows {
+				found.blobs = append(found.blobs, row.Blobs(rows[i].Cells)...)
+				key := rows[i].Key
+				if row.KindOf(key) != row.KindInbox {
+					found.keys = append(found.keys, key)
+					continue
+				}
+				from, seq, err := row.ParseMessage(key)
+				if err != nil {
+					return err
+				}
+				c := journal.Consumed{Key: key, From: from, Seq: seq}
+				if by != nil && key == by.key {
+					found.order = &c
+				} else {
+					found.letters = append(found.letters, c)
+				}
+			}
+			return nil
+		})
+	}
+	ranges := []row.Range{row.InboxOf(id)}
+	if old.Exists() || old.Purging {
+		ranges = append(ranges, row.HistoryOf(id), row.WorkOf(id), row.Only(row.State(id)), row.Only(row.Open(id)), row.Only(row.Final(old.Finished, id)))
+		if old.Timer != 0 {
+			ranges = append(ranges, row.Only(row.Timers(old.Timer, id)))
+		}
+	} else {
+		ranges = nil // what waits is for the instance that is made now
+		if old.Purged > 1 {
+			found.keys = append(found.keys, row.Purged(old.Purged, id))
+		}
+	}
+	errs := make([]error, len(ranges))
+	for i, r := range ranges {
+		errs[i] = collect(r)
+	}
+	if old.Exists() || old.Purging {
+		r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, row.Instance(id))
+		if err != nil {
+			errs = append(errs, err)
+		}
+		found.blobs = append(found.blobs, row.Blobs(r.Cells)...)
+	} else if by != nil {
+		c := by.consumption()
+		found.order = &c
+	}
+	return found, errors.Join(errs...)
+}
+
+// removePartly deletes rows until few enough are left for the last transaction.
+// The instance is gone for clients with the first.
+func (p *partition) removePartly(ctx context.Context, old *row.Meta, found *remnant) error {
+	id := old.ID
+	meta := *old
+	meta.Purging, meta.Format = true, row.Format
+	mark := row.Cells{Name: func() string { return p.store.blobName(id) }}
+	mark.Set(row.InstanceCell, wire.MustJSON(&meta))
+	work := row.Cells{}
+	work.Set(row.WorkCell, wire.MustJSON(row.OpenWork{Format: row.Format, ID: id, Purging: true}))
+	key := row.Work(id)
+	found.keys = slices.DeleteFunc(found.keys, func(k string) bool { return k == key })
+	ops := []storage.Op{
+		{Verb: storage.Merge, Row: storage.Row{Key: row.Instance(id), Cells: mark.Map}},
+		{Verb: storage.Put, Row: storage.Row{Key: key, Cells: work.Map}},
+	}
+	for len(found.keys)+len(found.letters) > maxRemoved {
+		e := &journal.Entry{Ops: ops}
+		n := min(maxRemoved, len(found.keys))
+		for _, k := range found.keys[:n] {
+			e.Ops = append(e.Ops, deletion(k))
+		}
+		found.keys = found.keys[n:]
+		n = min(maxRemoved-n, len(found.letters))
+		e.Consumed = found.letters[:n]
+		found.letters = found.letters[n:]
+		if err := p.commit(ctx, e); err != nil {
+			return err
+		}
+		p.droppedKeys(e.Consumed)
+		ops = nil
+	}
+	found.keys = append(found.keys, key)
+	return nil
+}
+
+func deletion(key string) storage.Op {
+	return storage.Op{Verb: storage.Delete, Row: storage.Row{Key: key}}
+}
+
+// droppedKeys forgets rows of the inbox that a removal deleted.
+func (p *partition) droppedKeys(gone []journal.Consumed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range gone {
+		if l := p.inbox[c.Key]; l != nil {
+			waiting := p.unresolved[l.to()]
+			p.unresolved[l.to()] = slices.DeleteFunc(slices.Clone(waiting), func(w *letter) bool { return w == l })
+			p.removeLocked(l)
+		} else if p.sweeping > 0 {
+			p.swept[c.Key] = true
+		}
+	}
+}
+
+// maxRequests bounds the requests that a tombstone remembers.
+const maxRequests = 16
+
+// finishRemoval is the last transaction of a removal.
+func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Order, start *provider.Message, by *letter, found *remnant) error {
+	s, id := p.store, old.ID
+	now := s.cfg.Now()
+	requests := old.Requests
+	if old.Request != "" {
+		requests = append(slices.Clone(requests), old.Request)
+	}
+	requests = requests[max(0, len(requests)-maxRequests):]
+	var blobs []row.BlobData
+	var fresh *storage.Row
+	e := &journal.Entry{Consumed: found.letters}
+	for _, k := range found.keys {
+		e.Ops = append(e.Ops, deletion(k))
+	}
+	meta := &row.Meta{Format: row.Format, ID: id, Purged: wire.Nanos(now), Requests: requests}
+	if start != nil {
+		meta = row.Pending(start, s.born(), now)
+		meta.Requests = requests
+		post, err := s.encodePost(id, []*provider.Message{start}, row.Envelope{Born: meta.Born, Created: meta.Created})
+		if err != nil {
+			return err
+		}
+		fresh, blobs = &post.row, post.blobs
+		open := row.Open(id)
+		e.Ops = slices.DeleteFunc(e.Ops, func(op storage.Op) bool { return op.Row.Key == open })
+		e.Ops = append(e.Ops,
+			storage.Op{Verb: storage.Put, Row: storage.Row{Key: open, Cells: row.IndexCells(meta)}},
+			storage.Op{Verb: storage.Insert, Row: post.row})
+	} else {
+		e.Ops = append(e.Ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Purged(meta.Purged, id), Cells: row.IndexCells(meta)}})
+	}
+	c := row.Cells{Name: func() string { return s.blobName(id) }}
+	c.Set(row.InstanceCell, wire.MustJSON(meta))
+	if by != nil {
+		c.Map[row.AnswersCell] = p.answersWith(id, o.ID, nil)
+		if found.order != nil {
+			e.Consumed = append(slices.Clone(e.Consumed), *found.order)
+		}
+	}
+	verb := storage.Replace
+	if old.Purged == 1 {
+		verb = storage.Insert
+	}
+	e.Ops = append(e.Ops, storage.Op{Verb: verb, Row: storage.Row{Key: row.Instance(id), Cells: c.Map}})
+	if err := s.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
+		return err
+	}
+	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
+		if r.Reason != storage.Missing || e.Ops[op].Verb != storage.Delete {
+			return nil
+		}
+		again := *e // it is gone already
+		again.Ops = slices.Delete(slices.Clone(e.Ops), op, op+1)
+		e.Ops = again.Ops
+		return &again
+	}
+	if err := p.commit(ctx, e); err != nil {
+		return err
+	}
+	p.droppedKeys(e.Consumed)
+	s.dropBlobs(found.blobs)
+	s.waiters.Look(id)
+	if fresh != nil && p.member != nil {
+		p.unreserved(id, func() { p.takeRows([]storage.Row{*fresh}) })
+	}
+	return nil
+}
+
+// unreserved calls f while letters for a reserved instance are handed on.
+func (p *partition) unreserved(id history.InstanceID, f func()) {
+	p.mu.Lock()
+	delete(p.removing, id)
+	p.mu.Unlock()
+	f()
+}
+
+// resumePurge goes on with a removal that a former owner began.
+func (p *partition) resumePurge(ctx context.Context, id history.InstanceID) {
+	defer p.unreserve(id)
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
+		return
+	}
+	p.quit(id)
+	for n := 0; ctx.Err() == nil; n++ {
+		got, err := p.store.getSeen(ctx, id)
+		if err == nil && (got == nil || got.meta.Purged != 0) {
+			return
+		}
+		if err == nil {
+			if err = p.remove(ctx, &got.meta, row.Order{Purge: true, Force: true}, nil, nil); err == nil {
+				return
+			}
+		}
+		p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err)
+		pause(ctx, backoff(n))
+	}
+}

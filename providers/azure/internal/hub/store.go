@@ -1,0 +1,355 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/handed"
+	"github.com/duroxide/duroxide-go/providers/internal/waiters"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+	"github.com/duroxide/duroxide-go/sharding"
+)
+
+// Config of a [Store]. Name is required, and every other zero is a default.
+type Config struct {
+	// Name is the hub's: a lower-case letter, then 2 to 20 letters and digits.
+	Name string
+	// Partitions is the number of partitions that the hub gets when it is
+	// created: 1 to 256, default 16. An existing hub keeps its number.
+	Partitions int
+	// TTL is how long a host may be silent before its partitions are taken
+	// over. Default 15 s.
+	TTL time.Duration
+	// OrphanAfter is how long a message for an instance that does not exist
+	// waits for it to be started. Default 24 hours.
+	OrphanAfter time.Duration
+	// WakeEvery is the longest pause between two looks into a host's wake-up
+	// queue, SweepEvery that between two looks into an inbox that nobody rang
+	// for. Defaults 2.5 s and 1 min.
+	WakeEvery, SweepEvery time.Duration
+	// Now is the hub's clock; nil means this machine's, corrected by the
+	// service's.
+	Now func() time.Time
+	// Unique makes names that nobody used before; nil draws them.
+	Unique func() string
+	// Log hears what an operator can act on; nil for nothing.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults(a storage.Account) Config {
+	if c.Partitions == 0 {
+		c.Partitions = 16
+	}
+	for _, d := range []struct {
+		field    *time.Duration
+		default_ time.Duration
+	}{
+		{&c.TTL, 15 * time.Second},
+		{&c.OrphanAfter, 24 * time.Hour},
+		{&c.WakeEvery, 2500 * time.Millisecond},
+		{&c.SweepEvery, time.Minute},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.default_
+		}
+	}
+	if c.Now == nil {
+		c.Now = func() time.Time { return time.Now().Add(a.Offset()) }
+	}
+	if c.Unique == nil {
+		c.Unique = unique
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+var lowerBase32 = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// unique draws 80 bits: names of incarnations and of attempts.
+func unique() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return lowerBase32.EncodeToString(b[:])
+}
+
+// ValidateName reports whether a hub may be called that: its name becomes part
+// of the names of tables, queues and containers.
+func ValidateName(name string) error {
+	ok := len(name) >= 3 && len(name) <= 21 && name[0] >= 'a' && name[0] <= 'z'
+	for i := range len(name) {
+		c := name[i]
+		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
+	}
+	if !ok {
+		return fmt.Errorf("azure: the hub's name is %q: it needs 3 to 21 lower-case letters and digits, a letter first, since it becomes the name of a table", name)
+	}
+	return nil
+}
+
+// record is the hub record: what all of its users agree on.
+type hubRecord struct {
+	Format     int    `json:"format"`
+	Partitions int    `json:"partitions"`
+	Generation string `json:"generation"` // tells the hub from deleted ones of its name
+	Created    int64  `json:"created"`
+}
+
+const hubCell = "Hub"
+
+// Store is a hub in a storage account. It implements [provider.Store].
+type Store struct {
+	account  storage.Account
+	cfg      Config
+	hub      hubRecord
+	observer *sharding.Observer
+	waker    *waker
+	sender   row.Sender
+	sent     atomic.Int64 // rows inserted into inboxes by this client
+	uniques  atomic.Int64
+	waiters  waiters.Set
+	handed   handed.Counts
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+	joining  sync.Mutex // held while a member joins or leaves
+
+	mu     sync.Mutex
+	closed bool
+	member *member
+}
+
+var (
+	_ provider.Store = (*Store)(nil)
+	_ provider.Named = (*Store)(nil)
+)
+
+// Open opens a hub, and creates it if there is none.
+func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
+	if err := ValidateName(cfg.Name); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults(a)
+	if cfg.Partitions < 1 || cfg.Partitions > sharding.MaxPartitions {
+		return nil, fmt.Errorf("azure: the hub is to have %d partitions: choose from 1 to %d", cfg.Partitions, sharding.MaxPartitions)
+	}
+	s := &Store{account: a, cfg: cfg}
+	if err := s.openHub(ctx); err != nil {
+		return nil, failed("opening hub "+cfg.Name, err)
+	}
+	// Incarnations sort by the time at which they began.
+	s.sender = row.ClientSender(fmt.Sprintf("%012x%s", cfg.Now().UnixMilli(), cfg.Unique()[:6]))
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.observer = sharding.NewObserver(&directory{store: s}, cfg.TTL/3)
+	s.waker = newWaker(s)
+	return s, nil
+}
+
+// openHub reads the hub record; the first one to open a hub makes it.
+func (s *Store) openHub(ctx context.Context) error {
+	for {
+		r, err := s.account.Get(ctx, s.cfg.Name, row.Management, row.HubRecord)
+		switch {
+		case err == nil:
+			if err := json.Unmarshal(r.Cells[hubCell], &s.hub); err != nil {
+				return fmt.Errorf("%w: the hub record is none of ours: %w", provider.ErrSchema, err)
+			}
+			if s.hub.Format < 1 || s.hub.Format > row.Format {
+				return fmt.Errorf("%w: its format is %d and this program knows up to %d: upgrade the program", provider.ErrSchema, s.hub.Format, row.Format)
+			}
+			return nil
+		case !storage.Is(err, storage.Missing) && !errors.Is(err, storage.ErrGone):
+			return err
+		}
+		if err := s.createHub(ctx); err != nil && !storage.Is(err, storage.Exists) && !errors.Is(err, storage.ErrUnknown) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) createHub(ctx context.Context) error {
+	ignoreExists := func(err error) error {
+		if storage.Is(err, storage.Exists) {
+			return nil
+		}
+		return err
+	}
+	if err := ignoreExists(s.account.CreateTable(ctx, s.cfg.Name)); err != nil {
+		return err
+	}
+	if err := ignoreExists(s.account.CreateContainer(ctx, s.cfg.Name)); err != nil {
+		return err
+	}
+	made := hubRecord{Format: row.Format, Partitions: s.cfg.Partitions, Generation: s.cfg.Unique()[:6], Created: s.cfg.Now().UnixNano()}
+	_, err := s.account.Transact(ctx, s.cfg.Name, row.Management, []storage.Op{{
+		Verb: storage.Insert,
+		Row:  storage.Row{Key: row.HubRecord, Cells: map[string][]byte{hubCell: wire.MustJSON(made)}},
+	}})
+	return err
+}
+
+// Delete removes a hub with everything in it. Azure needs about a minute until
+// a hub of that name can be made again.
+func Delete(ctx context.Context, a storage.Account, name string) error {
+	if err := ValidateName(name); err != nil {
+		return err
+	}
+	queues, err := a.Queues(ctx, name+"-")
+	if err != nil {
+		return failed("deleting hub "+name, err)
+	}
+	var errs []error
+	remove := func(err error) {
+		if err != nil && !errors.Is(err, storage.ErrGone) {
+			errs = append(errs, err)
+		}
+	}
+	remove(a.DeleteTable(ctx, name)) // first: nobody commits any more
+	for _, q := range queues {
+		remove(a.DeleteQueue(ctx, q))
+	}
+	remove(a.DeleteContainer(ctx, name))
+	return failed("deleting hub "+name, errors.Join(errs...))
+}
+
+// Hub implements [provider.Named].
+func (s *Store) Hub() string { return s.cfg.Name }
+
+// Partitions is the number of the hub's partitions.
+func (s *Store) Partitions() int { return s.hub.Partitions }
+
+// Partition is the partition in which an instance lives.
+func (s *Store) Partition(id history.InstanceID) int {
+	return sharding.Partition(string(id), s.hub.Partitions)
+}
+
+// PartitionKey is that of a partition, for tests and tools that look at rows.
+func (s *Store) PartitionKey(n int) string { return s.partitionKey(n) }
+
+func (s *Store) partitionKey(n int) string { return row.Partition(s.hub.Generation, n) }
+
+// blobName is a name for a blob of an instance that nobody used before.
+func (s *Store) blobName(id history.InstanceID) string {
+	return row.Blob(id, fmt.Sprintf("%s-%d", s.sender, s.uniques.Add(1)))
+}
+
+func (s *Store) getBlob(ctx context.Context, name string) ([]byte, error) {
+	return s.account.GetBlob(ctx, s.cfg.Name, name)
+}
+
+// putBlobs writes blobs before the rows that name them (Z13).
+func (s *Store) putBlobs(ctx context.Context, blobs []row.BlobData) error {
+	for _, b := range blobs {
+		// The name is new, so a write that was applied unnoticed is ours.
+		err := s.account.PutBlob(ctx, s.cfg.Name, b.Name, b.Data)
+		for n := 0; errors.Is(err, storage.ErrUnknown) && n < 5 && ctx.Err() == nil; n++ {
+			pause(ctx, backoff(n))
+			if err = s.account.PutBlob(ctx, s.cfg.Name, b.Name, b.Data); storage.Is(err, storage.Exists) {
+				err = nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropBlobs removes blobs that no row names any more. What fails is left to
+// the collection of orphans.
+func (s *Store) dropBlobs(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	s.background(func(ctx context.Context) {
+		for _, name := range names {
+			_ = s.account.DeleteBlob(ctx, s.cfg.Name, name)
+		}
+	})
+}
+
+// background runs f until the store is closed, which waits for it.
+func (s *Store) background(f func(ctx context.Context)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.work.Go(func() { f(s.ctx) })
+}
+
+// owner is the partition's state if this process owns it, nil otherwise.
+func (s *Store) owned(number int) *partition {
+	s.mu.Lock()
+	m := s.member
+	s.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	return m.partition(number)
+}
+
+func (s *Store) check(ctx context.Context, operation string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("azure: %s: %w", operation, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("azure: %s: %w", operation, provider.ErrClosed)
+	}
+	return nil
+}
+
+// Close implements [provider.Store].
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	m := s.member
+	s.mu.Unlock()
+	s.waiters.Close()
+	s.cancel()
+	s.work.Wait()
+	if m != nil {
+		m.abandon()
+	}
+	return nil
+}
+
+// backoff is the pause before the nth repetition.
+func backoff(n int) time.Duration {
+	return min(20*time.Millisecond<<min(n, 10), 2*time.Second)
+}
+
+// pause waits, or less if ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func hostName(info provider.HostInfo) string { return strings.ToValidUTF8(info.Name, "?") }

@@ -1,0 +1,79 @@
+package journal
+
+import (
+	"errors"
+
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+)
+
+// Errors with which entries fail, besides those of package storage and those
+// that their own Valid returns.
+var (
+	// ErrLost: another owns the partition by now. Nothing of the entry was
+	// applied, unless its outcome was unknown when that was found out: what is
+	// stored tells.
+	ErrLost = errors.New("the partition belongs to another host")
+	// ErrStopped: the journal was stopped before the entry was sent.
+	ErrStopped = errors.New("the journal was stopped")
+	// ErrTooLarge: the entry alone does not fit into a transaction.
+	ErrTooLarge = errors.New("too large for one transaction")
+)
+
+// Entry is what becomes visible together. Its fields must not change once it is
+// submitted.
+type Entry struct {
+	// Ops are on rows of the partition; none of them on head or a notice.
+	Ops []storage.Op
+	// Consumed are rows of the inbox that the entry consumes whole: they are
+	// deleted, and noticed.
+	Consumed []Consumed
+	// Send are parcels to other partitions, or to this one by way of the
+	// outbox. Each batch becomes a row of the outbox.
+	Send []row.Outgoing
+
+	// Valid, if not nil, is asked when the entry is packed; an error fails it.
+	Valid func() error
+	// Rejected, if not nil, is asked when the service rejected one of Ops, by
+	// its index: the entry it returns is submitted in its place. Nil fails the
+	// entry with the rejection.
+	Rejected func(op int, r *storage.Rejection) *Entry
+	// Applied is called when the entry is durable, with the rows of the outbox
+	// that Send became. It must not block.
+	Applied func(sent []Sent)
+	// Failed is called with the reason when it never will be.
+	Failed func(error)
+}
+
+// Consumed is a row of the inbox.
+type Consumed struct {
+	Key  string
+	From row.Sender
+	Seq  int64
+	Hash []string // of its messages, see row.Hash; for rows of clients
+}
+
+// Sent is a row of the outbox.
+type Sent struct {
+	Key string
+	Out row.Outgoing // with its numbers
+}
+
+// ops is how many rows the entry has, notices not counted.
+func (e *Entry) ops() int { return len(e.Ops) + len(e.Consumed) + len(e.Send) }
+
+// keys calls f for the keys of rows that the entry changes.
+func (e *Entry) keys(f func(string)) {
+	for i := range e.Ops {
+		f(e.Ops[i].Row.Key)
+	}
+	for i := range e.Consumed {
+		f(e.Consumed[i].Key)
+	}
+}
+
+func (e *Entry) failed(err error) {
+	if e.Failed != nil {
+		e.Failed(err)
+	}
+}

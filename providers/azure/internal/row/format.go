@@ -1,0 +1,312 @@
+package row
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// ErrFormat says that a row is not what this program can read.
+var ErrFormat = errors.New("unreadable row")
+
+// HeadCell is the cell of the head row with [Owner], as JSON.
+const HeadCell = "Head"
+
+// Owner is the head row: who may commit on the partition, and where it stands.
+type Owner struct {
+	Format int    `json:"format"`
+	Owner  string `json:"owner,omitempty"` // host incarnation, "" for nobody
+	For    string `json:"for,omitempty"`   // whom a leaver meant to be next
+	Epoch  int64  `json:"epoch"`           // grows with every change of owner
+	Commit int64  `json:"commit"`          // of this owner in this epoch
+	// Next are the numbers of the next rows to other partitions, by partition.
+	Next map[int]int64 `json:"next,omitempty"`
+}
+
+// Cells of the head row.
+func (o *Owner) Cells() map[string][]byte {
+	return map[string][]byte{HeadCell: wire.MustJSON(o)}
+}
+
+// ParseOwner reads a head row.
+func ParseOwner(cells map[string][]byte) (o Owner, err error) {
+	if err := json.Unmarshal(cells[HeadCell], &o); err != nil {
+		return o, fmt.Errorf("%w: head: %w", ErrFormat, err)
+	}
+	return o, checkFormat(o.Format)
+}
+
+func checkFormat(format int) error {
+	if format < 1 || format > Format {
+		return fmt.Errorf("%w: its format is %d and this program reads up to %d: upgrade the program", ErrFormat, format, Format)
+	}
+	return nil
+}
+
+// Cells of an instance's row.
+const (
+	InstanceCell = "Instance" // [Meta]
+	CustomCell   = "Custom"   // custom status
+	OutputCell   = "Output"
+	FailureCell  = "Failure"
+	TailCell     = "Tail" // the last events, as of Meta.Tail
+)
+
+// Meta is what an instance's row says of it, besides the values in cells of
+// their own. A row with Purged is what a purge left: a tombstone.
+type Meta struct {
+	Format    int                `json:"format"`
+	ID        history.InstanceID `json:"id"`
+	Name      string             `json:"name,omitempty"`
+	Version   string             `json:"version,omitempty"`
+	Status    history.Status     `json:"status,omitempty"`
+	Execution int64              `json:"execution,omitempty"`
+	Last      int64              `json:"last,omitempty"` // event
+	Tail      int64              `json:"tail,omitempty"` // first event in the tail, 0 for none
+	Request   string             `json:"request,omitempty"`
+	Origin    string             `json:"origin,omitempty"` // id of the message that started it
+	Born      string             `json:"born,omitempty"`   // tells it from others of its id
+	Parent    *history.ParentRef `json:"parent,omitempty"`
+	Tags      map[string]string  `json:"tags,omitempty"`
+	Created   int64              `json:"created,omitempty"` // times are nanoseconds
+	Updated   int64              `json:"updated,omitempty"`
+	Finished  int64              `json:"finished,omitempty"`
+	Revision  int64              `json:"revision,omitempty"`
+	Parked    string             `json:"parked,omitempty"`
+	ParkedAt  int64              `json:"parkedAt,omitempty"`
+	Timer     int64              `json:"timer,omitempty"` // due time in the key of its timers, 0 for none
+	State     bool               `json:"state,omitempty"` // it has a row of durable state
+	// Purging says that rows of it are being removed.
+	Purging bool `json:"purging,omitempty"`
+	// Purged is when it was removed; Requests are those that it had answered.
+	Purged   int64    `json:"purged,omitempty"`
+	Requests []string `json:"requests,omitempty"`
+}
+
+// AnswersCell is the cell of an instance's row with answers to orders, by id.
+const AnswersCell = "Answers"
+
+// Answer is what came of an order.
+type Answer struct {
+	Error string `json:"error,omitempty"` // class: "", exists, conflict, not found
+	Text  string `json:"text,omitempty"`
+	Time  int64  `json:"time"`
+}
+
+// Exists reports whether the row is that of an instance that clients see.
+func (m *Meta) Exists() bool { return m != nil && m.Purged == 0 && !m.Purging }
+
+// Instance is what clients see, without the values in other cells.
+func (m *Meta) Instance() provider.Instance {
+	i := provider.Instance{
+		ID: m.ID, Name: m.Name, Version: m.Version, Status: m.Status,
+		Execution: m.Execution, LastEvent: m.Last, RequestID: m.Request,
+		Parent: m.Parent, Tags: m.Tags,
+		Created: wire.FromNanos(m.Created), Updated: wire.FromNanos(m.Updated), Finished: wire.FromNanos(m.Finished),
+		StatusRevision: m.Revision,
+	}
+	if m.ParkedAt != 0 {
+		i.Parked = &provider.Parked{Reason: m.Parked, Since: wire.FromNanos(m.ParkedAt)}
+	}
+	return i
+}
+
+// Pending is the row of an instance that a message starts.
+func Pending(m *provider.Message, born string, now time.Time) *Meta {
+	s := m.Start
+	at := wire.Nanos(now)
+	return &Meta{
+		Format: Format, ID: m.To, Name: s.Name, Version: s.Version, Status: history.StatusPending,
+		Request: s.RequestID, Origin: m.ID, Born: born, Parent: s.Parent, Tags: s.Tags,
+		Created: at, Updated: at,
+	}
+}
+
+// ParseMeta reads the meta cell of an instance's row.
+func ParseMeta(value []byte) (*Meta, error) {
+	m := &Meta{}
+	if err := json.Unmarshal(value, m); err != nil {
+		return nil, fmt.Errorf("%w: instance: %w", ErrFormat, err)
+	}
+	return m, checkFormat(m.Format)
+}
+
+// EventsCell is the cell of a sealed segment with its events, as lines.
+const EventsCell = "Events"
+
+// StateCell is the cell with an instance's durable state, a JSON object.
+const StateCell = "State"
+
+// Cells of an inbox row.
+const (
+	MessagesCell = "Messages" // [wire.Message], a line each
+	EnvelopeCell = "Envelope" // [Envelope]
+)
+
+// Envelope is what an inbox row says besides its messages.
+type Envelope struct {
+	Format int                `json:"format"`
+	To     history.InstanceID `json:"to"`
+	Sent   int64              `json:"sent"` // when it was first sent, service time
+	// Count is how many messages there are, and Done how many of them, from
+	// the first, were consumed.
+	Count int `json:"count"`
+	Done  int `json:"done,omitempty"`
+	// Born, of a row whose first message started the instance in the same
+	// transaction, is what tells the instance from others of its id; Created
+	// is the instance's time of creation.
+	Born    string `json:"born,omitempty"`
+	Created int64  `json:"created,omitempty"`
+	// Order says that the row asks the owner for something.
+	Order *Order `json:"order,omitempty"`
+}
+
+// Order is something that only a partition's owner may do.
+type Order struct {
+	ID    string `json:"id"`
+	Purge bool   `json:"purge,omitempty"` // otherwise: start the message, by its reuse policy
+	Force bool   `json:"force,omitempty"`
+}
+
+// ParseEnvelope reads an inbox row without its messages.
+func ParseEnvelope(cells map[string][]byte) (e Envelope, err error) {
+	if err := json.Unmarshal(cells[EnvelopeCell], &e); err != nil {
+		return e, fmt.Errorf("%w: envelope: %w", ErrFormat, err)
+	}
+	return e, checkFormat(e.Format)
+}
+
+// Lines are messages as they stand in a cell.
+func Lines(messages []*provider.Message) ([]byte, error) {
+	var b []byte
+	for _, m := range messages {
+		line, err := wire.Encode(m)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, line...), '\n')
+	}
+	return b, nil
+}
+
+// WorkCell is the cell with [OpenWork], ProgressCell that with an activity's
+// progress.
+const (
+	WorkCell     = "Work"
+	ProgressCell = "Progress"
+)
+
+// OpenWork is the open work of an instance besides its timers: what its next owner
+// must know to go on.
+type OpenWork struct {
+	Format     int                `json:"format"`
+	ID         history.InstanceID `json:"id"`
+	Execution  int64              `json:"execution"`
+	Name       string             `json:"name"`
+	Version    string             `json:"version,omitempty"`
+	Again      bool               `json:"again,omitempty"`
+	Activities string             `json:"activities,omitempty"` // [spans.Set], encoded
+	// Host is the incarnation that runs those of the activities that run.
+	Host string `json:"host,omitempty"`
+	// Purging says that the instance is being removed.
+	Purging bool `json:"purging,omitempty"`
+}
+
+// ProgressOf says whose progress a row holds.
+type ProgressOf struct {
+	ID    history.InstanceID `json:"id"`
+	Event int64              `json:"event"`
+}
+
+// TimersCell is the cell with [Timers].
+const TimersCell = "Timers"
+
+// TimerSet are the open timers of an instance.
+type TimerSet struct {
+	Format    int                `json:"format"`
+	ID        history.InstanceID `json:"id"`
+	Execution int64              `json:"execution"`
+	Name      string             `json:"name"`
+	Version   string             `json:"version,omitempty"`
+	Timers    []Timer            `json:"timers"`
+}
+
+// Timer is an open timer.
+type Timer struct {
+	Event int64           `json:"event"`
+	Due   int64           `json:"due"`
+	Fire  json.RawMessage `json:"fire"`
+}
+
+// OutboxCell is the cell with [Outgoing], as JSON.
+const OutboxCell = "Outbox"
+
+// Outgoing are rows on their way to the inbox of a partition, in order.
+type Outgoing struct {
+	Format int      `json:"format"`
+	To     int      `json:"to"` // partition
+	Parcel []Parcel `json:"parcels"`
+}
+
+// Parcel is one row of an inbox to be inserted: messages for one instance.
+type Parcel struct {
+	To    history.InstanceID `json:"to"`
+	Seq   int64              `json:"seq"` // dense, from this partition to that one
+	Sent  int64              `json:"sent"`
+	Count int                `json:"count"` // messages
+	// Messages are all of them, or only the first, without its data, where
+	// Blob holds them and the first is a start.
+	Messages []wire.Message `json:"messages,omitempty"`
+	Blob     string         `json:"blob,omitempty"`
+}
+
+// Cells of the notice rows.
+const (
+	NumbersCell = "Numbers" // [Numbers]
+	IDsCell     = "IDs"     // [IDs]
+)
+
+// IDs are hashes of ids of consumed messages, see [Hash].
+type IDs struct {
+	Since int64    `json:"since"`
+	IDs   []string `json:"ids"`
+}
+
+// Cells of a dead letter.
+const (
+	LetterCell = "Letter"
+)
+
+// Letter is a message that could not be applied.
+type Letter struct {
+	Format int    `json:"format"`
+	Reason string `json:"reason"`
+	Time   int64  `json:"time"`
+}
+
+// IndexCells are the cells of an instance's row in the index.
+func IndexCells(m *Meta) map[string][]byte {
+	return map[string][]byte{IndexCell: wire.MustJSON(indexed{m.ID, m.Name, m.Status})}
+}
+
+// IndexCell is the cell of a row of the index.
+const IndexCell = "Indexed"
+
+type indexed struct {
+	ID     history.InstanceID `json:"id"`
+	Name   string             `json:"name"`
+	Status history.Status     `json:"status"`
+}
+
+// Parse reads a cell that is JSON as it stands.
+func Parse(cell []byte, into any) error {
+	if err := json.Unmarshal(cell, into); err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return nil
+}

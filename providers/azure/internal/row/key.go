@@ -1,0 +1,304 @@
+package row
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/duroxide/duroxide-go/core/history"
+)
+
+// Format is what this program writes.
+const Format = 1
+
+const (
+	// maxEscaped is the longest escaped id in a key; longer ones are cut and
+	// end with a hash. Keys hold one id and at most 60 characters more.
+	maxEscaped = 380
+	cutHash    = 2 + 32
+	cutEscaped = maxEscaped - cutHash
+
+	// Management is the partition key of the hub record and of host rows.
+	Management = "~hub"
+	// HubRecord is the row key of the hub record.
+	HubRecord = "hub"
+	// HostPrefix begins the row keys of hosts; their incarnation follows.
+	HostPrefix = "host:"
+	// Head is the row key of a partition's owner row.
+	Head = "head"
+)
+
+// Partition is the partition key of a runtime partition.
+func Partition(generation string, number int) string {
+	return fmt.Sprintf("%sp%03d", generation, number)
+}
+
+// The ranges of a partition's rows, by prefix.
+const (
+	deadPrefix     = "d:"
+	historyPrefix  = "h:"
+	instancePrefix = "i:"
+	statePrefix    = "k:"
+	inboxPrefix    = "m:"
+	noticePrefix   = "n:"
+	outboxPrefix   = "o:"
+	workPrefix     = "r:"
+	timerPrefix    = "t:"
+	openPrefix     = "x:o:"
+	finalPrefix    = "x:f:"
+	purgedPrefix   = "x:p:"
+
+	outstandingEnd = "u"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// Escape writes an id with letters that keys, blob names and URLs take as they
+// are. It is a bijection onto its image, and keeps the order of ids: a byte that
+// does not stand for itself becomes a mark and two hex digits, and the mark
+// sorts where the byte does. An id of which that is too long is cut and ends
+// with a hash of the whole: such ids sort with their neighbours, roughly.
+func Escape(id history.InstanceID) string {
+	var b strings.Builder
+	b.Grow(len(id) + 16)
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c == '-':
+			b.WriteByte(c)
+			continue
+		case c < '-':
+			b.WriteByte('!')
+		case c < '0': // . and /
+			b.WriteByte('.')
+		case c < 'A':
+			b.WriteByte('=')
+		case c < 'a':
+			b.WriteByte('_')
+		default:
+			b.WriteByte('~')
+		}
+		b.WriteByte(hexDigits[c>>4])
+		b.WriteByte(hexDigits[c&15])
+	}
+	if b.Len() <= maxEscaped {
+		return b.String()
+	}
+	sum := sha256.Sum256([]byte(id))
+	return b.String()[:cutEscaped] + "~~" + hex.EncodeToString(sum[:16]) // ~ is otherwise followed by a digit
+}
+
+// number writes a number so that it sorts.
+func number(n int64) string { return fmt.Sprintf("%016x", uint64(n)) }
+
+func parseNumber(s string) (int64, error) {
+	n, err := strconv.ParseUint(s, 16, 64)
+	return int64(n), err
+}
+
+// Sequence is a number that grows with every epoch of a partition's owner, and
+// within it, so that nobody has to remember the last one.
+func Sequence(epoch int64, n uint32) int64 { return epoch<<32 | int64(n) }
+
+// Instance is the key of an instance's row.
+func Instance(id history.InstanceID) string { return instancePrefix + Escape(id) }
+
+// Segment is the key of a sealed segment of a history that begins with an event.
+func Segment(id history.InstanceID, execution, first int64) string {
+	return fmt.Sprintf("%s%s:%08x:%08x", historyPrefix, Escape(id), execution, first)
+}
+
+// State is the key of an instance's durable state.
+func State(id history.InstanceID) string { return statePrefix + Escape(id) }
+
+// Work is the key of an instance's open activities.
+func Work(id history.InstanceID) string { return workPrefix + Escape(id) }
+
+// Progress is the key of an open activity's progress.
+func Progress(id history.InstanceID, event int64) string {
+	return fmt.Sprintf("%s%s:%08x", workPrefix, Escape(id), event)
+}
+
+// Timers is the key of an instance's timers, of which the earliest is due then.
+func Timers(due int64, id history.InstanceID) string {
+	return timerPrefix + number(due) + ":" + Escape(id)
+}
+
+// Open is the key of an instance in the index of those that are not final.
+func Open(id history.InstanceID) string { return openPrefix + Escape(id) }
+
+// Final is the key of an instance in the index of those that are final.
+func Final(finished int64, id history.InstanceID) string {
+	return finalPrefix + number(finished) + ":" + Escape(id)
+}
+
+// Purged is the key of a tombstone in the index of those.
+func Purged(at int64, id history.InstanceID) string {
+	return purgedPrefix + number(at) + ":" + Escape(id)
+}
+
+// PurgedBefore are the tombstones of purges before a time.
+func PurgedBefore(at int64) Range { return Range{purgedPrefix, purgedPrefix + number(at)} }
+
+// Outbox is the key of a row of the outbox.
+func Outbox(seq int64) string { return outboxPrefix + number(seq) }
+
+// FromPartition is the key that remembers which numbers of another partition
+// were consumed.
+func FromPartition(from int) string { return fmt.Sprintf("%sp%03d", noticePrefix, from) }
+
+// FromClients is the key of a row of message ids of clients that were consumed.
+func FromClients(seq int64) string { return noticePrefix + "c" + number(seq) }
+
+// Dead is the key of a dead letter.
+func Dead(time, n int64) string { return deadPrefix + number(time) + ":" + number(n) }
+
+// Blob begins the names of an instance's blobs; the rest is unique to the
+// attempt to write it.
+func Blob(id history.InstanceID, unique string) string {
+	return "payload/" + Escape(id) + "/" + unique
+}
+
+// Sender is who inserts rows into an inbox: a client incarnation, a partition,
+// or the owner itself for messages within the partition.
+type Sender string
+
+const owner Sender = "l"
+
+// Partitions as senders, and the owner.
+func PartitionSender(from int) Sender { return Sender(fmt.Sprintf("p%03d", from)) }
+
+// OwnerSender is the sender of messages within a partition.
+func OwnerSender() Sender { return owner }
+
+// ClientSender is the sender that an incarnation of a client is. Incarnations
+// sort by the time they began.
+func ClientSender(incarnation string) Sender { return Sender("c" + incarnation) }
+
+// Partition is the number of the partition that the sender is.
+func (s Sender) Partition() (from int, ok bool) {
+	if len(s) != 4 || s[0] != 'p' {
+		return 0, false
+	}
+	from, err := strconv.Atoi(string(s[1:]))
+	return from, err == nil
+}
+
+// Client reports whether the sender is a client.
+func (s Sender) Client() bool { return strings.HasPrefix(string(s), "c") }
+
+// Message is the key of a row of the inbox.
+func Message(id history.InstanceID, from Sender, seq int64) string {
+	return inboxPrefix + Escape(id) + ":" + string(from) + ":" + number(seq)
+}
+
+// ParseMessage takes a key of the inbox apart. The receiver stands in the row.
+func ParseMessage(key string) (from Sender, seq int64, err error) {
+	parts := strings.Split(key, ":")
+	if len(parts) != 4 || parts[0]+":" != inboxPrefix {
+		return "", 0, fmt.Errorf("%q is no key of an inbox", key)
+	}
+	seq, err = parseNumber(parts[3])
+	return Sender(parts[2]), seq, err
+}
+
+// Kind is what a row is, told by its key.
+type Kind byte
+
+// The kinds of rows, by the letter with which their keys begin.
+const (
+	KindHead     Kind = 0
+	KindDead     Kind = 'd'
+	KindHistory  Kind = 'h'
+	KindInstance Kind = 'i'
+	KindState    Kind = 'k'
+	KindInbox    Kind = 'm'
+	KindNotice   Kind = 'n'
+	KindOutbox   Kind = 'o'
+	KindWork     Kind = 'r'
+	KindTimers   Kind = 't'
+	KindIndex    Kind = 'x'
+	KindUnknown  Kind = '?'
+)
+
+// KindOf tells what a row is.
+func KindOf(key string) Kind {
+	if key == Head {
+		return KindHead
+	}
+	if len(key) > 2 && key[1] == ':' {
+		switch k := Kind(key[0]); k {
+		case KindDead, KindHistory, KindInstance, KindState, KindInbox, KindNotice, KindOutbox, KindWork, KindTimers, KindIndex:
+			return k
+		}
+	}
+	return KindUnknown
+}
+
+// Range is the keys from From up to, and without, To.
+type Range struct{ From, To string }
+
+func prefixed(prefix string) Range {
+	last := len(prefix) - 1
+	return Range{prefix, prefix[:last] + string(prefix[last]+1)}
+}
+
+// Outstanding is what the owner of a partition reads when it takes over.
+func Outstanding() Range { return Range{inboxPrefix, outstandingEnd} }
+
+// Inbox is the inbox of the whole partition.
+func Inbox() Range { return prefixed(inboxPrefix) }
+
+// InboxOf is the inbox of one instance.
+func InboxOf(id history.InstanceID) Range { return prefixed(inboxPrefix + Escape(id) + ":") }
+
+// HistoryOf is the sealed history of one instance, all executions.
+func HistoryOf(id history.InstanceID) Range { return prefixed(historyPrefix + Escape(id) + ":") }
+
+// ExecutionOf is the sealed history of one execution.
+func ExecutionOf(id history.InstanceID, execution int64) Range {
+	return prefixed(fmt.Sprintf("%s%s:%08x:", historyPrefix, Escape(id), execution))
+}
+
+// WorkOf is the open activities of one instance with their progress.
+func WorkOf(id history.InstanceID) Range {
+	key := Work(id)
+	return Range{key, key + ";"}
+}
+
+// Instances are the rows of instances whose ids begin with prefix and come
+// after another.
+func Instances(prefix string, after history.InstanceID) Range {
+	r := prefixed(instancePrefix)
+	if prefix != "" {
+		e := instancePrefix + Escape(history.InstanceID(prefix))
+		if len(e) < cutEscaped {
+			r = prefixed(e)
+		}
+	}
+	if after != "" {
+		from := Instance(after)
+		if Cut(from) {
+			from = from[:len(from)-cutHash]
+		}
+		r.From = max(r.From, from)
+	}
+	return r
+}
+
+// DeadLetters are the dead letters of a partition.
+func DeadLetters() Range { return prefixed(deadPrefix) }
+
+// Cut reports whether the id in an instance's key was cut: keys that share what
+// is before the cut are in no order.
+func Cut(key string) bool {
+	return len(key) == len(instancePrefix)+maxEscaped && key[len(key)-cutHash:][:2] == "~~"
+}
+
+// Notices are the notice rows of a partition.
+func Notices() Range { return prefixed(noticePrefix) }
+
+// Only is one row.
+func Only(key string) Range { return Range{key, key + "!"} }
