@@ -72,6 +72,69 @@ func TestAPausedHostKeepsAndClaimsNothing(t *testing.T) {
 	})
 }
 
+// L4: the version decides between a removal and a heartbeat that comes late.
+func TestAHeartbeatInTheLastMomentSavesAHost(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		w.start("a")
+		b := w.start("b")
+		wait(rest)
+		w.counted()
+		saved := false
+		w.before = func(op string) {
+			if op == "remove" && !saved {
+				row := w.rows["b"]
+				row.ETag = "late"
+				w.rows["b"] = row
+				saved = true
+				b.resume()
+			}
+		}
+		b.pause()
+		wait(rest)
+		w.settle(0)
+		if _, _, claims := w.counted(); !saved || len(claims) > 0 {
+			t.Errorf("saved: %v, claims %v", saved, claims)
+		}
+	})
+}
+
+// L7: a host that joined after the rows were read is no dead host.
+func TestAHostThatHasJustJoinedIsNotTakenForDead(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		joined := false
+		w.before = func(op string) {
+			if op == "head" && !joined {
+				joined = true
+				w.rows["b"] = Seen{Host: Host{Incarnation: "b"}, ETag: "b"}
+				w.heads[0] = Head{Owner: "b", Epoch: 1, ETag: "b"}
+			}
+		}
+		w.start("a")
+		wait(10 * time.Second)
+		if _, _, claims := w.counted(); len(claims) > 0 {
+			t.Errorf("claims %v", claims)
+		}
+	})
+}
+
+// A host that was not told that it lost a partition sees it in another's row.
+func TestAHigherEpochElsewhereIsBelieved(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(rest)
+		other := w.host("b")
+		other.host.Serves = []Served{{Partition: 1, Epoch: 9}}
+		w.mu.Lock()
+		w.heads[1] = Head{Owner: "b", Epoch: 9, ETag: "b"}
+		w.mu.Unlock()
+		w.beating(other)
+		wait(6 * time.Second)
+		if _, ok := a.owned()[1]; ok {
+			t.Error("it serves what another owns in a higher epoch")
+		}
+	})
+}
+
 func TestASingleSurvivorOwnsEverything(t *testing.T) {
 	bubble(t, 16, func(t *testing.T, w *world) {
 		for _, name := range []string{"a", "b", "c"} {
@@ -100,16 +163,12 @@ func TestPartitionsOfAnAbsentHostAreClaimedAtOnce(t *testing.T) {
 }
 
 // beating writes rows of a host that never looks, until the test ends.
-func (w *world) beating(name string) {
-	n := w.host(name)
+func (w *world) beating(n *node) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	if err := n.call(ctx, "join", true, func() error {
-		w.rows[name] = Seen{Host: n.host, ETag: "first of " + name}
-		return nil
-	}); err != nil {
-		w.t.Fatal(err)
-	}
+	w.mu.Lock()
+	w.rows[n.host.Incarnation] = Seen{Host: n.host, ETag: "first"}
+	w.mu.Unlock()
 	go func() {
 		defer close(ended)
 		for ctx.Err() == nil {
@@ -128,7 +187,7 @@ func (w *world) beating(name string) {
 
 func TestAPartitionThatNobodyListsIsClaimedAfterATTL(t *testing.T) {
 	bubble(t, 4, func(t *testing.T, w *world) {
-		w.beating("b")
+		w.beating(w.host("b"))
 		for p := range w.count {
 			w.heads[p] = Head{Owner: "b", Epoch: 3, ETag: "x"}
 		}
@@ -143,7 +202,7 @@ func TestAPartitionThatNobodyListsIsClaimedAfterATTL(t *testing.T) {
 
 func TestWhatTheTargetDoesNotTakeAnyoneMayTake(t *testing.T) {
 	bubble(t, 4, func(t *testing.T, w *world) {
-		w.beating("b")
+		w.beating(w.host("b"))
 		for p := range w.count {
 			w.heads[p] = Head{For: "b", Epoch: 3, ETag: "x"}
 		}

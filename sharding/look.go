@@ -74,7 +74,7 @@ func (l *looker) look(start time.Time) (next time.Time) {
 		}
 	}
 	if !m.Safe() {
-		return next // who is cut off judges nobody
+		return next // L6
 	}
 	v, soonest := l.view(s)
 	if soonest.Before(next) {
@@ -137,7 +137,7 @@ func (m *Member) wasCutOff() bool {
 
 // bury removes the row of a host that has been silent for the whole TTL. The
 // condition on its version decides between this and a late beat: if it is
-// removed then the host is dead for everybody, itself included.
+// removed then the host is dead for everybody, itself included (L4).
 func (l *looker) bury(row Seen) (dead bool) {
 	m := l.m
 	err := m.call(m.loops, func(ctx context.Context) error { return m.dir.Remove(ctx, row.Host.Incarnation, row.ETag) })
@@ -177,7 +177,7 @@ func (l *looker) publish(hosts []Host) {
 
 // readHeads reads the heads of the partitions that no living host lists, and of
 // those that are about to come to this one. A head that names a stranger is
-// believed only after the rows were read once more: it may have joined since.
+// believed only after the rows were read once more (L7).
 func (l *looker) readHeads(s *sight) error {
 	m := l.m
 	wanted := l.wanted(s)

@@ -27,9 +27,7 @@ func TestSeeds(t *testing.T) {
 	for seed := *firstSeed; seed < *firstSeed+*seeds && !t.Failed(); seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			t.Logf("seed %d", seed)
-			w := newWorld(t, 12)
-			story(w, rand.New(rand.NewPCG(uint64(seed), 0)), met)
-			w.close()
+			story(newWorld(t, 12), rand.New(rand.NewPCG(uint64(seed), 0)), met)
 		})
 	}
 	for _, what := range []string{"killed", "paused", "left", "joined", "outage", "writes", "lossy", "ended", "taken over", "handed over"} {
@@ -65,12 +63,11 @@ func story(w *world, r *rand.Rand, met sometimes) {
 		wait(time.Duration(r.Int64N(int64(25 * time.Second))))
 	}
 	w.heal(met)
+	wait(20 * time.Second) // late writes come, hosts that were fenced find out
 	if len(w.living()) == 0 {
 		join()
 	}
-	// Whatever was under way ends within the lateness of writes, then a dead
-	// host is found, and its partitions are claimed.
-	w.settle(20*time.Second + 15*time.Second + 2*5*time.Second + 15*time.Second)
+	w.settle(15*time.Second + 2*5*time.Second + 2*time.Second)
 	wait(5 * time.Minute)
 	w.settle(0)
 	met["handed over"] += len(w.gaps)

@@ -35,6 +35,7 @@ type world struct {
 	freedAt map[int]time.Time // releases for somebody that nobody claimed yet
 	gaps    []time.Duration   // from such a release to the claim
 	faults  faults
+	before  func(op string) // called before an operation is applied
 	nodes   []*node
 }
 
@@ -71,19 +72,19 @@ type node struct {
 var errLostCall = errors.New("no answer")
 
 func newWorld(t *testing.T, partitions int) *world {
-	return &world{
+	w := &world{
 		t: t, count: partitions, rows: map[string]Seen{}, heads: map[int]Head{},
 		owners: map[string]string{}, loads: map[int]Load{}, ops: map[string]int{}, freedAt: map[int]time.Time{},
 	}
+	t.Cleanup(w.close)
+	return w
 }
 
 // bubble runs a test in virtual time.
 func bubble(t *testing.T, partitions int, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, partitions)
-		f(t, w)
-		w.close()
+		f(t, newWorld(t, partitions))
 	})
 }
 
@@ -216,6 +217,9 @@ func (n *node) call(ctx context.Context, op string, write bool, apply func() err
 		return n.lose(ctx, f, write, apply)
 	}
 	n.w.mu.Lock()
+	if n.w.before != nil {
+		n.w.before(op)
+	}
 	err := apply()
 	n.w.mu.Unlock()
 	wait(n.latency())
