@@ -1,0 +1,256 @@
+package sdk
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+)
+
+const (
+	// maxText is the longest text that is stored as text, in characters. The
+	// service's limit is 32 Ki of UTF-16.
+	maxText = 16 << 10
+
+	// maxRowText bounds the text that one write stores in a row: the service
+	// keeps two bytes per character.
+	maxRowText = 128 << 10
+
+	// maxParts is how many parts the longest cell has.
+	maxParts = (storage.MaxRowBytes + storage.MaxPropertyBytes - 1) / storage.MaxPropertyBytes
+
+	// maxNameLength is the longest name of a cell, which with "_10" stays far
+	// below the service's limit of 255.
+	maxNameLength = 64
+)
+
+// partName is the name of the property of a part.
+func partName(cell string, i int) string { return cell + "_" + strconv.Itoa(i) }
+
+// checkKey refuses what a key cannot hold.
+func checkKey(key string) (storage.Reason, error) {
+	length := 0 // in UTF-16
+	for _, r := range key {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || strings.ContainsRune(`/\#?`, r) {
+			return storage.Invalid, fmt.Errorf("a key cannot hold %q", r)
+		}
+		length += utf16.RuneLen(r)
+	}
+	if length > storage.MaxKeyLength {
+		return storage.TooLarge, fmt.Errorf("a key of %d characters, at most %d fit", length, storage.MaxKeyLength)
+	}
+	return 0, nil
+}
+
+// checkOp refuses what a row cannot hold, and ops that make no sense.
+func checkOp(op *storage.Op) (storage.Reason, error) {
+	if reason, err := checkKey(op.Row.Key); err != nil {
+		return reason, err
+	}
+	switch op.Verb {
+	case storage.Insert, storage.Put:
+		if op.IfMatch != "" {
+			return storage.Invalid, errors.New("an ETag makes no sense with this verb")
+		}
+	case storage.Replace, storage.Merge, storage.Delete:
+		if op.IfMatch != "" && !etag.MatchString(op.IfMatch) {
+			return storage.Invalid, fmt.Errorf("%q is no ETag", op.IfMatch)
+		}
+	default:
+		return storage.Invalid, fmt.Errorf("there is no verb %d", op.Verb)
+	}
+	size, properties := 0, 0
+	for name, cell := range op.Row.Cells {
+		if !validName(name) {
+			return storage.Invalid, fmt.Errorf("a cell named %q: names are a letter and then letters and digits, at most %d", name, maxNameLength)
+		}
+		size += len(name) + len(cell)
+		properties++
+		if len(cell) > storage.MaxPropertyBytes {
+			properties += (len(cell) + storage.MaxPropertyBytes - 1) / storage.MaxPropertyBytes
+		}
+	}
+	if size > storage.MaxRowBytes {
+		return storage.TooLarge, fmt.Errorf("%d bytes of cells, at most %d fit", size, storage.MaxRowBytes)
+	}
+	if properties > storage.MaxProperties {
+		return storage.TooLarge, fmt.Errorf("%d properties, at most %d fit", properties, storage.MaxProperties)
+	}
+	return 0, nil
+}
+
+// etag is the form of the Table service's ETags.
+var etag = regexp.MustCompile(`^W/"[^"\r\n]*"$`)
+
+// The properties that every row has.
+const (
+	partitionKey = "PartitionKey"
+	rowKey       = "RowKey"
+	timestamp    = "Timestamp"
+)
+
+func validName(name string) bool {
+	if name == "" || len(name) > maxNameLength || name == partitionKey || name == rowKey || name == timestamp {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// isText reports whether a cell is stored as text: printable, not too long, and
+// no longer in JSON than base64 would be, which is what [storage.Row.Size]
+// counts.
+func isText(cell []byte) bool {
+	if len(cell) > 4*maxText {
+		return false
+	}
+	characters, escapes := 0, 0
+	for i := 0; i < len(cell); characters++ {
+		c := cell[i]
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\t':
+			escapes++
+			i++
+		case c >= 0x20 && c < 0x7f:
+			i++
+		case c < utf8.RuneSelf:
+			return false
+		default:
+			r, size := utf8.DecodeRune(cell[i:])
+			if r == utf8.RuneError || !unicode.IsPrint(r) {
+				return false
+			}
+			i += size
+		}
+	}
+	return characters <= maxText && escapes <= len(cell)/3+len(cell)/64+16
+}
+
+// appendRow writes a row as JSON.
+func appendRow(b []byte, partition string, row *storage.Row) []byte {
+	b = appendQuoted(append(b, `{"PartitionKey":`...), partition)
+	b = appendQuoted(append(b, `,"RowKey":`...), row.Key)
+	text := 0
+	for _, name := range slices.Sorted(maps.Keys(row.Cells)) {
+		cell := row.Cells[name]
+		switch {
+		case text+len(cell) <= maxRowText && isText(cell):
+			text += len(cell)
+			b = append(append(append(b, `,"`...), name...), `":`...)
+			b = appendQuoted(b, cell)
+		case len(cell) <= storage.MaxPropertyBytes:
+			b = appendBinary(b, name, cell)
+		default:
+			b = append(append(append(b, `,"`...), name...), `":`...)
+			b = strconv.AppendInt(b, int64(len(cell)), 10)
+			i := 0
+			for chunk := range slices.Chunk(cell, storage.MaxPropertyBytes) {
+				b = appendBinary(b, partName(name, i), chunk)
+				i++
+			}
+		}
+	}
+	return append(b, '}')
+}
+
+func appendBinary(b []byte, name string, cell []byte) []byte {
+	b = append(append(append(b, `,"`...), name...), `@odata.type":"Edm.Binary","`...)
+	b = append(append(b, name...), `":"`...)
+	return append(base64.StdEncoding.AppendEncode(b, cell), '"')
+}
+
+// property is one property of a row as read.
+type property struct {
+	name, kind string
+	value      value
+}
+
+// assemble makes a row of properties. The order of the properties and of their
+// types is the service's choice. It reports whether a cell is in parts that were
+// not read, which is fine only if they were not asked for.
+func assemble(properties []property) (row storage.Row, long bool, err error) {
+	kinds := make(map[string]string)
+	values := make(map[string]value, len(properties))
+	for _, p := range properties {
+		if p.kind != "" {
+			kinds[p.name] = p.kind
+		} else {
+			values[p.name] = p.value
+		}
+	}
+	row.Cells = make(map[string][]byte, len(values))
+	for name, v := range values {
+		switch name {
+		case rowKey:
+			row.Key = string(v.text)
+		case "odata.etag":
+			row.ETag = string(v.text)
+		case partitionKey, timestamp:
+		default:
+			if strings.HasPrefix(name, "odata.") || strings.Contains(name, "_") || v.kind == null {
+				continue
+			}
+			cell, missing, err := cellOf(name, kinds[name], v, values)
+			if err != nil {
+				return row, false, fmt.Errorf("row %q: %w", row.Key, err)
+			}
+			long = long || missing
+			row.Cells[name] = cell
+		}
+	}
+	if v, ok := values[timestamp]; ok && row.ETag == "" {
+		row.ETag = `W/"datetime'` + escapeQuery(string(v.text)) + `'"`
+	}
+	return row, long, nil
+}
+
+// cellOf decodes the cell that the property begins.
+func cellOf(name, kind string, v value, all map[string]value) (cell []byte, missing bool, err error) {
+	switch {
+	case v.kind == text && (kind == "" || kind == "Edm.String"):
+		return append(make([]byte, 0, len(v.text)), v.text...), false, nil
+	case v.kind == text && kind == "Edm.Binary":
+		cell, err = decodeBinary(v.text)
+		return cell, false, err
+	case v.kind == number && (kind == "" || kind == "Edm.Int32"):
+		length, err := strconv.Atoi(string(v.text))
+		if err != nil || length <= storage.MaxPropertyBytes || length > storage.MaxRowBytes {
+			return nil, false, fmt.Errorf("cell %s has the length %.20q", name, v.text)
+		}
+		cell = make([]byte, 0, length)
+		for i := 0; len(cell) < length; i++ {
+			p, ok := all[partName(name, i)]
+			if !ok || p.kind == null {
+				return nil, true, nil
+			}
+			chunk, err := decodeBinary(p.text)
+			if err != nil || len(chunk) != min(storage.MaxPropertyBytes, length-len(cell)) {
+				return nil, false, fmt.Errorf("part %d of cell %s has %d bytes of a cell of %d", i, name, len(chunk), length)
+			}
+			cell = append(cell, chunk...)
+		}
+		return cell, false, nil
+	}
+	return nil, false, fmt.Errorf("cell %s is of type %q: somebody else wrote it", name, kind)
+}
+
+func decodeBinary(text []byte) ([]byte, error) {
+	cell := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(cell, text)
+	return cell[:n], err
+}

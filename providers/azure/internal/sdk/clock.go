@@ -1,0 +1,72 @@
+package sdk
+
+import (
+	"sync"
+	"time"
+)
+
+// clockWindow is how long samples count: long enough to narrow the second that a
+// Date header is exact to, short enough that drift stays in the milliseconds.
+const clockWindow = 2 * time.Minute
+
+// bounds is what samples say together: the service is ahead by at least least
+// and at most most.
+type bounds struct {
+	least, most time.Duration
+	valid       bool
+}
+
+func (b bounds) and(o bounds) bounds {
+	switch {
+	case !b.valid:
+		return o
+	case !o.valid:
+		return b
+	}
+	return bounds{max(b.least, o.least), min(b.most, o.most), true}
+}
+
+// drift is what two clocks may run apart within two windows, at 200 ppm.
+const drift = 50 * time.Millisecond
+
+// possible reports whether samples agree, but for drift.
+func (b bounds) possible() bool { return b.least <= b.most+drift }
+
+// clock measures by how much the service's clock is ahead. An answer's Date, cut
+// to a second, was made between sending and receiving: so each answer bounds the
+// difference from both sides, the closer the quicker it came, and many answers
+// together bound it far better than one.
+type clock struct {
+	mu struct {
+		sync.Mutex
+		previous, current bounds // of two windows
+		began             time.Time
+	}
+}
+
+// sample takes note of an answer.
+func (c *clock) sample(sent, received, date time.Time) {
+	// Wall clocks are compared: the monotonic part is dropped.
+	sent, received = sent.Round(0), received.Round(0)
+	if received.Before(sent) {
+		return // the clock was set meanwhile
+	}
+	b := bounds{date.Sub(received), date.Add(time.Second).Sub(sent), true}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if since := received.Sub(c.mu.began); since < 0 || since > clockWindow {
+		c.mu.previous, c.mu.current, c.mu.began = c.mu.current, bounds{}, received
+	}
+	if all := c.mu.previous.and(c.mu.current).and(b); !all.possible() {
+		c.mu.previous, c.mu.current = bounds{}, bounds{} // a clock was set
+	}
+	c.mu.current = c.mu.current.and(b)
+}
+
+// offset is the middle of what is possible, 0 before the first answer.
+func (c *clock) offset() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.mu.previous.and(c.mu.current)
+	return b.least + (b.most-b.least)/2
+}

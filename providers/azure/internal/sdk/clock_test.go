@@ -1,0 +1,77 @@
+package sdk
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// dated answers with its clock's Date after a while.
+func dated(ahead func() time.Duration, latency func() time.Duration) *script {
+	return &script{answer: func(r *http.Request) (*http.Response, error) {
+		there := latency()
+		<-time.After(there)
+		date := time.Now().Add(ahead()).UTC().Format(http.TimeFormat)
+		<-time.After(latency())
+		return reply(r, 201, "", "Date", date), nil
+	}}
+}
+
+func TestTheOffsetIsLearntToMilliseconds(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 37 * time.Millisecond, -12_345 * time.Millisecond, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			lots := rand.New(rand.NewPCG(1, uint64(ahead)))
+			latency := func() time.Duration { return time.Millisecond + time.Duration(lots.IntN(4))*time.Millisecond }
+			a := scripted(t, dated(func() time.Duration { return ahead }, latency), testString)
+			if a.Offset() != 0 {
+				t.Errorf("before the first answer the offset is %v", a.Offset())
+			}
+			for i := range 400 {
+				if err := write(a); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Duration(lots.IntN(1000)) * time.Millisecond)
+				if i == 0 && (a.Offset()-ahead).Abs() > 520*time.Millisecond {
+					t.Errorf("after one answer the offset is %v, want %v", a.Offset(), ahead)
+				}
+			}
+			if (a.Offset() - ahead).Abs() > 10*time.Millisecond {
+				t.Errorf("the offset is %v, want %v", a.Offset(), ahead)
+			}
+		})
+	}
+}
+
+func TestAClockThatWasSetIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead := time.Duration(0)
+		a := scripted(t, dated(func() time.Duration { return ahead }, func() time.Duration { return time.Millisecond }), testString)
+		for range 30 {
+			_ = write(a)
+			<-time.After(333 * time.Millisecond)
+		}
+		ahead = 5 * time.Second
+		_ = write(a)
+		if (a.Offset() - ahead).Abs() > 520*time.Millisecond {
+			t.Errorf("the offset is %v, want %v", a.Offset(), ahead)
+		}
+	})
+}
+
+func TestDriftIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ahead := func() time.Duration { return time.Since(begin) / 10_000 } // 100 ppm
+		a := scripted(t, dated(ahead, func() time.Duration { return time.Millisecond }), testString)
+		lots := rand.New(rand.NewPCG(1, 2))
+		for i := range 3_600 {
+			_ = write(a)
+			<-time.After(time.Duration(lots.IntN(2000)) * time.Millisecond)
+			if off := (a.Offset() - ahead()).Abs(); i > 200 && off > 50*time.Millisecond {
+				t.Fatalf("after %v the offset is %v, want %v", time.Since(begin), a.Offset(), ahead())
+			}
+		}
+	})
+}

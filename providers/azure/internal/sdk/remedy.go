@@ -1,0 +1,52 @@
+package sdk
+
+import (
+	"fmt"
+	"time"
+)
+
+// maxSkew is how far clocks may be apart: the service refuses signatures that
+// are dated otherwise.
+const maxSkew = 15 * time.Minute
+
+// roles are the names under which Azure grants access to data.
+var roles = map[service]string{
+	tables:     "Storage Table Data",
+	queues:     "Storage Queue Data",
+	containers: "Storage Blob Data",
+}
+
+// role is what the call needs.
+func (c call) role() string {
+	if c.write {
+		return roles[c.service] + " Contributor"
+	}
+	return roles[c.service] + " Reader"
+}
+
+// remedy says what an operator can do about a request that was denied.
+func (c call) remedy(code string, offset time.Duration) string {
+	switch code {
+	case "AuthenticationFailed", "InvalidAuthenticationInfo":
+		if offset > maxSkew || offset < -maxSkew {
+			side := "behind"
+			if offset < 0 {
+				side = "ahead of"
+			}
+			return fmt.Sprintf("this machine's clock is %v %s the service's, and at most %v are accepted: set the clock", offset.Abs().Round(time.Second), side, maxSkew)
+		}
+		return "the key, signature or token is wrong, expired, or for another account: get it anew"
+	case "NoAuthenticationInformation":
+		return "the service saw no credential: give a key, a signature, or a credential over https"
+	case "KeyBasedAuthenticationNotPermitted":
+		return "the account accepts no keys: name it by URL, and assign the role " + c.role()
+	case "AuthorizationFailure":
+		return "the account's network rules keep this machine out, or it accepts no keys: check its networking page, and the role " + c.role()
+	case "AuthorizationSourceIPMismatch", "AuthorizationProtocolMismatch",
+		"AuthorizationServiceMismatch", "AuthorizationResourceTypeMismatch":
+		return "the shared access signature does not allow this: make one for services bqt, resource types sco, permissions rwdlacup"
+	case "AccountIsDisabled":
+		return "enable the account again, in its subscription"
+	}
+	return fmt.Sprintf("assign the role %q to this identity, for the account (a new assignment takes some minutes), or allow it in the shared access signature", c.role())
+}
