@@ -149,6 +149,7 @@ func (b *Broker) deliverLocked(ds []Delivery) (accepted int) {
 	if b.closed {
 		return 0
 	}
+	var open *instance // with new messages: those that come together are handed over together
 	for i := range ds {
 		d := &ds[i]
 		if _, waits := b.waiting[d.Message.ID]; waits {
@@ -169,7 +170,13 @@ func (b *Broker) deliverLocked(ds []Delivery) (accepted int) {
 		}
 		b.adoptLocked(inst)
 		b.enqueueLocked(inst, m, d.Receiver == Created)
-		b.settleLocked(inst)
+		if open != nil && open != inst {
+			b.settleLocked(open)
+		}
+		open = inst
+	}
+	if open != nil {
+		b.settleLocked(open)
 	}
 	return accepted
 }

@@ -133,7 +133,7 @@ func (h *host) storeProgress(ctx context.Context, id history.ActivityID, progres
 	if err := h.store.putBlobs(ctx, c.Blobs); err != nil {
 		return err
 	}
-	c.Map[row.WorkCell] = wire.MustJSON(row.ProgressOf{ID: id.Instance, Event: id.Event})
+	c.Map[row.WhoseCell] = wire.MustJSON(row.Whose{ID: id.Instance, Event: id.Event})
 	err := p.commit(ctx, &journal.Entry{
 		Ops: []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}}},
 		Valid: func() error {
@@ -142,7 +142,7 @@ func (h *host) storeProgress(ctx context.Context, id history.ActivityID, progres
 			}
 			return nil
 		},
-		Applied: func([]journal.Sent) {
+		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.progress[id.Instance] == nil {

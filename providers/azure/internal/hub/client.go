@@ -72,6 +72,9 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 	}
 	if err == nil {
 		s.arrived(n, []storage.Row{p.row})
+		if q := s.owned(n); q != nil && q.live() {
+			q.awaitResolved(ctx, to) // when Send returns a host of this process can have it
+		}
 	}
 	return err
 }

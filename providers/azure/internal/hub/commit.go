@@ -68,14 +68,14 @@ func (h *host) encode(ctx context.Context, lock *turnLock, given *provider.Commi
 	if err := c.encodeState(ctx); err != nil {
 		return nil, err
 	}
+	c.encodeConsumed()
 	if err := c.encodeOpen(); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
+	c.encodeInstance(&cells)
 	if err := c.encodeSends(); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	c.encodeConsumed()
-	c.encodeInstance(&cells)
 	return c, nil
 }
 
@@ -283,7 +283,7 @@ func (c *commit) encodeOpen() error {
 	}
 	if final || given.NewExecution {
 		for n, event := range c.p.progressOf(id) {
-			if n == maxSideRows { // the rest is found by who reads what is outstanding
+			if n == maxSideRows || c.room() < sendRoom { // the rest is found by who reads what is outstanding
 				break
 			}
 			c.delete(row.Progress(id, event))
@@ -308,8 +308,20 @@ func (c *commit) encodeOpen() error {
 	return nil
 }
 
-// maxSideRows bounds the rows of a kind that one commit touches beside its own.
-const maxSideRows = 40
+const (
+	// maxSideRows bounds the rows of a kind that one commit touches beside its
+	// own.
+	maxSideRows = 20
+	// sendRoom are the rows that a commit needs after its open work: that of the
+	// instance, its work, its timers twice, and the outbox.
+	sendRoom = 5
+)
+
+// room is how many rows more the commit may have.
+func (c *commit) room() int {
+	const others = 1 + journal.NoticeRows // head is the one
+	return storage.MaxOps - others - len(c.done) - len(c.ops)
+}
 
 // encodeConsumed deletes the rows of the inbox that the turn consumes; of a row
 // that it consumes in part it keeps how far.
@@ -331,19 +343,19 @@ func (c *commit) encodeConsumed() {
 	c.parts = map[*letter]int{}
 	whole := c.rows[:0]
 	for _, l := range c.rows {
-		if l.done+taken[l] < len(l.messages) {
+		if l.done+taken[l] < len(l.handed) {
 			envelope := l.envelope
-			envelope.Done = l.done + taken[l]
-			c.parts[l] = envelope.Done
+			c.parts[l] = l.done + taken[l]
+			envelope.Done = l.handed[c.parts[l]]
 			c.ops = append(c.ops, storage.Op{Verb: storage.Merge, Row: storage.Row{
 				Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)},
 			}})
 			continue
 		}
 		whole = append(whole, l)
-		c.done = append(c.done, l.consumption())
+		c.done = append(c.done, l.consumption(c.before.seen.meta.Born))
 		for _, again := range l.alias {
-			c.done = append(c.done, journal.Consumed{Key: again.key, From: again.from, Seq: again.seq})
+			c.done = append(c.done, again.consumption(c.before.seen.meta.Born))
 		}
 	}
 	c.rows = whole
@@ -352,23 +364,24 @@ func (c *commit) encodeConsumed() {
 // entry is the commit as the journal takes it.
 func (c *commit) entry(done chan<- error) *journal.Entry {
 	e := &journal.Entry{
-		Ops:      append(slices.Clone(c.ops), c.mail.ops()...),
+		Ops:      slices.Clone(c.ops),
 		Consumed: c.done,
-		Send:     c.mail.outgoing,
+		Send:     c.mail.out,
 		Valid: func() error {
 			if c.lock.turn.Held() {
 				return nil
 			}
 			return fmt.Errorf("%w: %s was purged or replaced", provider.ErrLockLost, quote(c.after.id))
 		},
-		Applied: func(sent []journal.Sent) {
-			c.settled(sent)
+		Applied: func(a journal.Applied) {
+			c.settled(a)
 			done <- nil
 		},
 		Failed: func(err error) { done <- err },
 	}
+	c.mail.ops(e)
 	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
-		if !c.amend(e.Ops[op].Row.Key, r) {
+		if op >= len(e.Ops) || !c.amend(e.Ops[op].Row.Key, r) {
 			return nil
 		}
 		return c.entry(done)
@@ -390,12 +403,11 @@ func (c *commit) amend(key string, r *storage.Rejection) bool {
 
 // settled takes note of a commit that is durable. It runs on the journal's
 // goroutine.
-func (c *commit) settled(sent []journal.Sent) {
+func (c *commit) settled(a journal.Applied) {
 	p, i := c.p, c.after
-	var letters []*letter
 	p.mu.Lock()
 	for l, done := range c.parts {
-		l.done, l.envelope.Done = done, done
+		l.done, l.envelope.Done = done, l.handed[done]
 	}
 	for _, l := range c.rows {
 		p.removeLocked(l)
@@ -408,7 +420,6 @@ func (c *commit) settled(sent []journal.Sent) {
 	if i.seen.final() || c.given.NewExecution {
 		delete(p.progress, i.id)
 	}
-	letters = c.mail.lettersLocked(p)
 	p.mu.Unlock()
 	p.applied.Add(int64(max(c.given.Consumed, 1)))
 
@@ -420,9 +431,9 @@ func (c *commit) settled(sent []journal.Sent) {
 	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, c.given, at)
-	p.take(letters...)
-	for _, s := range sent {
-		p.relays.add(s)
+	p.take(c.mail.letters(a.Direct)...)
+	if a.Outbox != "" {
+		p.relays.add(a.Outbox, a.Send)
 	}
 	if m.Revision != c.before.seen.meta.Revision || m.Status != c.before.seen.meta.Status {
 		seen := i.seen.instance()
@@ -468,7 +479,12 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 	done := make(chan error, 1)
 	c.p.journal.Submit(c.entry(done))
 	// The journal settles what is sent, so this is not for ctx to end.
-	if err := <-done; err != nil {
+	err = <-done
+	if err == nil {
+		c.p.resolved(ctx, c.mail.direct)
+		return nil
+	}
+	if err != nil {
 		lock.turn.Unseal()
 		if r := storage.Rejected(err); r != nil && r.Reason == storage.Missing {
 			return fmt.Errorf("azure: %s: %w: %w", op, provider.ErrLockLost, err)

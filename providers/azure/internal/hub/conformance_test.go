@@ -22,6 +22,17 @@ type lab struct {
 	partitions int
 	stores     sync.Map // *hub.Store -> *setup
 	count      atomic.Int64
+
+	mu    sync.Mutex
+	ended []func(testing.TB) // called when the suite is done
+}
+
+// done closes the accounts and reports what their checkers found.
+func (l *lab) done(t testing.TB) {
+	t.Helper()
+	for _, f := range l.ended {
+		f(t)
+	}
 }
 
 type setup struct {
@@ -38,10 +49,12 @@ func (l *lab) open(t testing.TB, change func(*hub.Config)) provider.Store {
 	if change != nil {
 		change(&cfg)
 	}
-	t.Cleanup(func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = append(l.ended, func(tb testing.TB) {
 		account.Close()
 		for _, v := range checker.Violations() {
-			t.Errorf("%v", v)
+			tb.Errorf("%s: %v", t.Name(), v)
 		}
 	})
 	return l.on(t, &setup{account: account, cfg: cfg})
@@ -106,10 +119,13 @@ func (l *lab) harness() providertest.Harness {
 	}
 }
 
-func TestOnePartitionConforms(t *testing.T) { providertest.Run(t, (&lab{partitions: 1}).harness()) }
-
-func TestFourPartitionsConform(t *testing.T) { providertest.Run(t, (&lab{partitions: 4}).harness()) }
-
-func TestConformsUnderFaults(t *testing.T) {
-	providertest.RunUnderFaults(t, (&lab{partitions: 2}).harness())
+func conforms(t *testing.T, partitions int, run func(*testing.T, providertest.Harness)) {
+	t.Helper()
+	l := &lab{partitions: partitions}
+	run(t, l.harness())
+	l.done(t)
 }
+
+func TestOnePartitionConforms(t *testing.T)  { conforms(t, 1, providertest.Run) }
+func TestFourPartitionsConform(t *testing.T) { conforms(t, 4, providertest.Run) }
+func TestConformsUnderFaults(t *testing.T)   { conforms(t, 2, providertest.RunUnderFaults) }

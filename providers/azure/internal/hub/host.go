@@ -131,15 +131,24 @@ func (h *host) park(ctx context.Context, lock *turnLock, reason string) error {
 	s.meta.Parked, s.meta.ParkedAt = reason, wire.Nanos(h.store.cfg.Now())
 	c := row.Cells{Name: func() string { return h.store.blobName(s.meta.ID) }}
 	c.Set(row.InstanceCell, wire.MustJSON(&s.meta))
+	ops := []storage.Op{{Verb: storage.Merge, Row: storage.Row{Key: row.Instance(s.meta.ID), Cells: c.Map}}}
+	if start := p.startOf(s.meta.ID, s.meta.Born); start != nil && s.meta.Execution == 0 {
+		// Who takes over knows a pending instance by its start.
+		envelope := start.envelope
+		envelope.Parked, envelope.ParkedAt = s.meta.Parked, s.meta.ParkedAt
+		ops = append(ops, storage.Op{Verb: storage.Merge, Row: storage.Row{
+			Key: start.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)},
+		}})
+	}
 	err := p.commit(ctx, &journal.Entry{
-		Ops: []storage.Op{{Verb: storage.Merge, Row: storage.Row{Key: row.Instance(s.meta.ID), Cells: c.Map}}},
+		Ops: ops,
 		Valid: func() error {
 			if lock.turn.Held() {
 				return nil
 			}
 			return provider.ErrLockLost
 		},
-		Applied: func([]journal.Sent) {
+		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			if i := p.instances[s.meta.ID]; i != nil {
 				after := *i
@@ -155,6 +164,18 @@ func (h *host) park(ctx context.Context, lock *turnLock, reason string) error {
 		return nil // somebody else will see what is the matter
 	}
 	return failed("parking "+quote(s.meta.ID), err)
+}
+
+// startOf finds the letter that started an instance, while it waits.
+func (p *partition) startOf(id history.InstanceID, born string) *letter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.inboxOf[id] {
+		if l.envelope.Born == born {
+			return l
+		}
+	}
+	return nil
 }
 
 func (h *host) lockOf(t *provider.Turn) (*turnLock, error) {

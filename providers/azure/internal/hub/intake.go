@@ -27,16 +27,21 @@ type letter struct {
 	envelope  row.Envelope
 	messages  []provider.Message
 	blobs     []string
-	hashes    []string  // of its messages, if a client sent it
-	alias     []*letter // rows with the same message, sent again
-	done      int       // messages consumed
+	alias     []*letter // rows with the same messages, sent again
+	handed    []int     // messages that the broker has or had, by index
+	done      int       // how many of those were consumed
 }
 
 func (l *letter) to() history.InstanceID { return l.envelope.To }
 
-// consumption is the letter as the journal deletes and notices it.
-func (l *letter) consumption() journal.Consumed {
-	return journal.Consumed{Key: l.key, From: l.from, Seq: l.seq, Hash: l.hashes}
+// consumption is the letter as the journal deletes and notices it. Born is that
+// of the instance that consumes it.
+func (l *letter) consumption(born string) journal.Consumed {
+	c := journal.Consumed{Key: l.key, From: l.from, Seq: l.seq}
+	for i := range l.messages {
+		c.Hash = append(c.Hash, row.Hash(l.messages[i].ID, l.to(), born))
+	}
+	return c
 }
 
 // readLetter reads a row of the inbox.
@@ -49,7 +54,6 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	if l.envelope, err = row.ParseEnvelope(r.Cells); err != nil {
 		return nil, err
 	}
-	l.done = l.envelope.Done
 	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
 	if err != nil {
 		return nil, err
@@ -99,11 +103,20 @@ func (p *partition) known(key string) bool {
 func (p *partition) take(letters ...*letter) {
 	var drop []*letter
 	p.mu.Lock()
+	defer func() {
+		p.deliverNowLocked()
+		p.mu.Unlock()
+		p.dropAll(drop)
+	}()
 	for _, l := range letters {
 		if p.gone || !p.loaded {
 			break // whoever serves the partition next finds the rows
 		}
 		if p.inbox[l.key] != nil || p.swept[l.key] {
+			continue
+		}
+		if len(l.messages) == 0 && l.envelope.Order == nil {
+			drop = append(drop, l)
 			continue
 		}
 		p.addLocked(l)
@@ -112,8 +125,15 @@ func (p *partition) take(letters ...*letter) {
 			p.resolveSoonLocked(l.to())
 		}
 	}
-	p.mu.Unlock()
-	p.dropAll(drop)
+}
+
+// deliverNowLocked hands on what was gathered, all at once: messages that were
+// found together are handed over together.
+func (p *partition) deliverNowLocked() {
+	if len(p.gathered) > 0 {
+		p.member.broker.Deliver(p.gathered...)
+		p.gathered = nil
+	}
 }
 
 func (p *partition) addLocked(l *letter) {
@@ -142,104 +162,103 @@ func (p *partition) removeLocked(l *letter) {
 // receiver is in memory; otherwise it reports false. Letters that were consumed
 // before are added to drop.
 func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
+	if p.journal.Numbered(l.from, l.seq) {
+		*drop = append(*drop, l)
+		return true
+	}
 	if l.envelope.Order != nil {
 		return false
 	}
 	if l.envelope.Born != "" { // its start made the instance
 		return p.deliverCreatedLocked(l, drop)
 	}
-	if i := p.instances[l.to()]; i != nil {
+	if i := p.instances[l.to()]; i != nil && i.begun() {
 		return p.deliverLocked(l, broker.Exists, i, drop)
-	}
-	if _, ok := l.from.Partition(); ok && p.journal.Noticed(l.from, l.seq, nil) {
-		*drop = append(*drop, l)
-		return true
 	}
 	return false
 }
 
+// deliverCreatedLocked hands on the letter whose start made the instance.
 func (p *partition) deliverCreatedLocked(l *letter, drop *[]*letter) bool {
 	i := p.instances[l.to()]
-	if i == nil && l.done == 0 {
-		if p.journal.Noticed(l.from, l.seq, p.hash(l, l.envelope.Born)) {
+	if i == nil && l.envelope.Done == 0 {
+		if p.journal.Noticed(row.Hash(l.messages[0].ID, l.to(), l.envelope.Born)) {
 			*drop = append(*drop, l)
 			return true
 		}
-		first := &l.messages[0]
-		m := row.Pending(first, l.envelope.Born, wire.FromNanos(l.envelope.Created))
+		m := row.Pending(&l.messages[0], l.envelope.Born, wire.FromNanos(l.envelope.Created))
+		m.Parked, m.ParkedAt = l.envelope.Parked, l.envelope.ParkedAt
 		i = &instance{id: l.to(), seen: &seen{meta: *m}, open: open{name: m.Name, version: m.Version}}
-		p.putLocked(i)
 		p.store.waiters.Look(i.id)
 	}
-	if i == nil {
-		return false
-	}
-	if i.seen == nil {
+	if i == nil || i.seen == nil {
 		return false
 	}
 	if i.seen.meta.Born != l.envelope.Born { // it is gone, and another has its id
 		*drop = append(*drop, l)
 		return true
 	}
-	return p.deliverLocked(l, broker.Created, i, drop)
+	started := *i
+	started.started = true
+	p.putLocked(&started)
+	return p.deliverLocked(l, broker.Created, &started, drop)
 }
 
-// hash are the notices of a letter of a client.
-func (p *partition) hash(l *letter, born string) []string {
-	if !l.from.Client() {
-		return nil
-	}
-	hashes := make([]string, len(l.messages))
-	for i := range l.messages {
-		hashes[i] = row.Hash(l.messages[i].ID, l.to(), born)
-	}
-	return hashes
-}
-
-// deliverLocked hands a letter to the broker, unless it was consumed before.
+// deliverLocked hands those messages of a letter to the broker that were not
+// consumed before and do not wait already.
 func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instance, drop *[]*letter) bool {
 	born := ""
-	if i != nil && l.from.Client() {
+	if i != nil {
 		if i.seen == nil {
 			return false // its row says how it differs from others of its id
 		}
 		born = i.seen.meta.Born
 	}
-	l.hashes = p.hash(l, born)
-	if p.journal.Noticed(l.from, l.seq, l.hashes) {
-		*drop = append(*drop, l)
-		return true
-	}
-	if l.from.Client() && p.member.broker.Waits(l.messages[0].ID) {
-		if first := p.waitingLocked(l); first != nil {
-			first.alias = append(first.alias, l)
-			return true
+	l.handed = nil
+	var ds []broker.Delivery
+	var waits *letter // one that has messages of this one
+	for n := range l.messages {
+		m := &l.messages[n]
+		hash := row.Hash(m.ID, l.to(), born)
+		if n < l.envelope.Done || i != nil && p.journal.Noticed(hash) {
+			continue
 		}
-	}
-	ds := make([]broker.Delivery, 0, len(l.messages)-l.done)
-	for n, m := range l.messages[l.done:] {
-		d := broker.Delivery{Message: m, Key: l.number, Receiver: receiver, Attempts: p.store.handed.Attempts(l.to(), m.ID)}
-		switch receiver {
-		case broker.Missing:
+		if doubled(ds, m.ID) || doubled(p.gathered, m.ID) || p.member.broker.Waits(m.ID) {
+			waits = p.waitingLocked(l, m.ID)
+			continue
+		}
+		d := broker.Delivery{Message: *m, Key: l.number, Receiver: receiver, Attempts: p.store.handed.Attempts(l.to(), m.ID)}
+		switch {
+		case receiver == broker.Missing:
 			d.Since = wire.FromNanos(l.envelope.Sent)
-		case broker.Created:
-			if n > 0 || l.done > 0 {
-				d.Receiver = broker.Exists
-			}
+		case receiver == broker.Created && n > 0:
+			d.Receiver = broker.Exists
 		}
 		if i != nil {
 			d.Name, d.Version = i.name, i.version
 		}
+		l.handed = append(l.handed, n)
 		ds = append(ds, d)
 	}
-	p.member.broker.Deliver(ds...)
+	switch {
+	case len(ds) > 0:
+		p.gathered = append(p.gathered, ds...)
+	case waits != nil:
+		waits.alias = append(waits.alias, l)
+	default:
+		*drop = append(*drop, l)
+	}
 	return true
 }
 
-// waitingLocked finds the letter with the same message that waits.
-func (p *partition) waitingLocked(l *letter) *letter {
+func doubled(ds []broker.Delivery, id string) bool {
+	return slices.ContainsFunc(ds, func(d broker.Delivery) bool { return d.Message.ID == id })
+}
+
+// waitingLocked finds the letter with a message that waits.
+func (p *partition) waitingLocked(l *letter, id string) *letter {
 	for _, other := range p.inboxOf[l.to()] {
-		if other != l && len(other.messages) > 0 && other.messages[0].ID == l.messages[0].ID && !slices.Contains(other.alias, l) {
+		if other != l && slices.ContainsFunc(other.handed, func(n int) bool { return other.messages[n].ID == id }) {
 			return other
 		}
 	}
@@ -251,7 +270,7 @@ func (p *partition) dropAll(letters []*letter) {
 	for _, l := range letters {
 		p.journal.Submit(&journal.Entry{
 			Ops:     []storage.Op{{Verb: storage.Delete, Row: storage.Row{Key: l.key}}},
-			Applied: func([]journal.Sent) { p.dropped(l) },
+			Applied: func(journal.Applied) { p.dropped(l) },
 			Failed: func(err error) {
 				if storage.Is(err, storage.Missing) {
 					p.dropped(l)
@@ -271,10 +290,10 @@ func (p *partition) dropped(l *letter) {
 // resolveSoonLocked sees to the letters that wait for their receiver to be
 // read. One goroutine does that for an instance, so that their order is kept.
 func (p *partition) resolveSoonLocked(id history.InstanceID) {
-	if p.resolving[id] || p.removing[id] || len(p.unresolved[id]) == 0 || p.gone {
+	if p.resolving[id] != nil || p.removing[id] || len(p.unresolved[id]) == 0 || p.gone {
 		return
 	}
-	p.resolving[id] = true
+	p.resolving[id] = make(chan struct{})
 	p.work.Go(func() { p.resolve(p.ctx, id) })
 }
 
@@ -300,56 +319,106 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
 // done; otherwise the receiver is to be read again.
 func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance) bool {
 	var drop []*letter
-	defer func() { p.dropAll(drop) }()
 	p.mu.Lock()
+	next := p.handLocked(id, i, &drop)
+	p.deliverNowLocked()
+	p.mu.Unlock()
+	p.dropAll(drop)
+	if next == nil {
+		return true
+	}
+	next(ctx)
+	return false
+}
+
+// handLocked hands on letters until something must be done without the mutex,
+// which it returns; nil if none are left.
+func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*letter) func(context.Context) {
+	again := func(context.Context) {}
 	for {
 		waiting := p.unresolved[id]
 		if p.gone || p.removing[id] || len(waiting) == 0 {
 			if len(waiting) == 0 {
 				delete(p.unresolved, id)
 			}
+			close(p.resolving[id])
 			delete(p.resolving, id)
-			p.mu.Unlock()
-			return true
+			return nil
 		}
 		l := waiting[0]
 		if now := p.instances[id]; now != nil && now.seen != nil {
 			i = now
 		}
 		switch {
+		case p.journal.Numbered(l.from, l.seq):
+			*drop = append(*drop, l)
 		case l.envelope.Order != nil:
-			p.mu.Unlock()
-			p.execute(ctx, l)
-			p.mu.Lock()
 			p.popLocked(id, l)
-			p.mu.Unlock()
-			return false
-		case i == nil && len(l.messages) > 0 && l.done == 0 && l.messages[0].Start != nil:
-			p.mu.Unlock()
-			err := p.create(ctx, l)
-			if err != nil {
-				pause(ctx, backoff(2))
+			return func(ctx context.Context) { p.execute(ctx, l) }
+		case i == nil && len(l.messages) > 0 && l.envelope.Done == 0 && l.messages[0].Start != nil:
+			return func(ctx context.Context) {
+				if err := p.create(ctx, l); err != nil {
+					pause(ctx, backoff(2))
+				}
 			}
-			return ctx.Err() != nil
 		case i == nil:
-			p.deliverLocked(l, broker.Missing, nil, &drop)
-		case l.envelope.Born != "":
-			if !p.deliverCreatedLocked(l, &drop) {
-				p.mu.Unlock()
-				return false
+			p.deliverLocked(l, broker.Missing, nil, drop)
+		case l.envelope.Born == "" && !i.begun():
+			// Its start comes first, and is in the inbox.
+			first := p.startLocked(id, i.seen.meta.Born)
+			if first == nil {
+				return func(ctx context.Context) { p.sweep(ctx, row.InboxOf(id)) }
 			}
-		case !p.deliverLocked(l, broker.Exists, i, &drop):
-			p.mu.Unlock()
-			return false
+			p.popLocked(id, first)
+			if !p.deliverCreatedLocked(first, drop) {
+				return again
+			}
+			continue
+		case l.envelope.Born != "":
+			if !p.deliverCreatedLocked(l, drop) {
+				return again
+			}
+		case !p.deliverLocked(l, broker.Exists, i, drop):
+			return again
 		}
 		p.popLocked(id, l)
 	}
 }
 
-func (p *partition) popLocked(id history.InstanceID, l *letter) {
-	if waiting := p.unresolved[id]; len(waiting) > 0 && waiting[0] == l {
-		p.unresolved[id] = waiting[1:]
+// startLocked finds the letter that started an instance, among those that wait.
+func (p *partition) startLocked(id history.InstanceID, born string) *letter {
+	for _, l := range p.unresolved[id] {
+		if l.envelope.Born == born {
+			return l
+		}
 	}
+	return nil
+}
+
+// resolved waits until letters that were sent directly were handed on, so that
+// what a commit sends is there when it returns.
+func (p *partition) resolved(ctx context.Context, sent []*direct) {
+	for _, d := range sent {
+		p.awaitResolved(ctx, d.letter.to())
+	}
+}
+
+func (p *partition) awaitResolved(ctx context.Context, id history.InstanceID) {
+	p.mu.Lock()
+	done := p.resolving[id]
+	p.mu.Unlock()
+	if done == nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-p.ctx.Done():
+	}
+}
+
+func (p *partition) popLocked(id history.InstanceID, l *letter) {
+	p.unresolved[id] = slices.DeleteFunc(slices.Clone(p.unresolved[id]), func(w *letter) bool { return w == l })
 }
 
 // create makes the instance that a start asks for, where no transaction of the
@@ -389,7 +458,7 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 			{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to()), Cells: row.IndexCells(m)}},
 			{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
 		},
-		Applied: func([]journal.Sent) {
+		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			l.envelope = envelope
 			p.putLocked(&instance{id: l.to(), seen: &seen{meta: *m}, open: open{name: m.Name, version: m.Version}})
@@ -407,9 +476,9 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 func (p *partition) commit(ctx context.Context, e *journal.Entry) error {
 	done := make(chan error, 1)
 	applied, failed := e.Applied, e.Failed
-	e.Applied = func(sent []journal.Sent) {
+	e.Applied = func(a journal.Applied) {
 		if applied != nil {
-			applied(sent)
+			applied(a)
 		}
 		done <- nil
 	}

@@ -19,12 +19,13 @@ import (
 // outstanding is what a new owner finds in the partition: everything that is
 // not at rest (Z8).
 type outstanding struct {
-	inbox   []storage.Row
-	pages   int
-	notices []storage.Row
-	outbox  []storage.Row
-	work    []storage.Row
-	timers  []storage.Row
+	inbox    []storage.Row
+	pages    int
+	notices  []storage.Row
+	outbox   []storage.Row
+	progress []storage.Row
+	work     []storage.Row
+	timers   []storage.Row
 }
 
 // load reads what is outstanding and goes on with it. It runs after the claim:
@@ -50,18 +51,20 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.openJournal(head, etag, found.notices); err != nil {
+	notices, err := journal.ReadNotices(found.notices)
+	if err != nil {
 		return err
 	}
+	p.openJournal(head, etag, notices)
 	if err := p.restore(found); err != nil {
 		return err
 	}
 	for i := range found.outbox {
-		out, err := row.ParseOutgoing(found.outbox[i].Cells)
+		out, err := row.ParseOutgoing(p.ctx, found.outbox[i].Cells, p.store.getBlob)
 		if err != nil {
 			return fmt.Errorf("row %s: %w", found.outbox[i].Key, err)
 		}
-		p.relays.add(journal.Sent{Key: found.outbox[i].Key, Out: out})
+		p.relays.add(found.outbox[i].Key, out)
 	}
 	p.mu.Lock()
 	p.loaded = true
@@ -76,9 +79,9 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 }
 
 // openJournal makes the partition ready to commit.
-func (p *partition) openJournal(head row.Owner, etag string, notices []storage.Row) error {
-	j, err := journal.New(journal.Config{
-		Account: p.store.account, Table: p.store.cfg.Name, Partition: p.key,
+func (p *partition) openJournal(head row.Owner, etag string, notices *journal.Notices) {
+	j := journal.New(journal.Config{
+		Account: p.store.account, Table: p.store.cfg.Name, Partition: p.key, Number: p.number,
 		Head: head, ETag: etag, Notices: notices,
 		Timeout: max(p.store.cfg.TTL/5, minTimeout),
 		Now:     p.store.cfg.Now,
@@ -86,13 +89,9 @@ func (p *partition) openJournal(head row.Owner, etag string, notices []storage.R
 		Lost:    p.lost,
 		Trouble: p.trouble,
 	})
-	if err != nil {
-		return err
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.journal = j
-	return nil
 }
 
 // trouble tells the log of requests that fail and are repeated, once, and once
@@ -115,6 +114,8 @@ func (p *partition) readOutstanding() (found outstanding, err error) {
 				found.notices = append(found.notices, r)
 			case row.KindOutbox:
 				found.outbox = append(found.outbox, r)
+			case row.KindProgress:
+				found.progress = append(found.progress, r)
 			case row.KindWork:
 				found.work = append(found.work, r)
 			case row.KindTimers:
@@ -153,7 +154,7 @@ func (s *Store) scan(ctx context.Context, partition string, r row.Range, cells [
 // restore takes in the open work that a former owner left.
 func (p *partition) restore(found outstanding) error {
 	instances := map[history.InstanceID]*instance{}
-	progress := map[history.InstanceID]map[int64]history.Payload{}
+	progress := progressRead{}
 	of := func(id history.InstanceID) *instance {
 		i := instances[id]
 		if i == nil {
@@ -162,8 +163,13 @@ func (p *partition) restore(found outstanding) error {
 		}
 		return i
 	}
+	for _, r := range found.progress {
+		if err := p.readProgress(progress, r); err != nil {
+			return fmt.Errorf("row %s: %w", r.Key, err)
+		}
+	}
 	for _, r := range found.work {
-		if err := p.readWork(of, progress, r); err != nil {
+		if err := p.readWork(of, r); err != nil {
 			return fmt.Errorf("row %s: %w", r.Key, err)
 		}
 	}
@@ -209,22 +215,26 @@ func readTimerSet(ctx context.Context, cells map[string][]byte, get row.GetBlob)
 	return set, err
 }
 
-func (p *partition) readWork(of func(history.InstanceID) *instance, progress map[history.InstanceID]map[int64]history.Payload, r storage.Row) error {
-	if cell, ok := r.Cells[row.ProgressCell]; ok && len(cell) > 0 {
-		value, err := row.Value(p.ctx, r.Cells, row.ProgressCell, p.store.getBlob)
-		if err != nil {
-			return err
-		}
-		var whose row.ProgressOf
-		if err := json.Unmarshal(r.Cells[row.WorkCell], &whose); err != nil {
-			return fmt.Errorf("%w: %w", row.ErrFormat, err)
-		}
-		if progress[whose.ID] == nil {
-			progress[whose.ID] = map[int64]history.Payload{}
-		}
-		progress[whose.ID][whose.Event] = value
-		return nil
+// progressRead is progress by instance and event.
+type progressRead map[history.InstanceID]map[int64]history.Payload
+
+func (p *partition) readProgress(progress progressRead, r storage.Row) error {
+	value, err := row.Value(p.ctx, r.Cells, row.ProgressCell, p.store.getBlob)
+	if err != nil {
+		return err
 	}
+	var whose row.Whose
+	if err := row.Parse(r.Cells[row.WhoseCell], &whose); err != nil {
+		return err
+	}
+	if progress[whose.ID] == nil {
+		progress[whose.ID] = map[int64]history.Payload{}
+	}
+	progress[whose.ID][whose.Event] = value
+	return nil
+}
+
+func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Row) error {
 	var w row.OpenWork
 	value, err := row.Value(p.ctx, r.Cells, row.WorkCell, p.store.getBlob)
 	if err == nil {

@@ -3,10 +3,10 @@ package hub
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
@@ -17,7 +17,7 @@ const (
 	// maxDirect is to how many rows of its own partition's inboxes a commit
 	// sends directly; more go by way of the outbox, so that a commit is one
 	// transaction whatever it sends.
-	maxDirect = 12
+	maxDirect = 8
 
 	// maxParcel is the largest parcel, in bytes of messages, that travels
 	// without a blob.
@@ -26,11 +26,12 @@ const (
 
 // mail is what a commit sends.
 type mail struct {
-	direct   []*direct
-	outgoing []row.Outgoing
+	direct []*direct
+	out    *row.Outgoing
 }
 
-// direct is a row for an inbox of the own partition.
+// direct is a row for an inbox of the own partition. Its number is given when it
+// is committed.
 type direct struct {
 	letter  *letter
 	cells   map[string][]byte
@@ -61,29 +62,23 @@ func bundles(sends []provider.Message) (all []*bundle) {
 	return all
 }
 
-// encodeSends addresses what the turn sends.
+// encodeSends addresses what the turn sends: directly to a few in the own
+// partition, otherwise by way of the outbox.
 func (c *commit) encodeSends() error {
 	if len(c.given.Send) == 0 {
 		return nil
 	}
 	all := bundles(c.given.Send)
-	local := 0
+	home := 0
 	for _, b := range all {
 		if c.p.store.Partition(b.to) == c.p.number {
-			local++
+			home++
 		}
 	}
 	// What is still in the outbox for this partition must not be overtaken.
-	directly := local <= maxDirect && !c.p.relays.busy(c.p.number)
-	out := map[int]*row.Outgoing{}
-	size := map[int]int{}
-	flush := func(to int) {
-		if o := out[to]; o != nil {
-			c.mail.outgoing = append(c.mail.outgoing, *o)
-			delete(out, to)
-		}
-	}
-	var order []int
+	directly := home <= maxDirect && 3*home <= c.room()-1 && !c.p.relays.busy(c.p.number)
+	out := &row.Outgoing{}
+	at := map[int]int{} // index in out.Parts, by partition
 	for _, b := range all {
 		to := c.p.store.Partition(b.to)
 		if to == c.p.number && directly {
@@ -96,16 +91,17 @@ func (c *commit) encodeSends() error {
 		if err != nil {
 			return err
 		}
-		if n := parcel.Size(); out[to] == nil || size[to]+n > row.MaxOutgoing {
-			flush(to)
-			out[to], size[to] = &row.Outgoing{To: to}, 0
-			order = append(order, to)
+		i, ok := at[to]
+		if !ok {
+			i = len(out.Parts)
+			at[to] = i
+			out.Parts = append(out.Parts, row.Part{To: to})
 		}
-		size[to] += parcel.Size()
-		out[to].Parcel = append(out[to].Parcel, parcel)
+		out.Parts[i].Parcels = append(out.Parts[i].Parcels, parcel)
 	}
-	for _, to := range order {
-		flush(to)
+	if len(out.Parts) > 0 {
+		c.blobs = append(c.blobs, out.Spill(func() string { return c.p.store.blobName(c.after.id) })...)
+		c.mail.out = out
 	}
 	return nil
 }
@@ -113,9 +109,8 @@ func (c *commit) encodeSends() error {
 func (c *commit) sendDirectly(b *bundle) error {
 	p := c.p
 	now := p.store.cfg.Now()
-	seq := row.Sequence(p.epoch, p.letters.Add(1))
 	d := &direct{letter: &letter{
-		partition: p, key: row.Message(b.to, row.OwnerSender(), seq), from: row.OwnerSender(), seq: seq,
+		partition: p, from: row.PartitionSender(p.number),
 		envelope: row.Envelope{Format: row.Format, To: b.to, Sent: wire.Nanos(now), Count: len(b.messages)},
 	}}
 	for _, m := range b.messages {
@@ -171,14 +166,14 @@ func (c *commit) parcel(b *bundle) (row.Parcel, error) {
 	return parcel, nil
 }
 
-// ops are the rows of what goes directly.
-func (m *mail) ops() (ops []storage.Op) {
+// ops adds the rows of what goes directly to those of an entry.
+func (m *mail) ops(e *journal.Entry) {
 	for _, d := range m.direct {
-		ops = append(ops, startOps(d.created, d.meta.Map)...)
+		e.Ops = append(e.Ops, startOps(d.created, d.meta.Map)...)
 		d.cells[row.EnvelopeCell] = wire.MustJSON(d.letter.envelope)
-		ops = append(ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: d.letter.key, Cells: d.cells}})
+		e.Direct = append(e.Direct, journal.Direct{Op: len(e.Ops), To: d.letter.to()})
+		e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Cells: d.cells}})
 	}
-	return ops
 }
 
 // startOps insert an instance that is started; none if created is nil.
@@ -205,11 +200,14 @@ func (m *mail) taken(key string) bool {
 	return false
 }
 
-// lettersLocked are the letters that went directly.
-func (m *mail) lettersLocked(*partition) []*letter {
-	var all []*letter
-	for _, d := range m.direct {
-		all = append(all, d.letter)
+// letters are those that went directly, with the numbers that they got.
+func (m *mail) letters(numbers []int64) []*letter {
+	all := make([]*letter, len(m.direct))
+	for i, d := range m.direct {
+		l := d.letter
+		l.seq = numbers[i]
+		l.key = row.Message(l.to(), l.from, l.seq)
+		all[i] = l
 	}
 	return all
 }
@@ -251,5 +249,3 @@ func startOf(w *wire.Message) (provider.Message, error) {
 	head := *w
 	return head.Message()
 }
-
-func joinNames(names []string) []byte { return []byte(strings.Join(names, " ")) }

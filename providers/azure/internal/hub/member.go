@@ -95,7 +95,7 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 
 // maxTurnRows bounds the rows of the inbox that a turn consumes, since its
 // commit deletes them in one transaction.
-const maxTurnRows = 24
+const maxTurnRows = 64
 
 // beginLife joins the hub as a new incarnation.
 func (m *member) beginLife(ctx context.Context) error {
@@ -263,11 +263,11 @@ func (m *member) serveTags(tags []string, by int) {
 
 // leave ends the member in an orderly way: the last host has left.
 func (m *member) leave(ctx context.Context) error {
+	m.cancel() // no other life begins
+	m.work.Wait()
 	l := m.current()
 	err := l.shard.Leave(ctx)
 	l.dropAll()
-	m.cancel()
-	m.work.Wait()
 	m.broker.Close()
 	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
 	return errors.Join(err, qerr)

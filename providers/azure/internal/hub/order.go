@@ -102,17 +102,11 @@ func (s *Store) borrow(ctx context.Context, n int, f func(*partition) error) err
 	}
 	p := makePartition(s, n, head)
 	defer p.stop()
-	found := outstanding{}
-	err = p.store.scan(ctx, p.key, row.Notices(), nil, func(rows []storage.Row) error {
-		found.notices = append(found.notices, rows...)
-		return nil
-	})
+	notices, err := s.readNotices(ctx, p.key)
 	if err != nil {
 		return err
 	}
-	if err := p.openJournal(head, etag, found.notices); err != nil {
-		return err
-	}
+	p.openJournal(head, etag, notices)
 	p.mu.Lock()
 	p.loaded = true
 	p.mu.Unlock()
@@ -262,8 +256,8 @@ func (p *partition) refuse(ctx context.Context, l *letter, why error) error {
 		return why // to be tried again
 	}
 	e := &journal.Entry{
-		Consumed: []journal.Consumed{l.consumption()},
-		Applied:  func([]journal.Sent) { p.dropped(l) },
+		Consumed: []journal.Consumed{l.consumption("")},
+		Applied:  func(journal.Applied) { p.dropped(l) },
 	}
 	if !errors.Is(why, provider.ErrNotFound) {
 		e.Ops = []storage.Op{{Verb: storage.Merge, Row: storage.Row{

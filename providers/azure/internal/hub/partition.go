@@ -14,6 +14,7 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/sharding"
 )
 
@@ -44,7 +45,8 @@ type partition struct {
 	inbox      map[string]*letter
 	inboxOf    map[history.InstanceID]map[string]*letter
 	unresolved map[history.InstanceID][]*letter      // until their receiver was read
-	resolving  map[history.InstanceID]bool           // a goroutine does that
+	resolving  map[history.InstanceID]chan struct{}  // closed when that is done
+	gathered   []broker.Delivery                     // to be handed to the broker at once
 	sweeping   int                                   // sweeps under way
 	swept      map[string]bool                       // keys deleted while one is
 	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
@@ -69,7 +71,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		inbox:      map[string]*letter{},
 		inboxOf:    map[history.InstanceID]map[string]*letter{},
 		unresolved: map[history.InstanceID][]*letter{},
-		resolving:  map[history.InstanceID]bool{},
+		resolving:  map[history.InstanceID]chan struct{}{},
 		progress:   map[history.InstanceID]map[int64]bool{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
@@ -250,40 +251,79 @@ func (p *partition) outstandingOf(id history.InstanceID) (*provider.Outstanding,
 // readOutstanding reads from storage what an instance waits for.
 func (s *Store) readOutstanding(ctx context.Context, n int, id history.InstanceID) (*provider.Outstanding, error) {
 	out := &provider.Outstanding{}
-	reader := &partition{store: s, number: n, key: s.partitionKey(n)}
-	err := s.scan(ctx, reader.key, row.InboxOf(id), nil, func(rows []storage.Row) error {
+	reader := &partition{store: s, number: n, key: s.partitionKey(n), ctx: ctx, removing: map[history.InstanceID]bool{}}
+	got, err := s.getSeen(ctx, id)
+	if err != nil || got == nil {
+		return out, err
+	}
+	var letters []*letter
+	err = s.scan(ctx, reader.key, row.InboxOf(id), nil, func(rows []storage.Row) error {
 		for i := range rows {
 			l, err := reader.readLetter(ctx, &rows[i])
 			if err != nil {
 				return err
 			}
-			out.Messages = append(out.Messages, l.messages[min(l.done, len(l.messages)):]...)
+			letters = append(letters, l)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	found := outstanding{}
-	err = s.scan(ctx, reader.key, row.WorkOf(id), nil, func(rows []storage.Row) error {
-		found.work = append(found.work, rows...)
-		return nil
-	})
-	if err != nil {
+	if out.Messages, err = s.unconsumed(ctx, reader.key, got.meta.Born, letters); err != nil {
 		return nil, err
 	}
-	i := &instance{id: id}
-	reader.ctx, reader.removing = ctx, map[history.InstanceID]bool{}
-	ignored := map[history.InstanceID]map[int64]history.Payload{}
-	for _, r := range found.work {
-		if err := reader.readWork(func(history.InstanceID) *instance { return i }, ignored, r); err != nil {
+	r, err := s.account.Get(ctx, s.cfg.Name, reader.key, row.Work(id))
+	switch {
+	case storage.Is(err, storage.Missing):
+	case err != nil:
+		return nil, err
+	default:
+		i := &instance{id: id}
+		if err := reader.readWork(func(history.InstanceID) *instance { return i }, r); err != nil {
 			return nil, err
 		}
+		out.Again, out.Activities = i.again, i.spans.Refs()
 	}
-	out.Again, out.Activities = i.again, i.spans.Refs()
-	timers, err := s.readTimers(ctx, n, id)
-	out.Timers = timers
+	out.Timers, err = s.readTimers(ctx, n, id)
 	return out, err
+}
+
+// unconsumed are the messages of letters that wait: what was sent again may
+// still have a row.
+func (s *Store) unconsumed(ctx context.Context, key, born string, letters []*letter) (all []provider.Message, err error) {
+	if len(letters) == 0 {
+		return nil, nil
+	}
+	consumed, err := s.readNotices(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, l := range letters {
+		if consumed.Numbered(l.from, l.seq) {
+			continue
+		}
+		for _, m := range l.messages[min(l.envelope.Done, len(l.messages)):] {
+			if hash := row.Hash(m.ID, l.to(), born); !consumed.Noticed(hash) && !seen[hash] {
+				seen[hash] = true
+				all = append(all, m)
+			}
+		}
+	}
+	return all, nil
+}
+
+func (s *Store) readNotices(ctx context.Context, key string) (*journal.Notices, error) {
+	var rows []storage.Row
+	err := s.scan(ctx, key, row.Notices(), nil, func(page []storage.Row) error {
+		rows = append(rows, page...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return journal.ReadNotices(rows)
 }
 
 func (s *Store) readTimers(ctx context.Context, n int, id history.InstanceID) ([]provider.Timer, error) {

@@ -22,7 +22,15 @@ type instance struct {
 	id history.InstanceID
 	// seen is the row; nil if only the open work was read so far.
 	seen *seen
+	// started says that the broker has, or had, the start of an instance that
+	// is still pending: it comes before everything else.
+	started bool
 	open
+}
+
+// begun reports whether messages can be handed on: the start was.
+func (i *instance) begun() bool {
+	return i.started || i.seen == nil || i.seen.meta.Execution > 0
 }
 
 // seen is an instance's row, read.
@@ -88,7 +96,9 @@ func readSeen(ctx context.Context, cells map[string][]byte, get row.GetBlob) (*s
 		if err != nil {
 			return nil, err
 		}
-		*into = value
+		if len(value) > 0 { // a payload is never empty: it was cleared
+			*into = value
+		}
 	}
 	failure, err := row.Value(ctx, cells, row.FailureCell, get)
 	if err == nil && len(failure) > 0 {

@@ -14,28 +14,46 @@ import (
 // maxRelayed bounds the parcels of one transaction: a start takes three rows.
 const maxRelayed = 30
 
-// relays carry the rows of the outbox to where they are for. One goroutine
-// serves a target at a time, so what goes from this partition to another keeps
-// its order.
+// relays carry the rows of the outbox to where they are for, which may be this
+// partition. One goroutine serves a target at a time, so what goes from this
+// partition to another keeps its order.
 type relays struct {
 	p *partition
 
 	mu      sync.Mutex
 	started bool
-	queues  map[int][]journal.Sent
+	queues  map[int][]*outPart
 	running map[int]bool
 }
 
+// outRow is a row of the outbox.
+type outRow struct {
+	key  string
+	blob string
+	left int // parts that are not delivered; guarded by relays.mu
+}
+
+// outPart is what a row has for one partition.
+type outPart struct {
+	row *outRow
+	row.Part
+}
+
 func newRelays(p *partition) *relays {
-	return &relays{p: p, queues: map[int][]journal.Sent{}, running: map[int]bool{}}
+	return &relays{p: p, queues: map[int][]*outPart{}, running: map[int]bool{}}
 }
 
 // add queues a row that is durable.
-func (rs *relays) add(s journal.Sent) {
+func (rs *relays) add(key string, out row.Outgoing) {
+	r := &outRow{key: key, blob: out.Blob, left: len(out.Parts)}
 	rs.mu.Lock()
-	rs.queues[s.Out.To] = append(rs.queues[s.Out.To], s)
+	for _, part := range out.Parts {
+		rs.queues[part.To] = append(rs.queues[part.To], &outPart{r, part})
+	}
 	rs.mu.Unlock()
-	rs.run(s.Out.To)
+	for _, part := range out.Parts {
+		rs.run(part.To)
+	}
 }
 
 // start begins with what was queued so far.
@@ -79,52 +97,64 @@ func (rs *relays) serve(ctx context.Context, to int) {
 			rs.mu.Unlock()
 			return
 		}
-		next := &rs.queues[to][0]
+		next := rs.queues[to][0]
 		rs.mu.Unlock()
-		var err error
-		if to == rs.p.number {
-			err = rs.p.deliverHome(ctx, next)
-		} else {
-			err = rs.p.deliverAway(ctx, next)
-		}
-		if err != nil {
-			if ctx.Err() == nil {
-				if n++; n > 3 {
-					rs.p.log().Warn("messages to another partition are held up", "to", to, "error", err)
-				}
-				pause(ctx, storage.RetryAfter(err, backoff(n)))
-			}
+		err := rs.p.deliverAway(ctx, next)
+		if err == nil {
+			n = 0
+			rs.delivered(to)
 			continue
 		}
-		n = 0
-		rs.mu.Lock()
-		done := rs.queues[to][0]
-		rs.queues[to] = rs.queues[to][1:]
-		if len(rs.queues[to]) == 0 {
-			delete(rs.queues, to)
-		}
-		rs.mu.Unlock()
-		if to != rs.p.number {
-			rs.p.journal.SubmitLazily(&journal.Entry{Ops: []storage.Op{{Verb: storage.Delete, Row: storage.Row{Key: done.Key}}}})
+		if ctx.Err() == nil {
+			if n++; n > 3 {
+				rs.p.log().Warn("messages to another partition are held up", "to", to, "error", err)
+			}
+			pause(ctx, storage.RetryAfter(err, backoff(n)))
 		}
 	}
 }
 
-// deliverAway inserts the parcels of a row into the inboxes of another
-// partition. It may have done so before: rows that are there stay.
-func (p *partition) deliverAway(ctx context.Context, s *journal.Sent) error {
-	a := &away{p: p, to: s.Out.To, exists: map[history.InstanceID]bool{}, arrived: map[string]bool{}}
-	for left := s.Out.Parcel; len(left) > 0; {
+// delivered takes the first part of a queue off. The row of the outbox goes
+// with its last part, and its blob after it.
+func (rs *relays) delivered(to int) {
+	rs.mu.Lock()
+	done := rs.queues[to][0].row
+	if rs.queues[to] = rs.queues[to][1:]; len(rs.queues[to]) == 0 {
+		delete(rs.queues, to)
+	}
+	done.left--
+	last := done.left == 0
+	rs.mu.Unlock()
+	if !last {
+		return
+	}
+	rs.p.journal.SubmitLazily(&journal.Entry{
+		Ops: []storage.Op{deletion(done.key)},
+		Applied: func(journal.Applied) {
+			if done.blob != "" {
+				rs.p.store.dropBlobs([]string{done.blob})
+			}
+		},
+	})
+}
+
+// deliverAway inserts parcels into the inboxes of a partition. It may have done
+// so before: rows that are there stay, and copies of consumed ones are known by
+// their numbers.
+func (p *partition) deliverAway(ctx context.Context, part *outPart) error {
+	a := &away{p: p, to: part.To, exists: map[history.InstanceID]bool{}, arrived: map[string]bool{}}
+	for first, left := part.First, part.Parcels; len(left) > 0; {
 		n := min(len(left), maxRelayed)
-		if err := a.insert(ctx, left[:n]); err != nil {
+		if err := a.insert(ctx, first, left[:n]); err != nil {
 			return err
 		}
+		first += int64(n)
 		left = left[n:]
 	}
 	return nil
 }
 
-// away are parcels on their way to another partition.
+// away are parcels on their way to a partition.
 type away struct {
 	p       *partition
 	to      int
@@ -133,10 +163,10 @@ type away struct {
 }
 
 // insert inserts parcels in one transaction, or finds that they were inserted.
-func (a *away) insert(ctx context.Context, parcels []row.Parcel) error {
+func (a *away) insert(ctx context.Context, first int64, parcels []row.Parcel) error {
 	s := a.p.store
 	for {
-		ops, rows, err := a.ops(ctx, parcels)
+		ops, rows, err := a.ops(ctx, first, parcels)
 		if err != nil || len(ops) == 0 {
 			return err
 		}
@@ -166,12 +196,12 @@ func (a *away) insert(ctx context.Context, parcels []row.Parcel) error {
 }
 
 // ops are the rows that are still to be inserted.
-func (a *away) ops(ctx context.Context, parcels []row.Parcel) (ops []storage.Op, rows []storage.Row, err error) {
+func (a *away) ops(ctx context.Context, first int64, parcels []row.Parcel) (ops []storage.Op, rows []storage.Row, err error) {
 	s := a.p.store
 	made := map[history.InstanceID]bool{}
 	for i := range parcels {
 		parcel := &parcels[i]
-		key := row.Message(parcel.To, row.PartitionSender(a.p.number), parcel.Seq)
+		key := row.Message(parcel.To, row.PartitionSender(a.p.number), first+int64(i))
 		if a.arrived[key] {
 			continue
 		}
@@ -197,87 +227,4 @@ func (s *Store) arrived(to int, rows []storage.Row) {
 		return
 	}
 	s.waker.wake(to)
-}
-
-// deliverHome moves the parcels of a row into inboxes of the partition itself,
-// a transaction at a time, in which the row shrinks.
-func (p *partition) deliverHome(ctx context.Context, sent *journal.Sent) error {
-	for len(sent.Out.Parcel) > 0 {
-		n := min(len(sent.Out.Parcel), maxRelayed)
-		rest := sent.Out
-		rest.Parcel = sent.Out.Parcel[n:]
-		home := &homeward{p: p, parcels: sent.Out.Parcel[:n], taken: map[history.InstanceID]bool{}}
-		if len(rest.Parcel) > 0 {
-			home.last = storage.Op{Verb: storage.Replace, Row: storage.Row{Key: sent.Key, Cells: rest.Cells()}}
-		} else {
-			home.last = storage.Op{Verb: storage.Delete, Row: storage.Row{Key: sent.Key}}
-		}
-		done := make(chan error, 1)
-		e, err := home.entry(ctx, done)
-		if err != nil {
-			return err
-		}
-		p.journal.Submit(e)
-		select {
-		case err := <-done:
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		sent.Out = rest
-	}
-	return nil
-}
-
-// homeward are parcels on their way into inboxes of their own partition.
-type homeward struct {
-	p       *partition
-	parcels []row.Parcel
-	taken   map[history.InstanceID]bool
-	last    storage.Op // on the row of the outbox
-}
-
-func (h *homeward) entry(ctx context.Context, done chan<- error) (*journal.Entry, error) {
-	p := h.p
-	var rows []storage.Row
-	e := &journal.Entry{Failed: func(err error) { done <- err }}
-	starts := map[history.InstanceID]bool{}
-	for i := range h.parcels {
-		parcel := &h.parcels[i]
-		key := row.Message(parcel.To, row.OwnerSender(), row.Sequence(p.epoch, p.letters.Add(1)))
-		fresh := !h.taken[parcel.To] && !starts[parcel.To] && p.get(parcel.To) == nil
-		r, created, meta, err := p.store.rowOf(parcel, key, fresh)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.store.putBlobs(ctx, meta.Blobs); err != nil {
-			return nil, err
-		}
-		if created != nil {
-			starts[parcel.To] = true
-		}
-		e.Ops = append(append(e.Ops, startOps(created, meta.Map)...), storage.Op{Verb: storage.Insert, Row: r})
-		rows = append(rows, r)
-	}
-	e.Ops = append(e.Ops, h.last)
-	e.Applied = func([]journal.Sent) {
-		p.takeRows(rows)
-		done <- nil
-	}
-	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
-		key := e.Ops[op].Row.Key
-		for i := range h.parcels {
-			if id := h.parcels[i].To; r.Reason == storage.Exists && (key == row.Instance(id) || key == row.Open(id)) {
-				h.taken[id] = true
-				again, err := h.entry(ctx, done)
-				if err == nil {
-					return again
-				}
-			}
-		}
-		return nil
-	}
-	return e, nil
 }

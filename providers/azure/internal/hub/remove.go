@@ -180,7 +180,7 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 	}
 	ranges := []row.Range{row.InboxOf(id)}
 	if old.Exists() || old.Purging {
-		ranges = append(ranges, row.HistoryOf(id), row.WorkOf(id), row.Only(row.State(id)), row.Only(row.Open(id)), row.Only(row.Final(old.Finished, id)))
+		ranges = append(ranges, row.HistoryOf(id), row.ProgressOf(id), row.Only(row.Work(id)), row.Only(row.State(id)), row.Only(row.Open(id)), row.Only(row.Final(old.Finished, id)))
 		if old.Timer != 0 {
 			ranges = append(ranges, row.Only(row.Timers(old.Timer, id)))
 		}
@@ -201,7 +201,7 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 		}
 		found.blobs = append(found.blobs, row.Blobs(r.Cells)...)
 	} else if by != nil {
-		c := by.consumption()
+		c := by.consumption("")
 		found.order = &c
 	}
 	return found, errors.Join(errs...)
@@ -314,12 +314,18 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 		return err
 	}
 	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
-		if r.Reason != storage.Missing || e.Ops[op].Verb != storage.Delete {
+		again := *e
+		switch n := len(e.Ops); {
+		case r.Reason != storage.Missing:
+			return nil
+		case op >= n: // it was consumed or dropped already
+			again.Consumed = slices.Delete(slices.Clone(e.Consumed), op-n, op-n+1)
+		case e.Ops[op].Verb == storage.Delete:
+			again.Ops = slices.Delete(slices.Clone(e.Ops), op, op+1)
+		default:
 			return nil
 		}
-		again := *e // it is gone already
-		again.Ops = slices.Delete(slices.Clone(e.Ops), op, op+1)
-		e.Ops = again.Ops
+		e.Ops, e.Consumed = again.Ops, again.Consumed
 		return &again
 	}
 	if err := p.commit(ctx, e); err != nil {

@@ -128,7 +128,7 @@ func (m *member) buryOrphans() {
 func (p *partition) bury(ctx context.Context, l *letter, ids []string) {
 	at := wire.FromNanos(l.envelope.Sent).Add(p.store.cfg.OrphanAfter)
 	e := &journal.Entry{Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq}}}
-	for n := l.done; n < len(l.messages); n++ {
+	for _, n := range l.handed[l.done:] {
 		m := &l.messages[n]
 		line, err := wire.Encode(m)
 		if err != nil {
@@ -143,7 +143,7 @@ func (p *partition) bury(ctx context.Context, l *letter, ids []string) {
 		key := row.Dead(wire.Nanos(at), row.Sequence(p.epoch, p.letters.Add(1)))
 		e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: key, Cells: c.Map}})
 	}
-	e.Applied = func([]journal.Sent) {
+	e.Applied = func(journal.Applied) {
 		p.member.broker.DropOrphans(ids...)
 		p.dropped(l)
 	}

@@ -110,7 +110,7 @@ func (j *Journal) eject(b *batch, r *storage.Rejection) bool {
 	}
 	rest := append(append([]*Entry(nil), b.entries[:at]...), b.entries[at+1:]...)
 	var instead *Entry
-	if e.Rejected != nil && op < len(e.Ops) {
+	if e.Rejected != nil && op < len(e.Ops)+len(e.Consumed) {
 		instead = e.Rejected(op, r)
 	}
 	if instead != nil {

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
@@ -28,21 +29,35 @@ type Entry struct {
 	// Consumed are rows of the inbox that the entry consumes whole: they are
 	// deleted, and noticed.
 	Consumed []Consumed
-	// Send are parcels to other partitions, or to this one by way of the
-	// outbox. Each batch becomes a row of the outbox.
-	Send []row.Outgoing
+	// Direct are those of Ops that insert rows into inboxes of this partition:
+	// their keys are given when the entry is packed.
+	Direct []Direct
+	// Send, if not nil, becomes a row of the outbox.
+	Send *row.Outgoing
 
 	// Valid, if not nil, is asked when the entry is packed; an error fails it.
 	Valid func() error
-	// Rejected, if not nil, is asked when the service rejected one of Ops, by
-	// its index: the entry it returns is submitted in its place. Nil fails the
-	// entry with the rejection.
+	// Rejected, if not nil, is asked when the service rejected one of Ops, or of
+	// Consumed, which count on after Ops: the entry it returns is submitted in
+	// its place. Nil fails the entry with the rejection.
 	Rejected func(op int, r *storage.Rejection) *Entry
-	// Applied is called when the entry is durable, with the rows of the outbox
-	// that Send became. It must not block.
-	Applied func(sent []Sent)
+	// Applied is called when the entry is durable. It must not block.
+	Applied func(Applied)
 	// Failed is called with the reason when it never will be.
 	Failed func(error)
+}
+
+// Direct is a row for an inbox of the own partition.
+type Direct struct {
+	Op int // its index in Ops
+	To history.InstanceID
+}
+
+// Applied is what an entry became.
+type Applied struct {
+	Direct []int64 // the numbers of its rows for inboxes
+	Outbox string  // the key of the row that Send became
+	Send   row.Outgoing
 }
 
 // Consumed is a row of the inbox.
@@ -50,22 +65,24 @@ type Consumed struct {
 	Key  string
 	From row.Sender
 	Seq  int64
-	Hash []string // of its messages, see row.Hash; for rows of clients
-}
-
-// Sent is a row of the outbox.
-type Sent struct {
-	Key string
-	Out row.Outgoing // with its numbers
+	Hash []string // of its messages, see row.Hash
 }
 
 // ops is how many rows the entry has, notices not counted.
-func (e *Entry) ops() int { return len(e.Ops) + len(e.Consumed) + len(e.Send) }
+func (e *Entry) ops() int {
+	n := len(e.Ops) + len(e.Consumed)
+	if e.Send != nil {
+		n++
+	}
+	return n
+}
 
 // keys calls f for the keys of rows that the entry changes.
 func (e *Entry) keys(f func(string)) {
 	for i := range e.Ops {
-		f(e.Ops[i].Row.Key)
+		if key := e.Ops[i].Row.Key; key != "" {
+			f(key)
+		}
 	}
 	for i := range e.Consumed {
 		f(e.Consumed[i].Key)

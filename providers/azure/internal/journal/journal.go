@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -18,11 +17,12 @@ type Config struct {
 	Account   storage.Account
 	Table     string
 	Partition string // partition key
+	Number    int    // of the partition
 	// Head is the owner row as this host's claim wrote it, and ETag its ETag.
 	Head row.Owner
 	ETag string
-	// Notices are the notice rows of the partition, in the order of their keys.
-	Notices []storage.Row
+	// Notices are those of the partition; the journal has them from now on.
+	Notices *Notices
 	// Timeout bounds each request.
 	Timeout time.Duration
 	// Now is hub time.
@@ -49,7 +49,7 @@ type Journal struct {
 	lazyAt   time.Time // when they go alone; zero without any
 	draining bool      // no entries are taken any more, those taken are sent
 	stopped  bool      // nothing is sent any more
-	notices  notices
+	notices  *Notices
 	commits  int64 // transactions applied
 	sending  bool  // a batch is between being packed and being settled
 	settling []chan error
@@ -62,24 +62,19 @@ type Journal struct {
 }
 
 // New makes a journal and starts its goroutine.
-func New(cfg Config) (*Journal, error) {
+func New(cfg Config) *Journal {
 	j := &Journal{
 		cfg:     cfg,
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
-		notices: newNotices(),
+		notices: cfg.Notices,
 		head:    cfg.Head,
 		etag:    cfg.ETag,
-	}
-	for i := range cfg.Notices {
-		if err := j.notices.load(&cfg.Notices[i]); err != nil {
-			return nil, err
-		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	j.cancel = cancel
 	go j.run(ctx)
-	return j, nil
+	return j
 }
 
 // Submit queues an entry. It does not block.
@@ -120,11 +115,18 @@ func (j *Journal) ring() {
 	}
 }
 
-// Noticed reports whether a row of the inbox was consumed before.
-func (j *Journal) Noticed(from row.Sender, seq int64, hashes []string) bool {
+// Numbered reports whether a row of the inbox with that number was consumed.
+func (j *Journal) Numbered(from row.Sender, seq int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.notices.has(from, seq, hashes)
+	return j.notices.Numbered(from, seq)
+}
+
+// Noticed reports whether a message was consumed lately, by its hash.
+func (j *Journal) Noticed(hash string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.notices.Noticed(hash)
 }
 
 // Commits is how many transactions were applied.
@@ -273,7 +275,7 @@ type batch struct {
 	starts  []int // index in ops of the first of each entry
 	head    row.Owner
 	draft   draft
-	sent    [][]Sent
+	applied []Applied
 	letter  uint32
 }
 
@@ -323,7 +325,7 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 	keys := map[string]bool{}
 	var rest []*Entry
 	for i, e := range j.queue {
-		bytes, rows := e.size(), len(b.ops)+e.ops()+b.draft.rowsWith(e)
+		bytes, rows := e.size(), len(b.ops)+e.ops()+NoticeRows
 		fits := rows <= storage.MaxOps && size+bytes <= storage.MaxTransactBytes
 		switch {
 		case !fits && len(b.entries) == 0:
@@ -351,7 +353,7 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 	if len(b.entries) == 0 {
 		return nil, !(j.draining && len(rest) == 0)
 	}
-	b.ops = append(b.ops, b.draft.ops(&j.notices, j.cfg.Now(), func() string { return row.FromClients(b.next()) })...)
+	b.ops = append(b.ops, b.draft.ops(j.notices, j.cfg.Now(), func() string { return row.RecentIDs(b.next()) })...)
 	j.sending = true
 	b.ops[0] = storage.Op{Verb: storage.Replace, IfMatch: j.etag, Row: storage.Row{Key: row.Head, Cells: b.head.Cells()}}
 	return b, true
@@ -366,11 +368,8 @@ func (e *Entry) size() int {
 	for i := range e.Ops {
 		size += e.Ops[i].Row.Size()
 	}
-	for i := range e.Send {
-		size += storage.RowOverhead
-		for p := range e.Send[i].Parcel {
-			size += e.Send[i].Parcel[p].Size()
-		}
+	if e.Send != nil {
+		size += storage.RowOverhead + e.Send.Size()
 	}
 	return size
 }
@@ -379,7 +378,7 @@ func (e *Entry) size() int {
 func (j *Journal) addLazyLocked(b *batch, size int, keys map[string]bool) {
 	var rest []*Entry
 	for _, e := range j.lazy {
-		if overlaps(e, keys) || len(b.ops)+e.ops()+b.draft.rowsWith(e) > storage.MaxOps || size+e.size() > storage.MaxTransactBytes {
+		if overlaps(e, keys) || len(b.ops)+e.ops()+NoticeRows > storage.MaxOps || size+e.size() > storage.MaxTransactBytes {
 			rest = append(rest, e)
 			continue
 		}
@@ -407,31 +406,43 @@ func (b *batch) next() int64 {
 
 // add puts an entry into the batch.
 func (j *Journal) add(b *batch, e *Entry) {
+	start := len(b.ops)
 	b.entries = append(b.entries, e)
-	b.starts = append(b.starts, len(b.ops))
+	b.starts = append(b.starts, start)
 	b.ops = append(b.ops, e.Ops...)
 	for i := range e.Consumed {
 		c := &e.Consumed[i]
 		b.ops = append(b.ops, storage.Op{Verb: storage.Delete, Row: storage.Row{Key: c.Key}})
-		b.draft.add(&j.notices, c)
+		b.draft.add(j.notices, c)
 	}
-	var sent []Sent
-	for _, out := range e.Send {
-		out.Format = row.Format
-		out.Parcel = slices.Clone(out.Parcel)
-		if b.head.Next == nil {
-			b.head.Next = map[int]int64{}
-		}
-		for i := range out.Parcel {
-			n := max(b.head.Next[out.To], 1)
-			out.Parcel[i].Seq = n
-			b.head.Next[out.To] = n + 1
-		}
-		s := Sent{Key: row.Outbox(b.next()), Out: out}
-		sent = append(sent, s)
-		b.ops = append(b.ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: s.Key, Cells: out.Cells()}})
+	var a Applied
+	for _, d := range e.Direct {
+		n := b.take(j.cfg.Number, 1)
+		b.ops[start+d.Op].Row.Key = row.Message(d.To, row.PartitionSender(j.cfg.Number), n)
+		a.Direct = append(a.Direct, n)
 	}
-	b.sent = append(b.sent, sent)
+	if e.Send != nil {
+		a.Send = *e.Send
+		a.Send.Format = row.Format
+		a.Send.Parts = slices.Clone(e.Send.Parts)
+		for i := range a.Send.Parts {
+			p := &a.Send.Parts[i]
+			p.First = b.take(p.To, len(p.Parcels))
+		}
+		a.Outbox = row.Outbox(b.next())
+		b.ops = append(b.ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: a.Outbox, Cells: a.Send.Cells()}})
+	}
+	b.applied = append(b.applied, a)
+}
+
+// take takes n numbers of rows to a partition and returns the first.
+func (b *batch) take(to, n int) int64 {
+	if b.head.Next == nil {
+		b.head.Next = map[int]int64{}
+	}
+	first := max(b.head.Next[to], 1)
+	b.head.Next[to] = first + int64(n)
+	return first
 }
 
 // applied makes a batch what is, and tells its entries.
@@ -443,7 +454,7 @@ func (j *Journal) applied(b *batch, etag string) {
 	j.mu.Unlock()
 	for i, e := range b.entries {
 		if e.Applied != nil {
-			e.Applied(b.sent[i])
+			e.Applied(b.applied[i])
 		}
 	}
 }
@@ -470,10 +481,6 @@ func (b *batch) entryOf(op int) (e *Entry, at int, index int) {
 		return nil, 0, -1
 	}
 	return e, i, index
-}
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
-	return slices.Sorted(maps.Keys(m))
 }
 
 func assertHead(b *batch) {

@@ -1,8 +1,8 @@
 package journal
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
@@ -26,9 +26,9 @@ const (
 	maxExpired = 2
 )
 
-// notices are what was consumed: for ever by numbers where the sender is a
-// partition, for a time by ids where it is a client.
-type notices struct {
+// Notices are what was consumed: rows of partitions by their numbers, for ever;
+// messages by their ids, for a time.
+type Notices struct {
 	numbers map[int]row.Numbers
 	ids     map[string]bool
 	pages   []page // oldest first; the last one may grow
@@ -40,27 +40,27 @@ type page struct {
 	ids   []string
 }
 
-func newNotices() notices {
-	return notices{numbers: map[int]row.Numbers{}, ids: map[string]bool{}}
+// ReadNotices reads the notice rows of a partition, in the order of their keys.
+func ReadNotices(rows []storage.Row) (*Notices, error) {
+	n := &Notices{numbers: map[int]row.Numbers{}, ids: map[string]bool{}}
+	for i := range rows {
+		if err := n.load(&rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
 }
 
-// load takes in a notice row, in the order of their keys.
-func (n *notices) load(r *storage.Row) error {
+func (n *Notices) load(r *storage.Row) error {
 	if cell, ok := r.Cells[row.NumbersCell]; ok {
-		var from int
-		var numbers row.Numbers
-		if _, err := fmt.Sscanf(r.Key, "n:p%d", &from); err != nil {
-			return fmt.Errorf("%w: notice %q: %w", row.ErrFormat, r.Key, err)
+		if err := row.Parse(cell, &n.numbers); err != nil {
+			return fmt.Errorf("row %s: %w", r.Key, err)
 		}
-		if err := json.Unmarshal(cell, &numbers); err != nil {
-			return fmt.Errorf("%w: notice %q: %w", row.ErrFormat, r.Key, err)
-		}
-		n.numbers[from] = numbers
 		return nil
 	}
 	var ids row.IDs
-	if err := json.Unmarshal(r.Cells[row.IDsCell], &ids); err != nil {
-		return fmt.Errorf("%w: notice %q: %w", row.ErrFormat, r.Key, err)
+	if err := row.Parse(r.Cells[row.IDsCell], &ids); err != nil {
+		return fmt.Errorf("row %s: %w", r.Key, err)
 	}
 	n.pages = append(n.pages, page{r.Key, ids.Since, ids.IDs})
 	for _, id := range ids.IDs {
@@ -69,17 +69,13 @@ func (n *notices) load(r *storage.Row) error {
 	return nil
 }
 
-// has reports whether a row of the inbox was consumed.
-func (n *notices) has(from row.Sender, seq int64, hashes []string) bool {
-	if p, ok := from.Partition(); ok {
-		return n.numbers[p].Has(seq)
-	}
-	for _, h := range hashes {
-		if !n.ids[h] {
-			return false
-		}
-	}
-	return len(hashes) > 0
+// Noticed reports whether a message was consumed lately, by its hash.
+func (n *Notices) Noticed(hash string) bool { return n.ids[hash] }
+
+// Numbered reports whether a row of the inbox with that number was consumed.
+func (n *Notices) Numbered(from row.Sender, seq int64) bool {
+	p, ok := from.Partition()
+	return ok && n.numbers[p].Has(seq)
 }
 
 // draft is what a batch makes of the notices.
@@ -91,7 +87,7 @@ type draft struct {
 	expired []string
 }
 
-func (d *draft) add(n *notices, c *Consumed) {
+func (d *draft) add(n *Notices, c *Consumed) {
 	if p, ok := c.From.Partition(); ok {
 		if d.numbers == nil {
 			d.numbers = map[int]row.Numbers{}
@@ -101,32 +97,21 @@ func (d *draft) add(n *notices, c *Consumed) {
 			s = n.numbers[p]
 		}
 		d.numbers[p] = s.With(c.Seq)
-		return
 	}
 	d.ids = append(d.ids, c.Hash...)
 }
 
-// rowsWith is how many rows the notices may take if the entry joins.
-func (d *draft) rowsWith(e *Entry) int {
-	rows := len(d.numbers) + 1 + maxExpired
-	seen := map[int]bool{}
-	for i := range e.Consumed {
-		if p, ok := e.Consumed[i].From.Partition(); ok && !seen[p] {
-			seen[p] = true
-			if _, ok := d.numbers[p]; !ok {
-				rows++
-			}
-		}
-	}
-	return rows
-}
+// NoticeRows is how many rows of a transaction the notices take, at most.
+const NoticeRows = 2 + maxExpired
 
 // ops completes the draft and returns its rows.
-func (d *draft) ops(n *notices, now time.Time, newKey func() string) (ops []storage.Op) {
-	for _, p := range sortedKeys(d.numbers) {
+func (d *draft) ops(n *Notices, now time.Time, newKey func() string) (ops []storage.Op) {
+	if len(d.numbers) > 0 {
+		all := maps.Clone(n.numbers)
+		maps.Copy(all, d.numbers)
 		ops = append(ops, storage.Op{Verb: storage.Put, Row: storage.Row{
-			Key:   row.FromPartition(p),
-			Cells: map[string][]byte{row.NumbersCell: wire.MustJSON(d.numbers[p])},
+			Key:   row.FromPartitions,
+			Cells: map[string][]byte{row.NumbersCell: wire.MustJSON(all)},
 		}})
 	}
 	at := now.UnixNano()
@@ -157,10 +142,8 @@ func (d *draft) ops(n *notices, now time.Time, newKey func() string) (ops []stor
 }
 
 // settle makes the draft what is.
-func (n *notices) settle(d *draft) {
-	for p, s := range d.numbers {
-		n.numbers[p] = s
-	}
+func (n *Notices) settle(d *draft) {
+	maps.Copy(n.numbers, d.numbers)
 	if len(d.ids) > 0 {
 		if d.opens {
 			n.pages = append(n.pages, d.page)

@@ -13,9 +13,10 @@
 //	i:id              an instance: what clients see, and the tail of its history
 //	k:id              its durable state
 //	m:id:sender:seq   messages that wait for it: the inbox
-//	n:pFFF  n:cTIME   what was consumed: numbers of partition FFF, ids of clients
+//	n:p  n:rSEQ     what was consumed: numbers of partitions, recent ids
 //	o:seq             the outbox: messages on their way to another partition
-//	r:id  r:id:event  its open activities; the progress of one
+//	q:id:event      the progress of one of its open activities
+//	r:id            its open activities
 //	t:due:id          its open timers, under the due time of the earliest
 //	x:o:id  x:f:time:id  x:p:time:id   the index: not final; final, by its
 //	                end; tombstones, by the time of their purge

@@ -162,6 +162,9 @@ type Envelope struct {
 	// is the instance's time of creation.
 	Born    string `json:"born,omitempty"`
 	Created int64  `json:"created,omitempty"`
+	// Parked is why the instance that the start made is parked, and since when.
+	Parked   string `json:"parked,omitempty"`
+	ParkedAt int64  `json:"parkedAt,omitempty"`
 	// Order says that the row asks the owner for something.
 	Order *Order `json:"order,omitempty"`
 }
@@ -217,8 +220,11 @@ type OpenWork struct {
 	Purging bool `json:"purging,omitempty"`
 }
 
-// ProgressOf says whose progress a row holds.
-type ProgressOf struct {
+// WhoseCell is the cell of a row of progress with [Whose].
+const WhoseCell = "Whose"
+
+// Whose says whose progress a row holds.
+type Whose struct {
 	ID    history.InstanceID `json:"id"`
 	Event int64              `json:"event"`
 }
@@ -246,17 +252,26 @@ type Timer struct {
 // OutboxCell is the cell with [Outgoing], as JSON.
 const OutboxCell = "Outbox"
 
-// Outgoing are rows on their way to the inbox of a partition, in order.
+// Outgoing is what a commit sends by way of the outbox: one row, however much
+// it is.
 type Outgoing struct {
-	Format int      `json:"format"`
-	To     int      `json:"to"` // partition
-	Parcel []Parcel `json:"parcels"`
+	Format int    `json:"format"`
+	Parts  []Part `json:"parts"`
+	// Blob holds the parcels of all parts, instead of the row.
+	Blob string `json:"blob,omitempty"`
+}
+
+// Part is what goes to one partition, in order.
+type Part struct {
+	To int `json:"to"`
+	// First is the number of the first parcel; the others follow.
+	First   int64    `json:"first"`
+	Parcels []Parcel `json:"parcels,omitempty"`
 }
 
 // Parcel is one row of an inbox to be inserted: messages for one instance.
 type Parcel struct {
 	To    history.InstanceID `json:"to"`
-	Seq   int64              `json:"seq"` // dense, from this partition to that one
 	Sent  int64              `json:"sent"`
 	Count int                `json:"count"` // messages
 	// Messages are all of them, or only the first, without its data, where
@@ -267,7 +282,7 @@ type Parcel struct {
 
 // Cells of the notice rows.
 const (
-	NumbersCell = "Numbers" // [Numbers]
+	NumbersCell = "Numbers" // [Numbers] by partition
 	IDsCell     = "IDs"     // [IDs]
 )
 

@@ -44,6 +44,7 @@ const (
 	inboxPrefix    = "m:"
 	noticePrefix   = "n:"
 	outboxPrefix   = "o:"
+	progressPrefix = "q:"
 	workPrefix     = "r:"
 	timerPrefix    = "t:"
 	openPrefix     = "x:o:"
@@ -118,7 +119,7 @@ func Work(id history.InstanceID) string { return workPrefix + Escape(id) }
 
 // Progress is the key of an open activity's progress.
 func Progress(id history.InstanceID, event int64) string {
-	return fmt.Sprintf("%s%s:%08x", workPrefix, Escape(id), event)
+	return fmt.Sprintf("%s%s:%08x", progressPrefix, Escape(id), event)
 }
 
 // Timers is the key of an instance's timers, of which the earliest is due then.
@@ -145,12 +146,12 @@ func PurgedBefore(at int64) Range { return Range{purgedPrefix, purgedPrefix + nu
 // Outbox is the key of a row of the outbox.
 func Outbox(seq int64) string { return outboxPrefix + number(seq) }
 
-// FromPartition is the key that remembers which numbers of another partition
-// were consumed.
-func FromPartition(from int) string { return fmt.Sprintf("%sp%03d", noticePrefix, from) }
+// FromPartitions is the key of the row that remembers which numbers of
+// partitions were consumed.
+const FromPartitions = noticePrefix + "p"
 
-// FromClients is the key of a row of message ids of clients that were consumed.
-func FromClients(seq int64) string { return noticePrefix + "c" + number(seq) }
+// RecentIDs is the key of a row of ids of messages that were consumed lately.
+func RecentIDs(seq int64) string { return noticePrefix + "r" + number(seq) }
 
 // Dead is the key of a dead letter.
 func Dead(time, n int64) string { return deadPrefix + number(time) + ":" + number(n) }
@@ -161,17 +162,12 @@ func Blob(id history.InstanceID, unique string) string {
 	return "payload/" + Escape(id) + "/" + unique
 }
 
-// Sender is who inserts rows into an inbox: a client incarnation, a partition,
-// or the owner itself for messages within the partition.
+// Sender is who inserts rows into an inbox: a client incarnation, or a
+// partition, which may be the inbox's own.
 type Sender string
 
-const owner Sender = "l"
-
-// Partitions as senders, and the owner.
+// PartitionSender is a partition as a sender.
 func PartitionSender(from int) Sender { return Sender(fmt.Sprintf("p%03d", from)) }
-
-// OwnerSender is the sender of messages within a partition.
-func OwnerSender() Sender { return owner }
 
 // ClientSender is the sender that an incarnation of a client is. Incarnations
 // sort by the time they began.
@@ -217,6 +213,7 @@ const (
 	KindInbox    Kind = 'm'
 	KindNotice   Kind = 'n'
 	KindOutbox   Kind = 'o'
+	KindProgress Kind = 'q'
 	KindWork     Kind = 'r'
 	KindTimers   Kind = 't'
 	KindIndex    Kind = 'x'
@@ -230,7 +227,7 @@ func KindOf(key string) Kind {
 	}
 	if len(key) > 2 && key[1] == ':' {
 		switch k := Kind(key[0]); k {
-		case KindDead, KindHistory, KindInstance, KindState, KindInbox, KindNotice, KindOutbox, KindWork, KindTimers, KindIndex:
+		case KindDead, KindHistory, KindInstance, KindState, KindInbox, KindNotice, KindOutbox, KindProgress, KindWork, KindTimers, KindIndex:
 			return k
 		}
 	}
@@ -262,11 +259,8 @@ func ExecutionOf(id history.InstanceID, execution int64) Range {
 	return prefixed(fmt.Sprintf("%s%s:%08x:", historyPrefix, Escape(id), execution))
 }
 
-// WorkOf is the open activities of one instance with their progress.
-func WorkOf(id history.InstanceID) Range {
-	key := Work(id)
-	return Range{key, key + ";"}
-}
+// ProgressOf is the progress of the open activities of one instance.
+func ProgressOf(id history.InstanceID) Range { return prefixed(progressPrefix + Escape(id) + ":") }
 
 // Instances are the rows of instances whose ids begin with prefix and come
 // after another.

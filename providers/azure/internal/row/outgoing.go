@@ -8,16 +8,16 @@ import (
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
-// MaxOutgoing bounds the parcels of a row of the outbox, in bytes as
-// [Parcel.Size] counts, so that the row holds them without a blob.
-const MaxOutgoing = 96 << 10
+// maxOutgoing is how many bytes of parcels, as [Parcel.Size] counts, a row of the
+// outbox holds without a blob.
+const maxOutgoing = 64 << 10
 
-// Size is what the parcel adds to a row, in bytes, roughly.
+// Size is what the parcel takes, in bytes, roughly.
 func (p *Parcel) Size() int {
-	size := 200 + 2*len(p.To) + len(p.Blob)
+	size := 100 + 2*len(p.To) + len(p.Blob)
 	for i := range p.Messages {
 		m := &p.Messages[i]
-		size += 400 + len(m.ID) + len(m.To) + len(m.Data)
+		size += 200 + len(m.ID) + len(m.To) + len(m.Data)
 		if s := m.Start; s != nil {
 			size += 200 + len(s.RequestID)
 			for k, v := range s.Tags {
@@ -28,29 +28,86 @@ func (p *Parcel) Size() int {
 	return size
 }
 
-// Cells of a row of the outbox.
-func (o *Outgoing) Cells() map[string][]byte {
-	cells := map[string][]byte{OutboxCell: Pack(wire.MustJSON(o))}
-	names := ""
-	for _, p := range o.Parcel {
-		if p.Blob != "" {
-			names += p.Blob + " "
+// Size is what the row takes in a transaction, in bytes, at most.
+func (o *Outgoing) Size() int {
+	size := 200
+	for i := range o.Parts {
+		size += 60
+		if o.Blob == "" {
+			for j := range o.Parts[i].Parcels {
+				size += o.Parts[i].Parcels[j].Size()
+			}
 		}
 	}
+	return 2 * size
+}
+
+// Spill moves the parcels into a blob if they are too much for a row. They stay
+// in memory as well.
+func (o *Outgoing) Spill(name func() string) []BlobData {
+	if o.Size() <= 2*maxOutgoing {
+		return nil
+	}
+	all := make([][]Parcel, len(o.Parts))
+	for i := range o.Parts {
+		all[i] = o.Parts[i].Parcels
+	}
+	o.Blob = name()
+	return []BlobData{{Name: o.Blob, Data: Pack(wire.MustJSON(all))}}
+}
+
+// Cells of a row of the outbox.
+func (o *Outgoing) Cells() map[string][]byte {
+	shown := *o
+	cells := map[string][]byte{}
+	names := o.Blob
+	if o.Blob != "" {
+		shown.Parts = make([]Part, len(o.Parts))
+		for i, p := range o.Parts {
+			shown.Parts[i] = Part{To: p.To, First: p.First}
+		}
+	}
+	// A blob that holds messages is named by this row, and later by the row of
+	// the inbox that the parcel becomes.
+	for _, p := range shown.Parts {
+		for _, parcel := range p.Parcels {
+			if parcel.Blob != "" {
+				names += " " + parcel.Blob
+			}
+		}
+	}
+	cells[OutboxCell] = Pack(wire.MustJSON(&shown))
 	if names != "" {
-		cells[BlobsCell] = []byte(names[:len(names)-1])
+		cells[BlobsCell] = []byte(names)
 	}
 	return cells
 }
 
 // ParseOutgoing reads a row of the outbox.
-func ParseOutgoing(cells map[string][]byte) (o Outgoing, err error) {
-	value, err := Value(context.Background(), cells, OutboxCell, nil)
+func ParseOutgoing(ctx context.Context, cells map[string][]byte, get GetBlob) (o Outgoing, err error) {
+	value, err := Value(ctx, cells, OutboxCell, get)
 	if err == nil {
-		err = json.Unmarshal(value, &o)
+		err = Parse(value, &o)
 	}
+	if err == nil {
+		err = checkFormat(o.Format)
+	}
+	if err != nil || o.Blob == "" {
+		return o, err
+	}
+	data, err := get(ctx, o.Blob)
 	if err != nil {
-		return o, fmt.Errorf("%w: outbox: %w", ErrFormat, err)
+		return o, err
 	}
-	return o, checkFormat(o.Format)
+	if data, err = unpack(data); err != nil {
+		return o, err
+	}
+	var all [][]Parcel
+	if err := json.Unmarshal(data, &all); err != nil || len(all) != len(o.Parts) {
+		return o, fmt.Errorf("%w: outbox: the blob %s does not fit its row", ErrFormat, o.Blob)
+	}
+	for i := range all {
+		o.Parts[i].Parcels = all[i]
+	}
+	return o, nil
 }
