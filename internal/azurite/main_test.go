@@ -1,3 +1,7 @@
+//go:build !windows
+
+// The tests run shell scripts and send signals.
+
 package azurite
 
 import (
@@ -5,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -64,3 +69,6 @@ func fakeProgram(t *testing.T, name, script string) {
 	}
 	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
+
+// gone reports whether a process has ended.
+func gone(p *os.Process) bool { return p.Signal(syscall.Signal(0)) != nil }

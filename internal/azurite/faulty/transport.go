@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/duroxide/duroxide-go/internal/azurite/operation"
 )
 
 // Transport disturbs what it hands on.
@@ -221,7 +223,7 @@ func (f Fault) answer(request *http.Request) *http.Response {
 	code := codes[status]
 	header := http.Header{"X-Ms-Error-Code": {code}}
 	var body string
-	if strings.Contains(request.Header.Get("Accept"), "json") {
+	if strings.Contains(operation.Header(request.Header, "Accept"), "json") {
 		header.Set("Content-Type", "application/json")
 		body = `{"odata.error":{"code":"` + code + `","message":{"lang":"en-US","value":"injected"}}}`
 	} else {

@@ -142,7 +142,7 @@ func table(request *http.Request, path string, _ url.Values) Operation {
 			o.Kind, o.Item = Unknown, "("+address
 			break
 		}
-		o.Row, o.Kind = row, entity(request.Method, request.Header.Get("If-Match") != "")
+		o.Row, o.Kind = row, entity(request.Method, Header(request.Header, "If-Match") != "")
 	}
 	return o
 }

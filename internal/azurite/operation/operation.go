@@ -87,6 +87,20 @@ func hosted(host string) Service {
 	return map[string]Service{"blob": Blob, "queue": Queue, "table": Table}[label]
 }
 
+// Header is the value of a header. Unlike that of package http, it finds a name
+// in any case: the SDK writes some in lower case, as Microsoft's reference does.
+func Header(h http.Header, name string) string {
+	if value := h.Get(name); value != "" {
+		return value
+	}
+	for key, values := range h {
+		if strings.EqualFold(key, name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}
+
 func query(request *http.Request) url.Values {
 	q, _ := url.ParseQuery(request.URL.RawQuery) // of a malformed query, what can be read
 	return q

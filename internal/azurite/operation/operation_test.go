@@ -147,6 +147,14 @@ If-Match: W/"x"
 	}
 }
 
+func TestHeadersAreFoundInAnyCase(t *testing.T) {
+	r := request(t, "PUT", emulator.Table+"/hub(PartitionKey='a',RowKey='b')", "")
+	r.Header["if-match"] = []string{"*"} // as the SDK writes some names
+	if got := operation.NewReader(emulator).Read(r).Kind; got != operation.UpdateEntity {
+		t.Errorf("read as %s", got)
+	}
+}
+
 func FuzzAnyRequestIsRead(f *testing.F) {
 	f.Add("GET", "/hub(PartitionKey='a',RowKey='b')")
 	f.Add("PUT", "/q/messages/1")

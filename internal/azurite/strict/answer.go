@@ -21,7 +21,7 @@ const requestID = "00000000-0000-0000-0000-000000000000"
 func (f *finding) answer(request *http.Request) *http.Response {
 	header := http.Header{}
 	header.Set("x-ms-request-id", requestID)
-	header.Set("x-ms-version", request.Header.Get("x-ms-version"))
+	header.Set("x-ms-version", operation.Header(request.Header, "x-ms-version"))
 	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	status := f.status
 	var body []byte

@@ -36,11 +36,11 @@ func checkBlob(o operation.Operation, request *http.Request) *refusal {
 	}
 	switch o.Kind {
 	case operation.PutBlob:
-		if request.Header.Get("x-ms-blob-type") == "" && request.Header.Get("x-ms-copy-source") == "" {
+		if operation.Header(request.Header, "x-ms-blob-type") == "" && operation.Header(request.Header, "x-ms-copy-source") == "" {
 			return &refusal{"parameter", http.StatusBadRequest, "MissingRequiredHeader", "An HTTP header that's mandatory for this request is not specified: x-ms-blob-type"}
 		}
 	case operation.LeaseBlob:
-		return checkLease(request.Header.Get("x-ms-lease-duration"))
+		return checkLease(operation.Header(request.Header, "x-ms-lease-duration"))
 	default:
 	}
 	return nil

@@ -184,10 +184,11 @@ func (c *Checker) check(o operation.Operation, request *http.Request, body []byt
 
 func checkHeaders(request *http.Request) *refusal {
 	var missing string
-	switch h := request.Header; {
-	case h.Get("x-ms-version") == "":
+	value := func(name string) string { return operation.Header(request.Header, name) }
+	switch {
+	case value("x-ms-version") == "":
 		missing = "x-ms-version"
-	case strings.HasPrefix(h.Get("Authorization"), "SharedKey") && h.Get("x-ms-date") == "" && h.Get("Date") == "":
+	case strings.HasPrefix(value("Authorization"), "SharedKey") && value("x-ms-date") == "" && value("Date") == "":
 		missing = "x-ms-date"
 	default:
 		return nil

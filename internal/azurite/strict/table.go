@@ -52,7 +52,7 @@ func checkTable(o operation.Operation, header http.Header, q url.Values, body []
 	case operation.GetEntity:
 		return checkRow(o.Row)
 	case operation.DeleteEntity:
-		if header.Get("If-Match") == "" {
+		if operation.Header(header, "If-Match") == "" {
 			return &refusal{"parameter", http.StatusBadRequest, "MissingRequiredHeader", "An HTTP header that's mandatory for this request is not specified: If-Match"}
 		}
 		return checkRow(o.Row)
