@@ -21,13 +21,20 @@ for (const service of ["blob", "queue"]) {
 
 // No life without the parent: it holds the other end of standard input, which
 // closes however the parent ends. Azurite then stops as on a signal, and saves.
-process.stdin.on("error", () => {});
-process.stdin.on("close", () => {
+let stopping = false;
+const stop = () => {
+  if (stopping) {
+    return;
+  }
+  stopping = true;
   if (!process.emit("SIGTERM")) {
     process.exit(1); // still starting
   }
   setTimeout(() => process.exit(1), 5000).unref();
-});
+};
+for (const event of ["end", "close", "error"]) {
+  process.stdin.on(event, stop);
+}
 process.stdin.resume();
 
 // Settings of the user's shell are not ours.
