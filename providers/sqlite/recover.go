@@ -63,11 +63,7 @@ func (h *host) recover(ctx context.Context) error {
 			h.nextSeq = found.nextSeq
 			s.handed.Keep(found.outstanding())
 			s.progress.reset(found.progress)
-			for _, r := range found.restored {
-				h.broker.Restore(r)
-			}
-			h.broker.Deliver(found.starts...)
-			h.broker.Deliver(found.inbox...)
+			h.broker.Restore(found.restored, slices.Concat(found.starts, found.inbox)...)
 			s.joined, s.writer.absorber = h, h
 		},
 	})

@@ -206,14 +206,27 @@ type RestoredActivity struct {
 	Progress   history.Payload
 }
 
-// Restore opens work that is not in the broker. Its messages are delivered with
-// [Broker.Deliver], before or after.
-func (b *Broker) Restore(r Restored) {
+// Restore opens work that is not in the broker, and delivers messages, all at
+// once: an instance is ready when everything of it is there.
+func (b *Broker) Restore(rs []Restored, ds ...Delivery) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return
 	}
+	insts := make([]*instance, len(rs))
+	for i := range rs {
+		insts[i] = b.restoreLocked(&rs[i])
+	}
+	b.deliverLocked(ds)
+	for i, inst := range insts {
+		if b.instances[rs[i].Instance] == inst { // it was not evicted, having nothing
+			b.settleLocked(inst)
+		}
+	}
+}
+
+func (b *Broker) restoreLocked(r *Restored) *instance {
 	inst := b.instanceLocked(r.Instance)
 	inst.execution, inst.name, inst.version, inst.again = r.Execution, r.Name, r.Version, r.Again
 	b.adoptLocked(inst)
@@ -226,7 +239,7 @@ func (b *Broker) Restore(r Restored) {
 	if !r.Until.IsZero() {
 		b.setAsideLocked(inst, r.Until, r.Parked)
 	}
-	b.settleLocked(inst)
+	return inst
 }
 
 // Drop forgets everything about an instance that was purged or is about to be

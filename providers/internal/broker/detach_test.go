@@ -56,7 +56,7 @@ func TestAnInstanceThatComesBackKnowsNothingOfDetachedWork(t *testing.T) {
 		w.opened("a", provider.Commit{Activities: []provider.Activity{activity(1, "")}})
 		before := w.work(1)
 		w.b.Detach(only("a"))
-		w.b.Restore(broker.Restored{Instance: "a", Execution: 1, Name: "story", Activities: []broker.RestoredActivity{{Activity: activity(1, "")}}})
+		w.b.Restore([]broker.Restored{{Instance: "a", Execution: 1, Name: "story", Activities: []broker.RestoredActivity{{Activity: activity(1, "")}}}})
 		again := w.work(1)
 		if err := before.Complete(done(1)); !errors.Is(err, broker.ErrDetached) {
 			t.Errorf("completing the detached work: %v, want ErrDetached", err)

@@ -20,8 +20,8 @@
 //
 //   - [Broker.Deliver]: messages that are accepted, with what is known of their
 //     receiver. Messages to instances that do not exist wait apart, as orphans.
-//   - [Broker.Restore]: the open work of an instance, when a provider starts on
-//     what an earlier process left.
+//   - [Broker.Restore]: open work and messages, when a provider starts on what
+//     an earlier process left.
 //   - [Broker.Commit]: the effects of a turn that is durable.
 //   - [Broker.Drop]: an instance was purged or replaced.
 //   - [Broker.Detach]: instances that belong to another owner from now on.

@@ -160,12 +160,12 @@ func TestANewExecutionAndTheEndCloseEverything(t *testing.T) {
 
 func TestRestoredWorkIsOfferedAgain(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {
-		w.b.Restore(broker.Restored{
+		w.b.Restore([]broker.Restored{{
 			Instance: "a", Execution: 7, Name: "story", Version: "2", Again: true,
 			Activities: []broker.RestoredActivity{{Activity: activity(1, ""), Deliveries: 2, Progress: history.Payload(`"half"`)}},
 			Timers:     []provider.Timer{timer(2, time.Now())},
 			Until:      time.Now().Add(time.Hour),
-		})
+		}})
 		work := w.work(1)
 		want := history.ActivityID{Instance: "a", Execution: 7, Event: 1}
 		if work.ID != want || work.Delivery != 3 || string(work.Progress) != `"half"` || work.Orchestration != "story" || work.Version != "2" {

@@ -261,7 +261,7 @@ func (c *commit) encodeOpen() error {
 	}
 	effects := *given
 	effects.Status = m.Status
-	o.execution, o.name, o.version = m.Execution, m.Name, m.Version
+	o.born, o.execution, o.name, o.version = m.Born, m.Execution, m.Name, m.Version
 	o.again = given.Again && !final
 	o.spans = o.spans.Apply(&effects)
 	o.timers = applyTimers(o.timers, &effects, fires)
@@ -270,7 +270,7 @@ func (c *commit) encodeOpen() error {
 	if work := o.again || len(o.spans) > 0; work {
 		o.host = c.p.member.incarnation
 		w := row.OpenWork{
-			Format: row.Format, ID: id, Execution: o.execution, Name: o.name, Version: o.version,
+			Format: row.Format, ID: id, Born: o.born, Execution: o.execution, Name: o.name, Version: o.version,
 			Again: o.again, Activities: o.spans.Encode(), Host: o.host,
 		}
 		cells := c.cells()
@@ -300,7 +300,7 @@ func (c *commit) encodeOpen() error {
 	if due != 0 && (changed || o.due != due) {
 		cells := c.cells()
 		cells.Set(row.TimersCell, wire.MustJSON(row.TimerSet{
-			Format: row.Format, ID: id, Execution: o.execution, Name: o.name, Version: o.version, Timers: o.timers,
+			Format: row.Format, ID: id, Born: o.born, Execution: o.execution, Name: o.name, Version: o.version, Timers: o.timers,
 		}))
 		c.put(storage.Put, row.Timers(due, id), cells)
 	}

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -73,7 +72,12 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 
 // takeRows takes in rows of the inbox as they were read, in the order of their
 // keys. Rows that are known already are left alone.
-func (p *partition) takeRows(rows []storage.Row) {
+func (p *partition) takeRows(rows []storage.Row) { p.take(p.readLetters(rows)...) }
+
+// readLetters reads rows of the inbox that are not known. Those of one instance
+// come in the order in which they were sent, as far as that is known: each
+// sender numbers its own, and between senders the time of sending decides.
+func (p *partition) readLetters(rows []storage.Row) []*letter {
 	var fresh []*letter
 	for i := range rows {
 		r := &rows[i]
@@ -90,7 +94,50 @@ func (p *partition) takeRows(rows []storage.Row) {
 		}
 		fresh = append(fresh, l)
 	}
-	p.take(fresh...)
+	for _, of := range byReceiver(fresh) {
+		mergeSenders(of)
+	}
+	return fresh
+}
+
+// byReceiver cuts letters, which are in the order of their keys, into those of
+// each instance.
+func byReceiver(letters []*letter) (all [][]*letter) {
+	for len(letters) > 0 {
+		n := 1
+		for n < len(letters) && letters[n].to() == letters[0].to() {
+			n++
+		}
+		all = append(all, letters[:n])
+		letters = letters[n:]
+	}
+	return all
+}
+
+// mergeSenders puts the letters of one instance, which are in the order of their
+// keys, into the order in which they were sent.
+func mergeSenders(letters []*letter) {
+	var senders [][]*letter
+	for rest := slices.Clone(letters); len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].from == rest[0].from {
+			n++
+		}
+		senders = append(senders, rest[:n])
+		rest = rest[n:]
+	}
+	if len(senders) == 1 {
+		return
+	}
+	for i := range letters {
+		first := -1
+		for s, of := range senders {
+			if len(of) > 0 && (first < 0 || of[0].envelope.Sent < senders[first][0].envelope.Sent) {
+				first = s
+			}
+		}
+		letters[i], senders[first] = senders[first][0], senders[first][1:]
+	}
 }
 
 func (p *partition) known(key string) bool {
@@ -100,11 +147,14 @@ func (p *partition) known(key string) bool {
 }
 
 // take takes in letters whose rows are durable, in order.
-func (p *partition) take(letters ...*letter) {
+func (p *partition) take(letters ...*letter) { p.takeWith(nil, letters) }
+
+// takeWith takes in letters together with work that is restored.
+func (p *partition) takeWith(restored []broker.Restored, letters []*letter) {
 	var drop []*letter
 	p.mu.Lock()
 	defer func() {
-		p.deliverNowLocked()
+		p.deliverNowLocked(restored...)
 		p.mu.Unlock()
 		p.dropAll(drop)
 	}()
@@ -129,9 +179,9 @@ func (p *partition) take(letters ...*letter) {
 
 // deliverNowLocked hands on what was gathered, all at once: messages that were
 // found together are handed over together.
-func (p *partition) deliverNowLocked() {
-	if len(p.gathered) > 0 {
-		p.member.broker.Deliver(p.gathered...)
+func (p *partition) deliverNowLocked(restored ...broker.Restored) {
+	if len(p.gathered)+len(restored) > 0 {
+		p.member.broker.Restore(restored, p.gathered...)
 		p.gathered = nil
 	}
 }
@@ -188,7 +238,7 @@ func (p *partition) deliverCreatedLocked(l *letter, drop *[]*letter) bool {
 		}
 		m := row.Pending(&l.messages[0], l.envelope.Born, wire.FromNanos(l.envelope.Created))
 		m.Parked, m.ParkedAt = l.envelope.Parked, l.envelope.ParkedAt
-		i = &instance{id: l.to(), seen: &seen{meta: *m}, open: open{name: m.Name, version: m.Version}}
+		i = &instance{id: l.to(), seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}}
 		p.store.waiters.Look(i.id)
 	}
 	if i == nil || i.seen == nil {
@@ -209,10 +259,7 @@ func (p *partition) deliverCreatedLocked(l *letter, drop *[]*letter) bool {
 func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instance, drop *[]*letter) bool {
 	born := ""
 	if i != nil {
-		if i.seen == nil {
-			return false // its row says how it differs from others of its id
-		}
-		born = i.seen.meta.Born
+		born = i.born
 	}
 	l.handed = nil
 	var ds []broker.Delivery
@@ -461,7 +508,7 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			l.envelope = envelope
-			p.putLocked(&instance{id: l.to(), seen: &seen{meta: *m}, open: open{name: m.Name, version: m.Version}})
+			p.putLocked(&instance{id: l.to(), seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}})
 			p.mu.Unlock()
 			p.store.waiters.Look(l.to())
 		},
@@ -495,11 +542,6 @@ func (p *partition) commit(ctx context.Context, e *journal.Entry) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// sortLetters puts letters in the order of their keys.
-func sortLetters(letters []*letter) {
-	slices.SortFunc(letters, func(a, b *letter) int { return cmp.Compare(a.key, b.key) })
 }
 
 // born tells an instance from others of its id.

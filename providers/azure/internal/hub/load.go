@@ -56,7 +56,8 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 		return err
 	}
 	p.openJournal(head, etag, notices)
-	if err := p.restore(found); err != nil {
+	restored, err := p.restore(found)
+	if err != nil {
 		return err
 	}
 	for i := range found.outbox {
@@ -66,14 +67,15 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 		}
 		p.relays.add(found.outbox[i].Key, out)
 	}
+	if found.pages > 1 { // not a snapshot
+		if found.inbox, err = p.readInbox(p.ctx, row.Inbox()); err != nil {
+			return err
+		}
+	}
 	p.mu.Lock()
 	p.loaded = true
 	p.mu.Unlock()
-	if found.pages > 1 { // not a snapshot
-		p.sweep(p.ctx, row.Inbox())
-	} else {
-		p.takeRows(found.inbox)
-	}
+	p.takeWith(restored, p.readLetters(found.inbox))
 	p.relays.start()
 	return nil
 }
@@ -151,8 +153,9 @@ func (s *Store) scan(ctx context.Context, partition string, r row.Range, cells [
 	}
 }
 
-// restore takes in the open work that a former owner left.
-func (p *partition) restore(found outstanding) error {
+// restore takes in the open work that a former owner left, and returns what of
+// it is for the broker.
+func (p *partition) restore(found outstanding) (all []broker.Restored, err error) {
 	instances := map[history.InstanceID]*instance{}
 	progress := progressRead{}
 	of := func(id history.InstanceID) *instance {
@@ -165,23 +168,23 @@ func (p *partition) restore(found outstanding) error {
 	}
 	for _, r := range found.progress {
 		if err := p.readProgress(progress, r); err != nil {
-			return fmt.Errorf("row %s: %w", r.Key, err)
+			return nil, fmt.Errorf("row %s: %w", r.Key, err)
 		}
 	}
 	for _, r := range found.work {
 		if err := p.readWork(of, r); err != nil {
-			return fmt.Errorf("row %s: %w", r.Key, err)
+			return nil, fmt.Errorf("row %s: %w", r.Key, err)
 		}
 	}
 	for _, r := range found.timers {
 		set, err := readTimerSet(p.ctx, r.Cells, p.store.getBlob)
 		if err != nil {
-			return fmt.Errorf("row %s: %w", r.Key, err)
+			return nil, fmt.Errorf("row %s: %w", r.Key, err)
 		}
 		i := of(set.ID)
-		i.execution, i.name, i.version, i.timers = set.Execution, set.Name, set.Version, set.Timers
+		i.born, i.execution, i.name, i.version, i.timers = set.Born, set.Execution, set.Name, set.Version, set.Timers
 		if _, err := fmt.Sscanf(r.Key, "t:%016x:", &i.due); err != nil {
-			return fmt.Errorf("%w: row %s: %w", row.ErrFormat, r.Key, err)
+			return nil, fmt.Errorf("%w: row %s: %w", row.ErrFormat, r.Key, err)
 		}
 	}
 	ids := make([]history.InstanceID, 0, len(instances))
@@ -198,11 +201,15 @@ func (p *partition) restore(found outstanding) error {
 	}
 	p.mu.Unlock()
 	for _, id := range ids {
-		if err := p.restoreOne(instances[id], progress[id]); err != nil {
-			return err
+		r, err := p.restoreOne(instances[id], progress[id])
+		if err != nil {
+			return nil, err
+		}
+		if r.Again || len(r.Activities)+len(r.Timers) > 0 {
+			all = append(all, r)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 func readTimerSet(ctx context.Context, cells map[string][]byte, get row.GetBlob) (set row.TimerSet, err error) {
@@ -244,7 +251,7 @@ func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Ro
 		return fmt.Errorf("%w: %w", row.ErrFormat, err)
 	}
 	i := of(w.ID)
-	i.execution, i.name, i.version, i.again, i.work, i.host = w.Execution, w.Name, w.Version, w.Again, true, w.Host
+	i.born, i.execution, i.name, i.version, i.again, i.work, i.host = w.Born, w.Execution, w.Name, w.Version, w.Again, true, w.Host
 	if w.Purging {
 		p.removing[w.ID] = true
 	}
@@ -252,21 +259,20 @@ func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Ro
 	return err
 }
 
-// restoreOne gives the open work of an instance to the broker. What another
-// living host may still be running waits for that host's word.
-func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) error {
+// restoreOne takes in the open work of an instance.
+func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) (r broker.Restored, err error) {
 	timers, err := providerTimers(i.timers)
 	if err != nil {
-		return fmt.Errorf("%s: %w", quote(i.id), err)
+		return r, fmt.Errorf("%s: %w", quote(i.id), err)
 	}
 	if p.removing[i.id] {
 		p.mu.Lock()
 		p.putLocked(i)
 		p.mu.Unlock()
 		p.begin(func(ctx context.Context) { p.resumePurge(ctx, i.id) })
-		return nil
+		return r, nil
 	}
-	r := broker.Restored{
+	r = broker.Restored{
 		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
 		Again: i.again, Timers: timers,
 	}
@@ -276,10 +282,7 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 	p.mu.Lock()
 	p.putLocked(i)
 	p.mu.Unlock()
-	if r.Again || len(r.Activities)+len(r.Timers) > 0 {
-		p.member.broker.Restore(r)
-	}
-	return nil
+	return r, nil
 }
 
 func (p *partition) restored(i *instance, event int64, a spans.Span, progress history.Payload) broker.RestoredActivity {

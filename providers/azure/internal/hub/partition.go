@@ -271,7 +271,7 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 	case i != nil:
 		i = &instance{id: id, seen: got, open: i.open}
 	default:
-		i = &instance{id: id, seen: got, open: open{execution: got.meta.Execution, name: got.meta.Name, version: got.meta.Version}}
+		i = &instance{id: id, seen: got, open: open{born: got.meta.Born, execution: got.meta.Execution, name: got.meta.Name, version: got.meta.Version}}
 	}
 	p.putLocked(i)
 	return i, nil

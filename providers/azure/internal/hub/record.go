@@ -45,6 +45,7 @@ type seen struct {
 
 // open is the open work of an instance, as its rows r: and t: say.
 type open struct {
+	born      string
 	execution int64
 	name      string
 	version   string

@@ -209,6 +209,7 @@ const (
 type OpenWork struct {
 	Format     int                `json:"format"`
 	ID         history.InstanceID `json:"id"`
+	Born       string             `json:"born,omitempty"`
 	Execution  int64              `json:"execution"`
 	Name       string             `json:"name"`
 	Version    string             `json:"version,omitempty"`
@@ -236,6 +237,7 @@ const TimersCell = "Timers"
 type TimerSet struct {
 	Format    int                `json:"format"`
 	ID        history.InstanceID `json:"id"`
+	Born      string             `json:"born,omitempty"`
 	Execution int64              `json:"execution"`
 	Name      string             `json:"name"`
 	Version   string             `json:"version,omitempty"`
