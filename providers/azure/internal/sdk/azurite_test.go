@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -308,6 +309,22 @@ func TestTokensKeysAndSignaturesOpenAnAccountOverHTTPS(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	identity := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		now := time.Now()
+		w.Header().Set("Connection", "close")
+		fmt.Fprintf(w, `{"access_token":%q,"expires_on":"%d","resource":"x","token_type":"Bearer"}`, azurite.FakeToken(now.Add(-time.Minute), now.Add(time.Hour)), now.Add(time.Hour).Unix())
+	}))
+	defer identity.Close()
+	t.Setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+	t.Setenv("IDENTITY_ENDPOINT", identity.URL)
+	t.Setenv("IDENTITY_HEADER", "x")
+	a, err := Open(Config{Account: endpoints, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := everything(t.Context(), a, azuritetest.Name()); err != nil {
+		t.Errorf("the default credential: %v", err)
+	}
 	for name, cfg := range map[string]Config{
 		"a wrong token": {Account: endpoints, Credential: staticToken("e30.e30.e30")},
 		"a wrong key":   {Account: endpoints + ";AccountName=devstoreaccount1;AccountKey=" + testKey},
@@ -319,7 +336,7 @@ func TestTokensKeysAndSignaturesOpenAnAccountOverHTTPS(t *testing.T) {
 			continue
 		}
 		err = everything(t.Context(), a, azuritetest.Name())
-		if errs, ok := err.(interface{ Unwrap() []error }); !ok || slices.ContainsFunc(errs.Unwrap(), func(err error) bool { return !errors.Is(err, storage.ErrDenied) }) { //nolint:errorlint // The list itself is looked at.
+		if errs, ok := err.(interface{ Unwrap() []error }); !ok || slices.ContainsFunc(errs.Unwrap(), func(err error) bool { return !errors.Is(err, storage.ErrDenied) }) {
 			t.Errorf("%s: %v, want all to be denied", name, err)
 		}
 	}

@@ -190,7 +190,7 @@ func parts(contentType string, body []byte) (all []part, err error) {
 	reader := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
 	for {
 		p, err := reader.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {

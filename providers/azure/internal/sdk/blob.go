@@ -11,7 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	azcontainer "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
@@ -61,14 +61,13 @@ func (a *Account) GetBlob(ctx context.Context, container, name string) (data []b
 		if err != nil {
 			return err
 		}
-		defer answer.Body.Close()
 		if answer.ContentLength == nil {
-			return c.corrupt(errors.New("an answer without a length"))
+			return c.corrupt(errors.Join(errors.New("an answer without a length"), answer.Body.Close()))
 		}
 		a.expect(ctx, *answer.ContentLength)
 		data = make([]byte, *answer.ContentLength)
 		_, err = io.ReadFull(answer.Body, data)
-		return err
+		return errors.Join(err, answer.Body.Close())
 	})
 	if err != nil {
 		return nil, err
@@ -86,12 +85,12 @@ func (a *Account) DeleteBlob(ctx context.Context, container, name string) error 
 }
 
 // ListBlobs implements [storage.Blobs].
-func (a *Account) ListBlobs(ctx context.Context, name, prefix, marker string) (page storage.BlobPage, err error) {
-	c := call{service: containers, verb: "listing", what: "blobs " + name + "/" + prefix + "*", whole: true}
+func (a *Account) ListBlobs(ctx context.Context, container, prefix, marker string) (page storage.BlobPage, err error) {
+	c := call{service: containers, verb: "listing", what: "blobs " + container + "/" + prefix + "*", whole: true}
 	err = a.read(ctx, c, func(ctx context.Context) error {
 		page = storage.BlobPage{}
-		answer, err := a.blobs.NewContainerClient(name).
-			NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix, Marker: &marker}).NextPage(ctx)
+		answer, err := a.blobs.NewContainerClient(container).
+			NewListBlobsFlatPager(&azcontainer.ListBlobsFlatOptions{Prefix: &prefix, Marker: &marker}).NextPage(ctx)
 		if err != nil {
 			return err
 		}

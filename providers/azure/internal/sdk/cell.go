@@ -174,79 +174,99 @@ func appendBinary(b []byte, name string, cell []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(b, cell), '"')
 }
 
-// property is one property of a row as read.
+// property is one property of a row as read. Its type may stand before it or
+// after it, as a property of its own.
 type property struct {
-	name, kind string
-	value      value
+	name  string
+	types string // the type of the property of that name, if this says nothing else
+	value value
 }
 
-// assemble makes a row of properties. The order of the properties and of their
-// types is the service's choice. It reports whether a cell is in parts that were
-// not read, which is fine only if they were not asked for.
-func assemble(properties []property) (row storage.Row, long bool, err error) {
-	kinds := make(map[string]string)
-	values := make(map[string]value, len(properties))
-	for _, p := range properties {
-		if p.kind != "" {
-			kinds[p.name] = p.kind
-		} else {
-			values[p.name] = p.value
+// properties are those of a row, in the order of the service.
+type properties []property
+
+func (all properties) value(name string) (value, bool) {
+	for i := range all {
+		if all[i].types == "" && all[i].name == name {
+			return all[i].value, true
 		}
 	}
-	row.Cells = make(map[string][]byte, len(values))
-	for name, v := range values {
-		switch name {
+	return value{}, false
+}
+
+// typeOf is the property's type, empty for those that JSON tells.
+func (all properties) typeOf(name string) string {
+	for i := range all {
+		if all[i].types != "" && all[i].name == name {
+			return all[i].types
+		}
+	}
+	return ""
+}
+
+// row makes a row of its properties. It reports whether a cell is in parts that
+// were not read, which is fine only if they were not asked for.
+func (all properties) row() (row storage.Row, long bool, err error) {
+	row.Cells = make(map[string][]byte, len(all)/2)
+	var at []byte // the timestamp
+	for i := range all {
+		switch p := &all[i]; p.name {
 		case rowKey:
-			row.Key = string(v.text)
+			row.Key = string(p.value.text)
 		case "odata.etag":
-			row.ETag = string(v.text)
-		case partitionKey, timestamp:
+			row.ETag = string(p.value.text)
+		case timestamp:
+			if p.types == "" {
+				at = p.value.text
+			}
+		case partitionKey:
 		default:
-			if strings.HasPrefix(name, "odata.") || strings.Contains(name, "_") || v.kind == null {
+			if p.types != "" || p.value.kind == null || strings.HasPrefix(p.name, "odata.") || strings.Contains(p.name, "_") {
 				continue
 			}
-			cell, missing, err := cellOf(name, kinds[name], v, values)
+			cell, missing, err := all.cell(p)
 			if err != nil {
-				return row, false, fmt.Errorf("row %q: %w", row.Key, err)
+				return row, false, err
 			}
 			long = long || missing
-			row.Cells[name] = cell
+			row.Cells[p.name] = cell
 		}
 	}
-	if v, ok := values[timestamp]; ok && row.ETag == "" {
-		row.ETag = `W/"datetime'` + escapeQuery(string(v.text)) + `'"`
+	if row.ETag == "" && at != nil {
+		row.ETag = `W/"datetime'` + escapeQuery(string(at)) + `'"`
 	}
 	return row, long, nil
 }
 
-// cellOf decodes the cell that the property begins.
-func cellOf(name, kind string, v value, all map[string]value) (cell []byte, missing bool, err error) {
+// cell decodes the cell that the property begins.
+func (all properties) cell(p *property) (cell []byte, missing bool, err error) {
+	types := all.typeOf(p.name)
 	switch {
-	case v.kind == text && (kind == "" || kind == "Edm.String"):
-		return append(make([]byte, 0, len(v.text)), v.text...), false, nil
-	case v.kind == text && kind == "Edm.Binary":
-		cell, err = decodeBinary(v.text)
+	case p.value.kind == text && (types == "" || types == "Edm.String"):
+		return append(make([]byte, 0, len(p.value.text)), p.value.text...), false, nil
+	case p.value.kind == text && types == "Edm.Binary":
+		cell, err = decodeBinary(p.value.text)
 		return cell, false, err
-	case v.kind == number && (kind == "" || kind == "Edm.Int32"):
-		length, err := strconv.Atoi(string(v.text))
-		if err != nil || length <= storage.MaxPropertyBytes || length > storage.MaxRowBytes {
-			return nil, false, fmt.Errorf("cell %s has the length %.20q", name, v.text)
-		}
-		cell = make([]byte, 0, length)
-		for i := 0; len(cell) < length; i++ {
-			p, ok := all[partName(name, i)]
-			if !ok || p.kind == null {
-				return nil, true, nil
-			}
-			chunk, err := decodeBinary(p.text)
-			if err != nil || len(chunk) != min(storage.MaxPropertyBytes, length-len(cell)) {
-				return nil, false, fmt.Errorf("part %d of cell %s has %d bytes of a cell of %d", i, name, len(chunk), length)
-			}
-			cell = append(cell, chunk...)
-		}
-		return cell, false, nil
+	case p.value.kind != number || types != "" && types != "Edm.Int32":
+		return nil, false, fmt.Errorf("cell %s is of type %q: somebody else wrote it", p.name, types)
 	}
-	return nil, false, fmt.Errorf("cell %s is of type %q: somebody else wrote it", name, kind)
+	length, err := strconv.Atoi(string(p.value.text))
+	if err != nil || length <= storage.MaxPropertyBytes || length > storage.MaxRowBytes {
+		return nil, false, fmt.Errorf("cell %s has the length %.20q", p.name, p.value.text)
+	}
+	cell = make([]byte, 0, length)
+	for i := 0; len(cell) < length; i++ {
+		v, ok := all.value(partName(p.name, i))
+		if !ok || v.kind == null {
+			return nil, true, nil
+		}
+		chunk, err := decodeBinary(v.text)
+		if err != nil || len(chunk) != min(storage.MaxPropertyBytes, length-len(cell)) {
+			return nil, false, fmt.Errorf("part %d of cell %s has %d bytes of a cell of %d", i, p.name, len(chunk), length)
+		}
+		cell = append(cell, chunk...)
+	}
+	return cell, false, nil
 }
 
 func decodeBinary(text []byte) ([]byte, error) {

@@ -9,8 +9,7 @@ import (
 // Date header is exact to, short enough that drift stays in the milliseconds.
 const clockWindow = 2 * time.Minute
 
-// bounds is what samples say together: the service is ahead by at least least
-// and at most most.
+// bounds is what samples say together: by how much the service is ahead.
 type bounds struct {
 	least, most time.Duration
 	valid       bool

@@ -9,7 +9,7 @@ import (
 )
 
 // dated answers with its clock's Date after a while.
-func dated(ahead func() time.Duration, latency func() time.Duration) *script {
+func dated(ahead, latency func() time.Duration) *script {
 	return &script{answer: func(r *http.Request) (*http.Response, error) {
 		there := latency()
 		<-time.After(there)

@@ -34,11 +34,11 @@ type value struct {
 // decodeRow reads the answer to a point read.
 func decodeRow(body []byte) (storage.Row, error) {
 	s := &scanner{b: body}
-	properties, err := s.object(nil)
+	all, err := s.object(nil)
 	if err != nil {
 		return storage.Row{}, err
 	}
-	row, long, err := assemble(properties)
+	row, long, err := all.row()
 	if err == nil && long {
 		err = fmt.Errorf("row %q lacks parts of a cell", row.Key)
 	}
@@ -56,13 +56,13 @@ func decodePage(body []byte) (rows []storage.Row, long bool, err error) {
 			return err
 		}
 		found = true
-		var properties []property
+		var all properties
 		return s.elements(func() error {
 			var err error
-			if properties, err = s.object(properties[:0]); err != nil {
+			if all, err = s.object(all[:0]); err != nil {
 				return err
 			}
-			row, missing, err := assemble(properties)
+			row, missing, err := all.row()
 			rows, long = append(rows, row), long || missing
 			return err
 		})
@@ -78,6 +78,7 @@ type scanner struct {
 	b     []byte
 	i     int
 	depth int
+	words map[string]string
 }
 
 func (s *scanner) failed(want string) error {
@@ -142,22 +143,35 @@ func (s *scanner) members(one func(name string) error) error {
 		if !s.take(':') {
 			return s.failed("a colon")
 		}
-		return one(string(name))
+		return one(s.word(name))
 	})
 }
 
 // object reads the properties of a row and appends them.
-func (s *scanner) object(properties []property) ([]property, error) {
+func (s *scanner) object(all properties) (properties, error) {
 	err := s.members(func(name string) error {
 		v, err := s.value()
 		if of, ok := strings.CutSuffix(name, "@odata.type"); ok {
-			properties = append(properties, property{name: of, kind: string(v.text)})
+			all = append(all, property{name: of, types: s.word(v.text)})
 		} else {
-			properties = append(properties, property{name: name, value: v})
+			all = append(all, property{name: name, value: v})
 		}
 		return err
 	})
-	return properties, err
+	return all, err
+}
+
+// word is a text of which there are many: names and types, the same in each row.
+func (s *scanner) word(text []byte) string {
+	if w, ok := s.words[string(text)]; ok {
+		return w
+	}
+	if s.words == nil {
+		s.words = make(map[string]string)
+	}
+	w := string(text)
+	s.words[w] = w
+	return w
 }
 
 func (s *scanner) value() (v value, err error) {

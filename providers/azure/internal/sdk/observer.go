@@ -34,7 +34,7 @@ func (o *observer) Do(r *http.Request) (*http.Response, error) {
 	}
 	if answer.StatusCode >= http.StatusBadRequest {
 		body, err := io.ReadAll(io.LimitReader(answer.Body, maxErrorBytes))
-		if err = errors.Join(err, answer.Body.Close()); err != nil {
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
 			return nil, err
 		}
 		body = []byte(redact(string(body)))

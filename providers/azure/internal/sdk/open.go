@@ -117,9 +117,9 @@ func open(cfg Config) (*Account, error) {
 	return a, err
 }
 
-// newPool is made for one host name per service and many requests at once. The
-// service closes connections that were idle for minutes, Azurite after 5 s;
-// closing them first avoids writes on a connection that is just being closed.
+// newPool is made for one host name per service and many requests at once. It
+// closes idle connections before the service does, which takes minutes: a write
+// on a connection that is just being closed has an unknown outcome.
 func newPool() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,

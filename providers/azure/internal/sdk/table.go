@@ -59,7 +59,7 @@ func (t *tableService) do(ctx context.Context, method, path, query string, heade
 	for name, value := range header {
 		h.Set(name, value)
 	}
-	answer, err := t.pipeline.Do(request)
+	answer, err := t.pipeline.Do(request) //nolint:bodyclose // The pipeline has read and closed it.
 	if err != nil {
 		return nil, nil, err
 	}
