@@ -38,7 +38,8 @@ type Server struct {
 	cmd         *exec.Cmd
 	stdin       io.Closer // the pipe that keeps it alive
 	output      *output
-	certificate *certificate // nil for plain HTTP
+	certificate *certificate  // nil for plain HTTP
+	patience    time.Duration // with a server that is to stop
 
 	ended chan struct{} // closed when the process has ended
 	err   error         // of the process, once it has ended
@@ -73,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		}
 		args = append(args, "--location", location)
 	}
-	s := &Server{output: newOutput(cfg.Log), ended: make(chan struct{})}
+	s := &Server{output: newOutput(cfg.Log), patience: stopLimit, ended: make(chan struct{})}
 	if cfg.HTTPS {
 		if s.certificate, err = newCertificate(); err != nil {
 			return nil, err
@@ -176,7 +177,7 @@ func (s *Server) stop() error {
 	}
 	_ = s.stdin.Close()
 	_ = resume(s.cmd.Process) // a paused one cannot see that
-	limit := time.NewTimer(stopLimit)
+	limit := time.NewTimer(s.patience)
 	defer limit.Stop()
 	select {
 	case <-s.ended:
@@ -187,5 +188,5 @@ func (s *Server) stop() error {
 		return fmt.Errorf("azurite: %w", err)
 	}
 	<-s.ended
-	return fmt.Errorf("azurite: the server did not stop within %v and was killed; it printed:\n%s", stopLimit, s.output)
+	return fmt.Errorf("azurite: the server did not stop within %v and was killed; it printed:\n%s", s.patience, s.output)
 }

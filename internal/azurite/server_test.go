@@ -215,6 +215,24 @@ func TestAServerThatCannotStartSaysWhatItPrinted(t *testing.T) {
 	}
 }
 
+func TestAServerThatDoesNotStopIsKilled(t *testing.T) {
+	line := "echo Azurite %s service is successfully listening at http://127.0.0.1:1;"
+	fakeProgram(t, "node", fmt.Sprintf(line+line+line, "Blob", "Queue", "Table")+"exec sleep 60")
+	s, err := Start(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.patience = 50 * time.Millisecond
+	if err := s.Stop(); err == nil || !strings.Contains(err.Error(), "was killed") {
+		t.Errorf("stopping says %v", err)
+	}
+	select {
+	case <-s.Done():
+	default:
+		t.Error("the server is still there")
+	}
+}
+
 func TestAStartThatIsCancelledLeavesNoServer(t *testing.T) {
 	fakeProgram(t, "node", "cat")
 	ctx, cancel := withTimeout(t, 300*time.Millisecond)
