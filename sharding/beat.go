@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 )
 
 // beatLoop writes the heartbeats: every so often, and soon after what the row
 // says has changed.
 func (m *Member) beatLoop() {
-	timer := time.NewTimer(m.cfg.Beat - m.upTo(m.cfg.Beat/2)) // hosts that start together come apart
+	timer := time.NewTimer(m.cfg.Beat - upTo(m.beats, m.cfg.Beat/2)) // hosts that start together come apart
 	defer timer.Stop()
 	for {
 		select {
@@ -77,18 +78,13 @@ func (m *Member) beat() time.Duration {
 	if m.loops.Err() == nil {
 		m.cfg.Log.Warn("heartbeat failed", slog.Any("error", err))
 	}
-	return m.retry()
+	return m.retry(m.beats)
 }
 
 // retry is a short delay that differs from one host to the next.
-func (m *Member) retry() time.Duration { return m.cfg.TTL/30 + m.upTo(m.cfg.TTL/30) }
+func (m *Member) retry(r *rand.Rand) time.Duration { return m.cfg.TTL/30 + upTo(r, m.cfg.TTL/30) }
 
-// upTo is a random duration.
-func (m *Member) upTo(d time.Duration) time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return time.Duration(m.rand.Int64N(int64(d)))
-}
+func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
 // announce waits until a beat that carries all of what is in the row now is
 // applied, for as long as two calls may take, and then until hosts that cannot

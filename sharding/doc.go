@@ -21,7 +21,7 @@
 //	│ serves       3 in epoch 7     │       └──────────────────────────────┘
 //	│              9 in epoch 2     │       the truth: written on condition of
 //	└───────────────────────────────┘       its version, by claims, releases and
-//	a heartbeat: written by a every         every commit of the owner
+//	a heartbeat: written by a every         and by each commit of the owner
 //	TTL/3, read by all as often
 //
 // Safety hangs on the head alone. Whoever owns a partition commits on condition
@@ -48,8 +48,8 @@
 // all and nobody reads a head. The head of a partition is read when no living
 // host lists it, or when it is announced to the reader. What a head says then:
 //
-//	nobody, for b     b claims at once; after the grace (2 s), anyone
-//	nobody            the host that the plan chooses; after the grace, anyone
+//	nobody, for b     the host b claims at once; after the grace (2 s), anyone
+//	nobody            the host that the plan chooses does; after the grace, anyone
 //	this host         its own claim whose answer was lost: it claims again, at once
 //	a host that is    it has claimed lately, and its row will say so. If no living
 //	alive             host lists the partition for a TTL, anyone claims it

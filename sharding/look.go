@@ -33,8 +33,8 @@ func (m *Member) lookLoop() {
 		case <-m.loops.Done():
 			return
 		case <-m.lookLater:
-			if later := time.Now().Add(m.retry()); later.Before(next) {
-				next = later
+			if time.Until(next) > m.cfg.TTL/15 { // no matter how many ask at once
+				next = time.Now().Add(m.retry(m.looks))
 			}
 		case <-timer.C:
 			next = l.look(time.Now())
@@ -64,13 +64,13 @@ func (l *looker) look(start time.Time) (next time.Time) {
 		if m.loops.Err() == nil {
 			m.cfg.Log.Warn("observation failed", slog.Any("error", err))
 		}
-		return time.Now().Add(m.retry())
+		return time.Now().Add(m.retry(m.looks))
 	}
 	next = start.Add(m.cfg.Beat)
 	if at := l.watch.next(m.cfg.Me.Incarnation); !at.IsZero() && at.Before(next) {
 		next = at
 		if at.Before(s.end) { // it could not be buried
-			next = time.Now().Add(m.retry())
+			next = time.Now().Add(m.retry(m.looks))
 		}
 	}
 	if !m.Safe() {

@@ -21,15 +21,15 @@ type Member struct {
 	lookNow   chan struct{} // capacity 1
 	lookLater chan struct{} // capacity 1: look after a short delay
 	beatNow   chan struct{} // capacity 1
-	slots     chan struct{} // of claims
 	loops     context.Context
 	stop      context.CancelFunc
 	running   sync.WaitGroup // the loops
 	tasks     sync.WaitGroup // claims and hand-overs
 	done      chan struct{}
+	beats     *rand.Rand // of beatLoop alone
+	looks     *rand.Rand // of lookLoop alone
 
 	mu        sync.Mutex
-	rand      *rand.Rand
 	over      bool // this incarnation owns nothing any more
 	leaving   bool
 	safeUntil time.Time
@@ -66,9 +66,9 @@ func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, 
 		lookNow:   make(chan struct{}, 1),
 		lookLater: make(chan struct{}, 1),
 		beatNow:   make(chan struct{}, 1),
-		slots:     make(chan struct{}, claimsAtOnce),
 		done:      make(chan struct{}),
-		rand:      rand.New(cfg.Source),
+		beats:     rand.New(rand.NewPCG(cfg.Source.Uint64(), 0)),
+		looks:     rand.New(rand.NewPCG(cfg.Source.Uint64(), 1)),
 		serving:   map[int]*served{},
 		lost:      map[int]int64{},
 		busy:      map[int]bool{},

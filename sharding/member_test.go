@@ -2,6 +2,7 @@ package sharding
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -89,4 +90,65 @@ func TestALeaverHandsOverInHalfASecond(t *testing.T) {
 			t.Errorf("leaving again: %v", err)
 		}
 	})
+}
+
+func TestAHostThatCannotJoinLeavesNoRow(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		w.set(faults{outage: true})
+		ended := make(chan error)
+		a := w.host("a")
+		go func() { ended <- a.join(Config{}) }()
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("joining: %v", err)
+		}
+	})
+}
+
+func TestAnObserverReadsSeldom(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(rest)
+		n := w.host("client")
+		o := NewObserver(n, 5*time.Second)
+		w.counted()
+		for range 10 {
+			if h, ok := o.Owner(t.Context(), 3); !ok || h.Incarnation != "a" {
+				t.Errorf("the owner is %+v, %v", h, ok)
+			}
+		}
+		if _, by, _ := w.counted(); by["hosts"] > 1 {
+			t.Errorf("%d reads", by["hosts"])
+		}
+		w.set(faults{outage: true})
+		wait(6 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if h, ok := o.Owner(ctx, 3); !ok || h.Incarnation != "a" {
+			t.Errorf("in an outage the owner is %+v, %v", h, ok)
+		}
+		w.set(faults{})
+		o.Forget()
+		if _, err := o.Hosts(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestABadConfigurationNamesTheField(t *testing.T) {
+	for field, cfg := range map[string]Config{
+		"Partitions":     {Me: Host{Incarnation: "a"}},
+		"Me.Incarnation": {Partitions: 1},
+		"Me.Formats":     {Partitions: 1, Me: Host{Incarnation: "a", Formats: Formats{Oldest: 2, Newest: 1}}},
+		"Me.Slots":       {Partitions: 1, Me: Host{Incarnation: "a", Slots: -1}},
+		"TTL":            {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Millisecond},
+		"Beat":           {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Second, Beat: time.Second},
+		"Timeout":        {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Second, Timeout: time.Second},
+		"Grace":          {Partitions: 1, Me: Host{Incarnation: "a"}, Grace: -1},
+		"Drain":          {Partitions: 1, Me: Host{Incarnation: "a"}, Drain: -1},
+	} {
+		_, err := Join(t.Context(), nil, nil, cfg)
+		if want := "sharding: " + field + " is "; err == nil || !slices.Contains([]bool{len(err.Error()) > len(want) && err.Error()[:len(want)] == want, field == "Me.Formats"}, true) {
+			t.Errorf("%s: the error is %v", field, err)
+		}
+	}
 }

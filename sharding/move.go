@@ -10,34 +10,39 @@ import (
 
 // act begins what a plan says, and does not wait for it.
 func (m *Member) act(p plan, s *sight) {
-	for _, partition := range p.claims {
-		if head, read := s.heads[partition]; read {
-			m.begin(partition, func() { m.claim(partition, head) })
-		}
-	}
+	claims := slices.DeleteFunc(p.claims, func(partition int) bool {
+		_, read := s.heads[partition]
+		return !read
+	})
+	m.begin(claims, func(partition int) { m.claim(partition, s.heads[partition]) })
 	for _, g := range p.gives {
 		if target := s.host(g.to); target != nil {
-			m.begin(g.partition, func() { m.give(g.partition, *target) })
+			m.begin([]int{g.partition}, func(partition int) { m.give(partition, *target) })
 		}
 	}
 }
 
-// begin runs a task of a partition, unless one is under way or the member is on
-// its way out. It marks the partition at once, so that the next look sees it.
-func (m *Member) begin(partition int, task func()) {
+// begin runs a task for each of the partitions, except for those of which one is
+// under way, and unless the member is on its way out. It marks them at once, so
+// that the next look sees it.
+func (m *Member) begin(partitions []int, task func(partition int)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.busy[partition] || m.leaving || m.over {
+	if m.leaving || m.over {
 		return
 	}
-	m.busy[partition] = true
-	m.tasks.Go(task)
+	partitions = slices.DeleteFunc(partitions, func(p int) bool { return m.busy[p] })
+	if len(partitions) == 0 {
+		return
+	}
+	for _, p := range partitions {
+		m.busy[p] = true
+	}
+	m.tasks.Go(func() { m.each(partitions, task) })
 }
 
 // claim makes this host the owner of a partition.
 func (m *Member) claim(partition int, h Head) {
-	m.slots <- struct{}{}
-	defer func() { <-m.slots }()
 	var epoch int64
 	err := m.call(m.loops, func(ctx context.Context) (err error) {
 		if !m.Safe() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,29 @@ var (
 	firstSeed = flag.Int("sharding.seed", 0, "the first seed of TestSeeds")
 	seeds     = flag.Int("sharding.seeds", 60, "how many seeds TestSeeds runs")
 )
+
+// TestASeedTellsOneStory runs seeds twice: what cannot be repeated cannot be
+// debugged.
+func TestASeedTellsOneStory(t *testing.T) {
+	for seed := range 5 {
+		var told [2]string
+		for i := range told {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 12)
+				w.hook(func(op string) { told[i] += fmt.Sprint(time.Now().UnixNano(), op, "\n") })
+				story(w, rand.New(rand.NewPCG(uint64(seed), 0)), sometimes{})
+			})
+		}
+		if told[0] != told[1] {
+			one, other := strings.Split(told[0], "\n"), strings.Split(told[1], "\n")
+			i := 0
+			for i < min(len(one), len(other))-1 && one[i] == other[i] {
+				i++
+			}
+			t.Errorf("seed %d tells two stories, from operation %d on: %s and %s", seed, i, one[i], other[i])
+		}
+	}
+}
 
 // sometimes counts what a run of seeds must have met, or it proved nothing.
 type sometimes map[string]int

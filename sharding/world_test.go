@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -49,6 +49,7 @@ type claimed struct {
 // faults are what may happen to calls now.
 type faults struct {
 	outage bool // nothing gets through
+	refuse bool // and that is said at once
 	writes bool // no write gets through
 	lost   float64
 	late   time.Duration // by how much a lost write may come late
@@ -61,12 +62,13 @@ type node struct {
 	*Member
 
 	mu      sync.Mutex
-	rand    *rand.Rand
+	drawn   map[string]int // by operation
 	serving map[int]Head
 	killed  bool
 	deaf    bool // rings do not arrive
 	paused  chan struct{}
 	drain   time.Duration
+	claimed func(p int, epoch int64) // called before Claim returns
 }
 
 var errLostCall = errors.New("no answer")
@@ -108,11 +110,7 @@ func (w *world) all() []*node {
 
 // host makes a node that has not joined.
 func (w *world) host(name string) *node {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := &node{w: w, host: Host{Incarnation: name, Name: "host " + name, Address: name}, serving: map[int]Head{}, drain: 30 * time.Millisecond}
-	n.rand = rand.New(rand.NewPCG(hash(name), uint64(len(w.nodes))))
-	return n
+	return &node{w: w, drawn: map[string]int{}, host: Host{Incarnation: name, Name: "host " + name, Address: name}, serving: map[int]Head{}, drain: 30 * time.Millisecond}
 }
 
 func (n *node) join(cfg Config) error {
@@ -176,45 +174,52 @@ func (n *node) isKilled() bool {
 func wait(d time.Duration) { <-time.After(d) }
 
 // stall waits while the node is paused, whatever the caller's context says.
-func (n *node) stall() {
+func (n *node) stall(op string) {
 	n.mu.Lock()
 	paused := n.paused
 	n.mu.Unlock()
 	if paused != nil {
 		<-paused
+		wait(n.latency(op)) // so that they do not all go on at one instant
 	}
 }
 
-// latency is half of a call's time: no two are equal.
-func (n *node) latency() time.Duration {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return 2*time.Millisecond + time.Duration(n.rand.Int64N(int64(6*time.Millisecond)))
+// latency is half of a call's time: hardly any two are equal.
+func (n *node) latency(op string) time.Duration {
+	return 2*time.Millisecond + time.Duration(n.chance(op)*float64(6*time.Millisecond))
 }
 
-func (n *node) chance() float64 {
+// chance draws a number that depends on the node, the kind of operation, and how
+// many of the kind came before, so that it does not matter which of several
+// goroutines draws first.
+func (n *node) chance(op string) float64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.rand.Float64()
+	n.drawn[op]++
+	return float64(hash(fmt.Sprint(n.host.Incarnation, " ", op, " ", n.drawn[op]))>>11) / (1 << 53)
 }
 
 // call is one storage operation.
 func (n *node) call(ctx context.Context, op string, write bool, apply func() error) error {
-	n.stall()
-	wait(n.latency())
-	n.stall()
+	n.stall(op)
+	wait(n.latency(op))
+	n.stall(op)
 	n.w.mu.Lock()
 	f, killed := n.w.faults, n.isKilled()
 	if !killed {
-		n.w.ops[op]++
+		kind, _, _ := strings.Cut(op, " ")
+		n.w.ops[kind]++
 	}
 	n.w.mu.Unlock()
+	if f.refuse {
+		return errLostCall
+	}
 	if killed || f.outage || f.writes && write {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	if f.lost > 0 && n.chance() < f.lost {
-		return n.lose(ctx, f, write, apply)
+	if f.lost > 0 && n.chance(op) < f.lost {
+		return n.lose(ctx, op, f, write, apply)
 	}
 	n.w.mu.Lock()
 	if n.w.before != nil {
@@ -222,8 +227,8 @@ func (n *node) call(ctx context.Context, op string, write bool, apply func() err
 	}
 	err := apply()
 	n.w.mu.Unlock()
-	wait(n.latency())
-	n.stall()
+	wait(n.latency(op))
+	n.stall(op)
 	if n.isKilled() {
 		<-ctx.Done()
 		return ctx.Err()
@@ -232,21 +237,21 @@ func (n *node) call(ctx context.Context, op string, write bool, apply func() err
 }
 
 // lose answers nothing; the call may have been applied, or will be.
-func (n *node) lose(ctx context.Context, f faults, write bool, apply func() error) error {
+func (n *node) lose(ctx context.Context, op string, f faults, write bool, apply func() error) error {
 	do := func() {
 		n.w.mu.Lock()
 		defer n.w.mu.Unlock()
 		_ = apply()
 	}
-	switch c := n.chance(); {
+	switch c := n.chance(op); {
 	case !write || c < 0.3:
 	case c < 0.6 || f.late == 0:
 		do()
 	default:
-		after := time.Duration(n.chance() * float64(f.late))
+		after := time.Duration(n.chance(op) * float64(f.late))
 		time.AfterFunc(after, do)
 	}
-	if n.chance() < 0.5 {
+	if n.chance(op) < 0.5 {
 		<-ctx.Done()
 	}
 	return errLostCall
@@ -297,7 +302,7 @@ func (n *node) Hosts(ctx context.Context) (rows []Seen, err error) {
 // The node as a driver.
 
 func (n *node) Head(ctx context.Context, p int) (h Head, err error) {
-	err = n.call(ctx, "head", false, func() error {
+	err = n.call(ctx, fmt.Sprint("head ", p), false, func() error {
 		h = n.w.heads[p]
 		return nil
 	})
@@ -326,7 +331,7 @@ func (w *world) write(p int, etag string, h Head) (Head, error) {
 
 func (n *node) Claim(ctx context.Context, p int, h Head) (int64, error) {
 	var mine Head
-	err := n.call(ctx, "claim", true, func() (err error) {
+	err := n.call(ctx, fmt.Sprint("claim ", p), true, func() (err error) {
 		mine, err = n.w.write(p, h.ETag, Head{Owner: n.host.Incarnation, Epoch: h.Epoch + 1})
 		if err == nil {
 			n.w.claims = append(n.w.claims, claimed{time.Now(), n.host.Incarnation, h.Owner, p})
@@ -341,8 +346,11 @@ func (n *node) Claim(ctx context.Context, p int, h Head) (int64, error) {
 		return 0, err
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.serving[p] = mine
+	n.mu.Unlock()
+	if n.claimed != nil {
+		n.claimed(p, mine.Epoch)
+	}
 	return mine.Epoch, nil
 }
 
@@ -352,7 +360,7 @@ func (n *node) Release(ctx context.Context, p int, target string) error {
 	delete(n.serving, p)
 	n.mu.Unlock()
 	wait(n.drain)
-	return n.call(ctx, "release", true, func() error {
+	return n.call(ctx, fmt.Sprint("release ", p), true, func() error {
 		_, err := n.w.write(p, mine.ETag, Head{For: target, Epoch: mine.Epoch + 1})
 		if err == nil && target != "" {
 			n.w.freedAt[p] = time.Now()
@@ -374,7 +382,7 @@ func (n *node) Load(p int) Load {
 }
 
 func (n *node) Ring(_ context.Context, h Host) {
-	wait(n.latency())
+	wait(n.latency("ring " + h.Incarnation))
 	for _, other := range n.w.all() {
 		if other.host.Incarnation == h.Incarnation && h.Address != "" && !other.isKilled() && !n.isKilled() && !other.deaf && other.member() != nil {
 			other.Nudge()
@@ -472,6 +480,14 @@ func (w *world) set(f faults) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = f
+}
+
+// hook arranges that f is called, with the world's mutex held, before every
+// operation that is applied.
+func (w *world) hook(f func(op string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.before = f
 }
 
 func (w *world) load(p int, l Load) {

@@ -1,0 +1,238 @@
+package sharding
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestWhatTheTargetDoesNotTakeAnyoneMayTake(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		w.beating(w.host("b"))
+		for p := range w.count {
+			w.heads[p] = Head{For: "b", Epoch: 3, ETag: "x"}
+		}
+		w.start("a")
+		wait(1900 * time.Millisecond)
+		if _, _, claims := w.counted(); len(claims) > 0 {
+			t.Errorf("claimed too early: %v", claims)
+		}
+		if took := w.settle(time.Second); took > 500*time.Millisecond {
+			t.Errorf("claimed %v after the grace", took)
+		}
+	})
+}
+
+func TestHandOversOfBalancingAreFast(t *testing.T) {
+	bubble(t, 64, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(rest)
+		w.start("b")
+		w.start("c")
+		wait(5 * rest)
+		w.settle(0)
+		if len(w.gaps) < 40 {
+			t.Errorf("%d hand-overs", len(w.gaps))
+		}
+		if worst := slices.Max(w.gaps); worst > 500*time.Millisecond {
+			t.Errorf("a hand-over took %v", worst)
+		}
+	})
+}
+
+func TestWithoutRingsAHandOverIsAnnouncedEarlier(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(rest)
+		b := w.host("b")
+		b.host.Address = ""
+		if err := b.join(Config{}); err != nil {
+			t.Fatal(err)
+		}
+		wait(rest)
+		w.settle(0)
+		if len(w.gaps) != 4 || slices.Max(w.gaps) > 500*time.Millisecond {
+			t.Errorf("hand-overs took %v", w.gaps)
+		}
+	})
+}
+
+func TestALostRingLeavesNothingUnserved(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(rest)
+		b := w.host("b")
+		b.deaf = true // though it has an address
+		if err := b.join(Config{}); err != nil {
+			t.Fatal(err)
+		}
+		wait(rest)
+		w.settle(0)
+		if worst := slices.Max(w.gaps); worst > 5*time.Second+500*time.Millisecond {
+			t.Errorf("a hand-over took %v", worst)
+		}
+	})
+}
+
+func TestAHostThatCannotReadAPartitionNeverOwnsIt(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		for p := range w.count {
+			w.heads[p] = Head{Epoch: 1, Format: 2, ETag: "x"}
+		}
+		old, able := w.host("a"), w.host("b")
+		old.host.Formats, able.host.Formats = Formats{Oldest: 1, Newest: 1}, Formats{Oldest: 1, Newest: 2}
+		for _, n := range []*node{old, able} {
+			if err := n.join(Config{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wait(rest)
+		w.settle(0)
+		if n := len(old.owned()); n > 0 {
+			t.Errorf("a host of format 1 owns %d partitions of format 2", n)
+		}
+		able.kill()
+		wait(rest)
+		if n := len(old.owned()); n > 0 {
+			t.Errorf("left alone, it owns %d", n)
+		}
+		next := w.host("c")
+		next.host.Formats = Formats{Oldest: 2, Newest: 3}
+		if err := next.join(Config{}); err != nil {
+			t.Fatal(err)
+		}
+		w.settle(10 * time.Second)
+	})
+}
+
+func TestAHostWithoutTheHandlersIsTheLastChoice(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		for p := range w.count {
+			w.load(p, Load{Rate: 5, Needs: []string{"ship"}})
+		}
+		able, other := w.host("a"), w.host("b")
+		able.host.Handlers = []string{"ship", "charge"}
+		for _, n := range []*node{able, other} {
+			if err := n.join(Config{}); err != nil {
+				t.Fatal(err)
+			}
+			wait(rest)
+		}
+		if n := len(other.owned()); n > 0 {
+			t.Errorf("%d partitions went to a host that has no code for them", n)
+		}
+		able.kill()
+		w.settle(27 * time.Second)
+	})
+}
+
+func TestBusyPartitionsComeApart(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		w.start("a")
+		w.load(1, Load{Rate: 100})
+		w.load(4, Load{Backlog: 1_000})
+		wait(rest)
+		w.start("b")
+		wait(rest)
+		w.settle(0)
+		if x, _ := w.all()[0].Owner(1); x.Incarnation == "" {
+			t.Error("nobody knows the owner of partition 1")
+		}
+		apart := 0
+		for _, n := range w.all() {
+			owned := n.owned()
+			if _, ok := owned[1]; ok != (owned[4] > 0) {
+				apart++
+			}
+		}
+		if apart != 2 {
+			t.Error("both busy partitions are with one host")
+		}
+		_, _, _ = w.counted()
+		wait(rest)
+		if _, _, claims := w.counted(); len(claims) > 0 {
+			t.Errorf("partitions still move: %v", claims)
+		}
+	})
+}
+
+func TestAPartitionThatWasJustClaimedStays(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(time.Second)
+		w.start("b")
+		wait(12 * time.Second)
+		if got := w.spread(); !slices.Equal(got, []int{0, 8}) {
+			t.Errorf("partitions that were claimed less than a TTL ago moved: %v", got)
+		}
+		wait(rest)
+		if got := w.spread(); !slices.Equal(got, []int{4, 4}) {
+			t.Errorf("the spread is %v", got)
+		}
+	})
+}
+
+func TestAnIncarnationThatEndsDuringAHandOverServesNothing(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(rest)
+		b := w.host("b")
+		b.host.Address = "" // so that the hand-over takes longer than a beat
+		if err := b.join(Config{}); err != nil {
+			t.Fatal(err)
+		}
+		wait(5 * time.Second)
+		if err := b.Remove(t.Context(), "a", ""); err != nil {
+			t.Fatal(err)
+		}
+		<-a.Done()
+		wait(rest)
+		if n := len(a.owned()); n > 0 {
+			t.Errorf("it serves %d partitions", n)
+		}
+		w.settle(0)
+	})
+}
+
+func TestTheLastHostLeavesEverythingFree(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(rest)
+		if err := a.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.rows) > 0 || len(a.owned()) > 0 {
+			t.Errorf("left behind: rows %v, partitions %v", w.rows, a.owned())
+		}
+		for p, h := range w.heads {
+			if h.Owner != "" {
+				t.Errorf("the head of %d is %+v", p, h)
+			}
+		}
+	})
+}
+
+func TestLeavingInAnOutageEnds(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		a := w.start("a")
+		w.start("b")
+		wait(rest)
+		w.set(faults{outage: true})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := a.Leave(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("leaving: %v", err)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("leaving took %v", took)
+		}
+		if n := len(a.owned()); n > 0 {
+			t.Errorf("it still serves %d", n)
+		}
+		w.set(faults{})
+		w.settle(27 * time.Second)
+	})
+}
