@@ -270,27 +270,29 @@ func (e *env) completedOrOffered(id history.InstanceID, event int64) {
 	}
 }
 
-// shareWork runs instances to their end on several hosts at once.
+// shareWork runs instances to their end on several hosts at once. Which host
+// gets which is the provider's to choose, one of them may get none.
 func shareWork(e *env, hosts []provider.Host) {
 	e.Helper()
 	const n = 60
 	for i := range n {
 		e.send(e.start(history.InstanceID(fmt.Sprint("order-", i))))
 	}
+	ctx, cancel := e.context()
+	defer cancel()
+	working, done := context.WithCancel(ctx)
+	defer done()
 	var mu sync.Mutex
 	seen := map[history.InstanceID]int{}
 	e.together(2*len(hosts), func(i int) error {
 		host := hosts[i%len(hosts)]
 		for {
-			mu.Lock()
-			left := n - len(seen)
-			mu.Unlock()
-			if left <= 2*len(hosts) {
-				return nil // the last ones are taken below
-			}
-			t, err := e.tryTurn(host)
+			t, err := host.NextTurn(working)
 			if err != nil {
-				return err
+				if ctx.Err() == nil && working.Err() != nil {
+					return nil // all are done
+				}
+				return fmt.Errorf("taking a turn while others are at work: %w", explain(err))
 			}
 			mu.Lock()
 			seen[t.Instance.ID]++
@@ -299,24 +301,15 @@ func shareWork(e *env, hosts []provider.Host) {
 			if twice {
 				return fmt.Errorf("%q was handed out twice", t.Instance.ID)
 			}
-			ctx, cancel := e.context()
-			err = host.CommitTurn(ctx, t, &take(t).finish().Commit)
-			cancel()
-			if err != nil {
+			if err := host.CommitTurn(ctx, t, &take(t).finish().Commit); err != nil {
 				return err
 			}
+			mu.Lock()
+			if len(seen) == n {
+				done()
+			}
+			mu.Unlock()
 		}
 	})
-	for i := 0; len(seen) < n; i++ {
-		host := hosts[i%len(hosts)]
-		t, err := e.tryTurn(host)
-		e.wants(err, nil, "taking one of the last turns")
-		if seen[t.Instance.ID]++; seen[t.Instance.ID] > 1 {
-			e.breaks("%q was handed out twice", t.Instance.ID)
-		}
-		ctx, cancel := e.context()
-		e.wants(host.CommitTurn(ctx, t, &take(t).finish().Commit), nil, "committing one of the last turns")
-		cancel()
-	}
 	e.noTurn()
 }

@@ -82,15 +82,10 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	p := newPartition(l, n, head, etag)
+	l.Drop(n) // before anything of the new state is in the broker
 	l.member.mu.Lock()
-	old := l.partitions[n]
-	l.partitions[n] = p
+	l.partitions[n] = newPartition(l, n, head, etag)
 	l.member.mu.Unlock()
-	if old != nil {
-		old.close()
-		old.stop()
-	}
 	return head.Epoch, nil
 }
 

@@ -292,3 +292,40 @@ func (l *life) dropAll() {
 		l.Drop(n)
 	}
 }
+
+// Quiesce waits until every partition is served, and nothing that was committed
+// is on its way to another partition of this process. It is for tests, which
+// look at once for what arrives a moment later.
+func (s *Store) Quiesce(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		m := s.member
+		s.mu.Unlock()
+		if m == nil || m.quiet() {
+			return nil
+		}
+		if pause(ctx, time.Millisecond); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// quiet reports whether nothing is under way.
+func (m *member) quiet() bool {
+	for n := range m.store.hub.Partitions {
+		if p := m.partition(n); p != nil {
+			if !p.live() || p.relays.any() || p.unresolvedAny() {
+				return false
+			}
+		} else if _, ok := m.current().shard.Owner(n); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *partition) unresolvedAny() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.resolving) > 0
+}

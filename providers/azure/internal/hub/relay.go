@@ -228,3 +228,10 @@ func (s *Store) arrived(to int, rows []storage.Row) {
 	}
 	s.waker.wake(to)
 }
+
+// any reports whether something is on its way.
+func (rs *relays) any() bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.queues) > 0
+}
