@@ -30,6 +30,8 @@ type Config struct {
 	// Partitions is the number of partitions that the hub gets when it is
 	// created: 1 to 256, default 16. An existing hub keeps its number.
 	Partitions int
+	// Existing says that a hub which does not exist is not to be created.
+	Existing bool
 	// TTL is how long a host may be silent before its partitions are taken
 	// over. Default 15 s.
 	TTL time.Duration
@@ -96,7 +98,7 @@ func ValidateName(name string) error {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
 	}
 	if !ok {
-		return fmt.Errorf("azure: the hub's name is %q: it needs 3 to 21 lower-case letters and digits, a letter first, since it becomes the name of a table", name)
+		return fmt.Errorf("%w: the hub's name is %q: it needs 3 to 21 lower-case letters and digits, a letter first, since it becomes the name of a table", provider.ErrInvalid, name)
 	}
 	return nil
 }
@@ -141,7 +143,7 @@ var (
 // Open opens a hub, and creates it if there is none.
 func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	if err := ValidateName(cfg.Name); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("azure: %w", err)
 	}
 	cfg = cfg.withDefaults(a)
 	if cfg.Partitions < 1 || cfg.Partitions > sharding.MaxPartitions {
@@ -161,7 +163,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 
 // openHub reads the hub record; the first one to open a hub makes it.
 func (s *Store) openHub(ctx context.Context) error {
-	for {
+	for n := 0; ; n++ {
 		r, err := s.account.Get(ctx, s.cfg.Name, row.Management, row.HubRecord)
 		switch {
 		case err == nil:
@@ -174,9 +176,14 @@ func (s *Store) openHub(ctx context.Context) error {
 			return nil
 		case !storage.Is(err, storage.Missing) && !errors.Is(err, storage.ErrGone):
 			return err
+		case s.cfg.Existing:
+			return fmt.Errorf("%w: the account has no hub of that name", provider.ErrNotFound)
 		}
-		if err := s.createHub(ctx); err != nil && !storage.Is(err, storage.Exists) && !errors.Is(err, storage.ErrUnknown) {
-			return err
+		if err := s.createHub(ctx); err != nil && !storage.Is(err, storage.Exists) {
+			if !errors.Is(err, storage.ErrUnknown) {
+				return err
+			}
+			pause(ctx, backoff(n))
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -209,7 +216,7 @@ func (s *Store) createHub(ctx context.Context) error {
 // a hub of that name can be made again.
 func Delete(ctx context.Context, a storage.Account, name string) error {
 	if err := ValidateName(name); err != nil {
-		return err
+		return fmt.Errorf("azure: %w", err)
 	}
 	queues, err := a.Queues(ctx, name+"-")
 	if err != nil {
