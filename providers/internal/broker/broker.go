@@ -21,12 +21,16 @@ type Config struct {
 	// TurnKeys is the most keys of messages that a turn has; 0 means any number.
 	// Messages with the key 0 do not count.
 	TurnKeys int
+	// Idle, if not nil, is called when a caller of NextActivity begins to wait,
+	// with the mutex held: it must not call the broker, and not block.
+	Idle func()
 }
 
 // Broker hands out what is ready. All methods may be called concurrently.
 type Broker struct {
 	now     func() time.Time
-	keys    int // of a turn, at most; 0 for any number
+	keys    int           // of a turn, at most; 0 for any number
+	free    func()        // a caller waits for an activity; may be nil
 	wake    chan struct{} // for the timer goroutine, capacity 1
 	stop    chan struct{}
 	stopped chan struct{}
@@ -55,6 +59,7 @@ func New(cfg Config) *Broker {
 	b := &Broker{
 		now:         cfg.Now,
 		keys:        cfg.TurnKeys,
+		free:        cfg.Idle,
 		wake:        make(chan struct{}, 1),
 		stop:        make(chan struct{}),
 		stopped:     make(chan struct{}),

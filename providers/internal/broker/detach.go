@@ -21,11 +21,11 @@ var ErrDetached = errors.New("the instance left this broker")
 // hold are not cancelled: they go on, detached (B9). One that a caller is being
 // handed at this moment is among them; see [Work.Detached].
 //
-// It returns the completions that no commit consumed, ordered by instance: the
-// work is done, and the new owner should hear of it.
+// It returns what the new owner should hear of, ordered by instance: completions
+// that no commit consumed, of work that is done, and work that goes on.
 //
 // Instances that come back are restored like any other. Detached work stays so.
-func (b *Broker) Detach(belongs func(history.InstanceID) bool) (completions []provider.Message) {
+func (b *Broker) Detach(belongs func(history.InstanceID) bool) (completions []provider.Message, working []history.ActivityID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, inst := range b.instances {
@@ -40,6 +40,7 @@ func (b *Broker) Detach(belongs func(history.InstanceID) bool) (completions []pr
 		for _, a := range inst.activities {
 			if a.work != nil {
 				a.work.detached = true
+				working = append(working, a.work.ID)
 				a.work = nil
 			}
 		}
@@ -56,7 +57,10 @@ func (b *Broker) Detach(belongs func(history.InstanceID) bool) (completions []pr
 		}
 	}
 	slices.SortStableFunc(completions, func(x, y provider.Message) int { return cmp.Compare(x.To, y.To) })
-	return completions
+	slices.SortFunc(working, func(x, y history.ActivityID) int {
+		return cmp.Or(cmp.Compare(x.Instance, y.Instance), cmp.Compare(x.Event, y.Event))
+	})
+	return completions, working
 }
 
 // Detached reports whether the instance left the broker while the work was held.

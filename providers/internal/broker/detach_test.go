@@ -25,7 +25,7 @@ func TestWorkGoesOnWhenItsInstanceLeaves(t *testing.T) {
 		if held.Detached() {
 			t.Error("work is detached before its instance is")
 		}
-		if got := w.b.Detach(only("a")); ids(got) != "[done 2]" {
+		if got, _ := w.b.Detach(only("a")); ids(got) != "[done 2]" {
 			t.Errorf("the completions that no commit consumed are %s, want that of event 2", ids(got))
 		}
 		w.wantNothing()

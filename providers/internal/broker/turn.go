@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -234,5 +235,34 @@ func (b *Broker) reopenLocked(inst *instance, c *provider.Commit) {
 	}
 	for _, event := range c.CancelTimers {
 		b.closeTimerLocked(inst, event)
+	}
+}
+
+// Reserve keeps turns of an instance from being handed out until Unreserve. It
+// reports false if one is held, or the instance is set aside: then nothing is
+// done.
+func (b *Broker) Reserve(id history.InstanceID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	inst := b.instances[id]
+	if inst == nil || inst.turn != nil || inst.aside != nil {
+		return false
+	}
+	inst.ready.unlink()
+	b.setAsideLocked(inst, b.now().Add(longest), false)
+	return true
+}
+
+// longest is longer than anything is reserved.
+const longest = 24 * time.Hour
+
+// Unreserve ends Reserve.
+func (b *Broker) Unreserve(id history.InstanceID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if inst := b.instances[id]; inst != nil && inst.aside != nil {
+		b.alarms.remove(inst.aside)
+		inst.aside = nil
+		b.settleLocked(inst)
 	}
 }

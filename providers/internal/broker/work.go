@@ -15,6 +15,7 @@ type Work struct {
 	Version       string
 	Delivery      int
 	Progress      history.Payload
+	Guest         any // what came with it, if it is a [Guest]
 
 	activity *activity
 	host     *Host
@@ -35,6 +36,7 @@ type activity struct {
 	aside      *alarm
 	work       *Work
 	done       *message // its completion, while that waits
+	guest      *Guest   // nil for those of instances
 }
 
 // tagLine is where activities with one tag wait. Instances take turns (B4).
@@ -89,6 +91,9 @@ func (h *Host) NextActivity(ctx context.Context) (*Work, error) {
 	}
 	c := takeCaller[Work](&b.pool.works)
 	h.works.joinLocked(b, c)
+	if b.free != nil {
+		b.free()
+	}
 	b.mu.Unlock()
 	return await(ctx, h, c, &b.pool.works)
 }
@@ -173,6 +178,9 @@ func (b *Broker) handOutLocked(a *activity, h *Host) *Work {
 		activity:      a,
 		host:          h,
 		seq:           b.queued,
+	}
+	if a.guest != nil {
+		a.work.Guest, a.work.detached = a.guest.Of, true
 	}
 	return a.work
 }

@@ -173,3 +173,7 @@ func Decode(text string) (Set, error) {
 	}
 	return s, nil
 }
+
+// With is the set with the activities of a span of one event in it. The set
+// itself does not change.
+func (s Set) With(a Span) Set { return slices.Clone(s).add(a) }

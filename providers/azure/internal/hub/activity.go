@@ -30,22 +30,25 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			return nil, err
 		}
 		if !h.member.safe() {
-			w.Release(provider.Release{Uncounted: true, Delay: unsafePause})
+			h.giveBackWork(ctx, w, provider.Release{Uncounted: true, Delay: unsafePause})
 			continue
 		}
 		if w.Activity.Scheduled.Data == nil { // left by a former owner
-			w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w.ID)
+			w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w)
+		}
+		if g := guestOf(w); g != nil && err == nil {
+			err = h.admit(ctx, w, g)
 		}
 		if err != nil {
-			if w.Detached() {
+			if errors.Is(err, errNotOpen) || w.Detached() && guestOf(w) == nil {
 				continue
 			}
 			if errors.Is(err, provider.ErrCorrupt) || errors.Is(err, provider.ErrNotFound) {
 				h.store.cfg.Log.Error("an activity is set aside", "activity", w.ID.String(), "error", err)
-				w.Release(provider.Release{Delay: corruptPause, Uncounted: true})
+				h.giveBackWork(ctx, w, provider.Release{Delay: corruptPause, Uncounted: true})
 				continue
 			}
-			w.Release(provider.Release{Delay: provider.RetryAfter(err, unsafePause), Uncounted: true})
+			h.giveBackWork(ctx, w, provider.Release{Delay: provider.RetryAfter(err, unsafePause), Uncounted: true})
 			return nil, err
 		}
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
@@ -56,6 +59,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			Version:       w.Version,
 			Delivery:      w.Delivery,
 			Progress:      w.Progress,
+			Lease:         leaseOf(w),
 			Lock:          &workLock{h, w},
 		}, nil
 	}
@@ -90,7 +94,13 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 	kept := admit.Keep(completion)
 	err = w.Complete(kept)
 	if errors.Is(err, broker.ErrDetached) {
-		return failed(op, h.store.insert(ctx, &kept))
+		if err := h.store.insert(ctx, &kept); err != nil {
+			return failed(op, err)
+		}
+		if g := guestOf(w); g != nil {
+			g.done(ctx)
+		}
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("azure: %s: %w", op, err)
@@ -111,7 +121,8 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	}
 	signals, err := w.Extend(progress)
 	if errors.Is(err, broker.ErrDetached) {
-		return provider.Signals{}, nil // it goes on, and its new owner hears of its end
+		signals, err := h.extendDetached(ctx, w, progress)
+		return signals, failed(op, err)
 	}
 	if err != nil {
 		return signals, fmt.Errorf("azure: %s: %w", op, err)
@@ -158,7 +169,7 @@ func (h *host) storeProgress(ctx context.Context, id history.ActivityID, progres
 }
 
 // ReleaseActivity implements [provider.Host].
-func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r provider.Release) error {
+func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r provider.Release) error {
 	w, err := h.workOf(t)
 	if errors.Is(err, provider.ErrInvalid) {
 		return err
@@ -166,11 +177,20 @@ func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r pr
 	if err != nil {
 		return nil //nolint:nilerr // A lock that is gone is no error.
 	}
+	h.giveBackWork(ctx, w, r)
+	return nil
+}
+
+// giveBackWork gives an activity back, to whoever has it to offer.
+func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Release) {
+	if w.Detached() {
+		h.giveBackDetached(ctx, w, r)
+		return
+	}
 	if r.Uncounted {
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery-1)
 	}
 	w.Release(r)
-	return nil
 }
 
 // scheduled are the events of activities that a former owner left open. They
@@ -197,7 +217,11 @@ func (sc *scheduled) drop(id history.InstanceID) {
 	delete(sc.events, id)
 }
 
-func (sc *scheduled) read(ctx context.Context, m *member, id history.ActivityID) (history.Event, error) {
+func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (history.Event, error) {
+	id := w.ID
+	if guestOf(w) != nil {
+		return m.store.readScheduled(ctx, id)
+	}
 	if e, ok := sc.take(id); ok {
 		return e, nil
 	}

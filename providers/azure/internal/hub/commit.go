@@ -38,6 +38,7 @@ type commit struct {
 	done   []journal.Consumed
 	parts  map[*letter]int // letters consumed in part: messages consumed by then
 	mail   mail
+	offers map[string][]row.Offer     // by work queue
 	state  map[string]history.Payload // afterwards, if it changes
 }
 
@@ -264,17 +265,13 @@ func (c *commit) encodeOpen() error {
 	o.born, o.execution, o.name, o.version = m.Born, m.Execution, m.Name, m.Version
 	o.again = given.Again && !final
 	o.spans = o.spans.Apply(&effects)
+	c.encodeQueued(&effects)
 	o.timers = applyTimers(o.timers, &effects, fires)
 
 	id := c.after.id
-	if work := o.again || len(o.spans) > 0; work {
-		o.host = c.p.member.incarnation
-		w := row.OpenWork{
-			Format: row.Format, ID: id, Born: o.born, Execution: o.execution, Name: o.name, Version: o.version,
-			Again: o.again, Activities: o.spans.Encode(), Host: o.host,
-		}
+	if o.again || len(o.spans) > 0 {
 		cells := c.cells()
-		cells.Set(row.WorkCell, wire.MustJSON(w))
+		cells.Set(row.WorkCell, wire.MustJSON(o.row(id)))
 		c.put(storage.Put, row.Work(id), cells)
 		o.work = true
 	} else if o.work {
@@ -430,7 +427,7 @@ func (c *commit) settled(a journal.Applied) {
 	}
 	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
 	// The turn is sealed and the instance was there: it is still held.
-	_ = p.member.broker.Commit(c.lock.turn, c.given, at)
+	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
 	p.take(c.mail.letters(a.Direct)...)
 	if a.Outbox != "" {
 		p.relays.add(a.Outbox, a.Send)

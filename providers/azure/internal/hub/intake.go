@@ -33,6 +33,10 @@ type letter struct {
 
 func (l *letter) to() history.InstanceID { return l.envelope.To }
 
+// special reports whether the letter is for the owner of the partition, rather
+// than for the instance.
+func (l *letter) special() bool { return l.envelope.Order != nil || l.envelope.Returned != nil }
+
 // consumption is the letter as the journal deletes and notices it. Born is that
 // of the instance that consumes it.
 func (l *letter) consumption(born string) journal.Consumed {
@@ -64,7 +68,7 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 		}
 		l.messages = append(l.messages, m)
 	}
-	if len(l.messages) != l.envelope.Count && l.envelope.Order == nil {
+	if len(l.messages) != l.envelope.Count {
 		return nil, fmt.Errorf("%w: it has %d messages and should have %d", row.ErrFormat, len(l.messages), l.envelope.Count)
 	}
 	return l, nil
@@ -165,7 +169,7 @@ func (p *partition) takeWith(restored []broker.Restored, letters []*letter) {
 		if p.inbox[l.key] != nil || p.swept[l.key] {
 			continue
 		}
-		if len(l.messages) == 0 && l.envelope.Order == nil {
+		if len(l.messages) == 0 && !l.special() {
 			drop = append(drop, l)
 			continue
 		}
@@ -216,7 +220,7 @@ func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
 		*drop = append(*drop, l)
 		return true
 	}
-	if l.envelope.Order != nil {
+	if l.special() {
 		return false
 	}
 	if l.envelope.Born != "" { // its start made the instance
@@ -402,6 +406,9 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 		case l.envelope.Order != nil:
 			p.popLocked(id, l)
 			return func(ctx context.Context) { p.execute(ctx, l) }
+		case l.envelope.Returned != nil:
+			p.popLocked(id, l)
+			return func(ctx context.Context) { p.takeReturned(ctx, l) }
 		case i == nil && len(l.messages) > 0 && l.envelope.Done == 0 && l.messages[0].Start != nil:
 			return func(ctx context.Context) {
 				if err := p.create(ctx, l); err != nil {

@@ -65,6 +65,11 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 		if err != nil {
 			return fmt.Errorf("row %s: %w", found.outbox[i].Key, err)
 		}
+		for n := range out.Parts { // it may have been sent before
+			for o := range out.Parts[n].Offers {
+				out.Parts[n].Offers[o].Again = true
+			}
+		}
 		p.relays.add(found.outbox[i].Key, out)
 	}
 	if found.pages > 1 { // not a snapshot
@@ -255,8 +260,16 @@ func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Ro
 	if w.Purging {
 		p.removing[w.ID] = true
 	}
-	i.spans, err = spans.Decode(w.Activities)
-	return err
+	for text, set := range map[string]*spans.Set{w.Activities: &i.spans, w.Queued: &i.queued, w.Running: &i.running} {
+		got, err := spans.Decode(text)
+		if err != nil {
+			return fmt.Errorf("%w: %w", row.ErrFormat, err)
+		}
+		if len(got) > 0 {
+			*set = got
+		}
+	}
+	return nil
 }
 
 // restoreOne takes in the open work of an instance.
@@ -276,11 +289,21 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
 		Again: i.again, Timers: timers,
 	}
+	withheld := i.host != "" && p.alive(i.host)
 	i.spans.Each(func(event int64, a spans.Span) {
+		if _, queued := i.queued.Find(event); queued {
+			return // other hosts have it
+		}
+		if _, running := i.running.Find(event); running && withheld {
+			return // the former owner still runs it, and will say what came of it
+		}
 		r.Activities = append(r.Activities, p.restored(i, event, a, progress[event]))
 	})
 	p.mu.Lock()
 	p.putLocked(i)
+	if withheld && len(i.running) > 0 {
+		p.withheld[i.id] = i.host
+	}
 	p.mu.Unlock()
 	return r, nil
 }

@@ -3,6 +3,8 @@ package hub
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -65,7 +67,7 @@ func bundles(sends []provider.Message) (all []*bundle) {
 // encodeSends addresses what the turn sends: directly to a few in the own
 // partition, otherwise by way of the outbox.
 func (c *commit) encodeSends() error {
-	if len(c.given.Send) == 0 {
+	if len(c.given.Send)+len(c.offers) == 0 {
 		return nil
 	}
 	all := bundles(c.given.Send)
@@ -98,6 +100,9 @@ func (c *commit) encodeSends() error {
 			out.Parts = append(out.Parts, row.Part{To: to})
 		}
 		out.Parts[i].Parcels = append(out.Parts[i].Parcels, parcel)
+	}
+	for _, queue := range slices.Sorted(maps.Keys(c.offers)) {
+		out.Parts = append(out.Parts, row.Part{Queue: queue, Offers: c.offers[queue]})
 	}
 	if len(out.Parts) > 0 {
 		c.blobs = append(c.blobs, out.Spill(func() string { return c.p.store.blobName(c.after.id) })...)

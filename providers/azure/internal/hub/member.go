@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -20,6 +21,9 @@ type member struct {
 	store     *Store
 	broker    *broker.Broker
 	scheduled scheduled
+	look      chan struct{}   // capacity 1: into the work queues
+	looking   atomic.Bool     // somebody asked for that, and it is not done
+	moreWork  atomic.Bool     // there may be some when a slot becomes free
 	ctx       context.Context // ends when the last host has left
 	cancel    context.CancelFunc
 	work      sync.WaitGroup
@@ -30,8 +34,9 @@ type member struct {
 	letters     map[int64]*letter
 	lastNumber  int64
 	name        string
-	tags        map[string]int // served by hosts of this process, how many
-	incarnation string         // of life
+	tags        map[string]int      // served by hosts of this process, how many
+	present     map[attemptKey]bool // activities of others that are here
+	incarnation string              // of life
 }
 
 // life is one incarnation. When it is fenced for good another begins.
@@ -73,15 +78,19 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 	m.joined++
 	h := &host{store: s, member: m, info: info, taker: m.broker.Join(info)}
 	m.serveTags(info.Tags, 1)
+	m.lookForWork()
 	s.waiters.LookAll()
 	return h, nil
 }
 
 func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member, error) {
 	m := &member{
-		store: s, broker: broker.New(broker.Config{Now: s.cfg.Now, TurnKeys: maxTurnRows}),
-		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{},
+		store: s, look: make(chan struct{}, 1),
+		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{}, present: map[attemptKey]bool{},
 	}
+	m.broker = broker.New(broker.Config{Now: s.cfg.Now, TurnKeys: maxTurnRows, Idle: m.idle})
+	m.serveTags(info.Tags, 1) // before anything is claimed, so that it is not offered to others
+	defer m.serveTags(info.Tags, -1)
 	m.ctx, m.cancel = context.WithCancel(s.ctx)
 	if err := m.beginLife(ctx); err != nil {
 		m.cancel()
@@ -90,6 +99,8 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 	}
 	m.work.Go(m.keepLiving)
 	m.work.Go(m.sweepNowAndThen)
+	m.work.Go(m.divertNowAndThen)
+	m.work.Go(m.takeWork)
 	return m, nil
 }
 
@@ -116,10 +127,12 @@ func (m *member) beginLife(ctx context.Context) error {
 		Partitions: s.hub.Partitions,
 		Me: sharding.Host{
 			Incarnation: l.incarnation, Name: m.name,
-			Formats: sharding.Formats{Oldest: 1, Newest: row.Format},
+			Formats:  sharding.Formats{Oldest: 1, Newest: row.Format},
+			Handlers: m.handlers(),
 		},
-		TTL: s.cfg.TTL,
-		Log: s.cfg.Log,
+		Free: func() int { return m.broker.Idle(anyWork) },
+		TTL:  s.cfg.TTL,
+		Log:  s.cfg.Log,
 	})
 	if err != nil {
 		return errors.Join(err, s.account.DeleteQueue(context.WithoutCancel(ctx), s.wakeQueue(l.incarnation)))
@@ -312,6 +325,9 @@ func (s *Store) Quiesce(ctx context.Context) error {
 
 // quiet reports whether nothing is under way.
 func (m *member) quiet() bool {
+	if m.looking.Load() {
+		return false
+	}
 	for n := range m.store.hub.Partitions {
 		if p := m.partition(n); p != nil {
 			if !p.live() || p.relays.any() || p.unresolvedAny() {

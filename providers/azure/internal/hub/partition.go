@@ -50,6 +50,7 @@ type partition struct {
 	sweeping   int                                   // sweeps under way
 	swept      map[string]bool                       // keys deleted while one is
 	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
+	withheld   map[history.InstanceID]string         // whose activities another host still runs
 	answers    map[history.InstanceID]map[string]row.Answer
 	removing   map[history.InstanceID]bool // being purged or replaced
 }
@@ -73,6 +74,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		unresolved: map[history.InstanceID][]*letter{},
 		resolving:  map[history.InstanceID]chan struct{}{},
 		progress:   map[history.InstanceID]map[int64]bool{},
+		withheld:   map[history.InstanceID]string{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},
 	}
@@ -104,16 +106,16 @@ func (p *partition) live() bool {
 }
 
 // close ends what goes on in the partition and forgets it. It writes nothing.
-// It reports whether this was the first call, and returns the completions that
-// no commit consumed.
-func (p *partition) close() (left []provider.Message, first bool) {
+// It reports whether this was the first call, and returns what the next owner
+// should hear of.
+func (p *partition) close() (left leftover, first bool) {
 	p.mu.Lock()
 	first = !p.gone
 	p.gone = true
 	letters := slices.Collect(maps.Values(p.inbox))
 	p.mu.Unlock()
 	if !first {
-		return nil, false
+		return left, false
 	}
 	left = p.forget()
 	for _, l := range letters {
@@ -123,14 +125,21 @@ func (p *partition) close() (left []provider.Message, first bool) {
 }
 
 // forget takes the partition's instances out of the broker. Activities that run
-// go on. It returns the completions that no commit consumed.
-func (p *partition) forget() []provider.Message {
+// go on. It returns the completions that no commit consumed, and what runs.
+func (p *partition) forget() (left leftover) {
 	if p.member == nil {
-		return nil
+		return left
 	}
 	belongs := func(id history.InstanceID) bool { return p.store.Partition(id) == p.number }
 	p.store.handed.LeftWhere(belongs)
-	return p.member.broker.Detach(belongs)
+	left.completions, left.running = p.member.broker.Detach(belongs)
+	return left
+}
+
+// leftover is what the next owner of a partition should hear of.
+type leftover struct {
+	completions []provider.Message
+	running     []history.ActivityID
 }
 
 // stop ends the goroutines of a partition that was closed, and waits for them.
@@ -164,7 +173,9 @@ func (p *partition) release(ctx context.Context, target string) error {
 	if j == nil {
 		return errors.New("what is outstanding could not be read")
 	}
-	p.keepCompletions(j, left)
+	p.relays.finish()
+	p.keepCompletions(j, left.completions)
+	p.keepRunning(j, left.running)
 	head, etag, err := j.Drain(ctx)
 	if err != nil {
 		return err
@@ -194,8 +205,8 @@ func (p *partition) keepCompletions(j *journal.Journal, left []provider.Message)
 // lost says that another owns the partition by now, or that it cannot be served.
 func (p *partition) lost() {
 	left, first := p.close()
-	for i := range left {
-		p.store.background(func(ctx context.Context) { _ = p.store.insert(ctx, &left[i]) })
+	for i := range left.completions {
+		p.store.background(func(ctx context.Context) { _ = p.store.insert(ctx, &left.completions[i]) })
 	}
 	if first && p.life != nil {
 		p.log().Warn("partition lost: another host owns it by now")

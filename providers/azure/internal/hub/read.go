@@ -241,11 +241,16 @@ func (s *Store) Outstanding(ctx context.Context, id history.InstanceID) (*provid
 func (p *partition) outstandingOf(id history.InstanceID) (*provider.Outstanding, bool) {
 	p.mu.Lock()
 	waits := len(p.unresolved[id]) > 0 || p.removing[id]
+	i := p.instances[id]
 	p.mu.Unlock()
 	if waits || p.relays.busy(p.number) {
 		return nil, false
 	}
-	return p.member.broker.Outstanding(id), true
+	out := p.member.broker.Outstanding(id)
+	if i != nil { // the broker knows what runs here
+		out.Activities = i.spans.Refs()
+	}
+	return out, true
 }
 
 // readOutstanding reads from storage what an instance waits for.

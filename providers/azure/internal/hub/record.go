@@ -51,10 +51,12 @@ type open struct {
 	version   string
 	again     bool
 	spans     spans.Set
+	queued    spans.Set   // of spans: offered to other hosts
+	running   spans.Set   // of spans: run by host when it handed over
 	timers    []row.Timer // in order of event
 	due       int64       // in the key of the timers' row, 0 if there is none
 	work      bool        // there is a row of work
-	host      string      // the incarnation that the row of work names
+	host      string      // whose are those that are running
 }
 
 func (o *open) outstanding() bool { return o.again || len(o.spans) > 0 || len(o.timers) > 0 }

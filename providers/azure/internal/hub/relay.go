@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -20,10 +21,26 @@ const maxRelayed = 30
 type relays struct {
 	p *partition
 
+	active sync.WaitGroup // parts that are being delivered
+
 	mu      sync.Mutex
 	started bool
-	queues  map[int][]*outPart
-	running map[int]bool
+	ended   bool // no part begins to be delivered any more
+	queues  map[target][]*outPart
+	running map[target]bool
+}
+
+// target is where a part goes: a work queue, or a partition.
+type target struct {
+	queue     string
+	partition int
+}
+
+func (p *outPart) target() target {
+	if p.Queue != "" {
+		return target{queue: p.Queue}
+	}
+	return target{partition: p.To}
 }
 
 // outRow is a row of the outbox.
@@ -40,19 +57,22 @@ type outPart struct {
 }
 
 func newRelays(p *partition) *relays {
-	return &relays{p: p, queues: map[int][]*outPart{}, running: map[int]bool{}}
+	return &relays{p: p, queues: map[target][]*outPart{}, running: map[target]bool{}}
 }
 
 // add queues a row that is durable.
 func (rs *relays) add(key string, out row.Outgoing) {
 	r := &outRow{key: key, blob: out.Blob, left: len(out.Parts)}
+	var targets []target
 	rs.mu.Lock()
 	for _, part := range out.Parts {
-		rs.queues[part.To] = append(rs.queues[part.To], &outPart{r, part})
+		o := &outPart{r, part}
+		rs.queues[o.target()] = append(rs.queues[o.target()], o)
+		targets = append(targets, o.target())
 	}
 	rs.mu.Unlock()
-	for _, part := range out.Parts {
-		rs.run(part.To)
+	for _, to := range targets {
+		rs.run(to)
 	}
 }
 
@@ -60,25 +80,36 @@ func (rs *relays) add(key string, out row.Outgoing) {
 func (rs *relays) start() {
 	rs.mu.Lock()
 	rs.started = true
-	var targets []int
+	var targets []target
 	for to := range rs.queues {
 		targets = append(targets, to)
 	}
 	rs.mu.Unlock()
-	slices.Sort(targets)
+	slices.SortFunc(targets, func(a, b target) int {
+		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.queue, b.queue))
+	})
 	for _, to := range targets {
 		rs.run(to)
 	}
+}
+
+// finish lets what is being delivered be delivered, and nothing more: what is
+// left is for the next owner.
+func (rs *relays) finish() {
+	rs.mu.Lock()
+	rs.ended = true
+	rs.mu.Unlock()
+	rs.active.Wait()
 }
 
 // busy reports whether something is on its way to the partition.
 func (rs *relays) busy(to int) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	return len(rs.queues[to]) > 0
+	return len(rs.queues[target{partition: to}]) > 0
 }
 
-func (rs *relays) run(to int) {
+func (rs *relays) run(to target) {
 	rs.mu.Lock()
 	begin := rs.started && !rs.running[to]
 	rs.running[to] = rs.running[to] || begin
@@ -89,25 +120,33 @@ func (rs *relays) run(to int) {
 }
 
 // serve relays to one target until nothing is left.
-func (rs *relays) serve(ctx context.Context, to int) {
+func (rs *relays) serve(ctx context.Context, to target) {
 	for n := 0; ; {
 		rs.mu.Lock()
-		if len(rs.queues[to]) == 0 || ctx.Err() != nil {
+		if len(rs.queues[to]) == 0 || rs.ended || ctx.Err() != nil {
 			rs.running[to] = false
 			rs.mu.Unlock()
 			return
 		}
 		next := rs.queues[to][0]
+		rs.active.Add(1)
 		rs.mu.Unlock()
-		err := rs.p.deliverAway(ctx, next)
+		var err error
+		if to.queue != "" {
+			err = rs.p.deliverOffers(ctx, next)
+		} else {
+			err = rs.p.deliverAway(ctx, next)
+		}
 		if err == nil {
 			n = 0
 			rs.delivered(to)
+			rs.active.Done()
 			continue
 		}
+		rs.active.Done()
 		if ctx.Err() == nil {
 			if n++; n > 3 {
-				rs.p.log().Warn("messages to another partition are held up", "to", to, "error", err)
+				rs.p.log().Warn("what a commit sent is held up", "partition", to.partition, "queue", to.queue, "error", err)
 			}
 			pause(ctx, storage.RetryAfter(err, backoff(n)))
 		}
@@ -116,7 +155,7 @@ func (rs *relays) serve(ctx context.Context, to int) {
 
 // delivered takes the first part of a queue off. The row of the outbox goes
 // with its last part, and its blob after it.
-func (rs *relays) delivered(to int) {
+func (rs *relays) delivered(to target) {
 	rs.mu.Lock()
 	done := rs.queues[to][0].row
 	if rs.queues[to] = rs.queues[to][1:]; len(rs.queues[to]) == 0 {

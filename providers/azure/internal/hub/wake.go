@@ -9,7 +9,6 @@ import (
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
-	"github.com/duroxide/duroxide-go/sharding"
 )
 
 // Every host has a queue for wake-ups, named after its incarnation. A wake-up is
@@ -22,6 +21,7 @@ func (s *Store) wakeQueue(incarnation string) string { return s.cfg.Name + "-wak
 type wakeUp struct {
 	Partitions []int `json:"partitions,omitempty"` // that have new rows in their inboxes
 	Look       bool  `json:"look,omitempty"`       // at the host rows: something changes hands
+	Work       bool  `json:"work,omitempty"`       // into the work queues: something was offered
 }
 
 // waker sends wake-ups. While one to a host is under way, others to the same
@@ -68,6 +68,20 @@ func (w *waker) wake(n int) {
 // nudge asks a host to look at the host rows.
 func (w *waker) nudge(incarnation string) {
 	w.ring(incarnation, func(u *wakeUp) { u.Look = true })
+}
+
+// work tells other hosts that something was put into a work queue.
+func (w *waker) work() {
+	l := w.store.life()
+	if l == nil {
+		return
+	}
+	for _, h := range l.shard.Hosts() {
+		if h.Incarnation != l.incarnation {
+			w.ring(h.Incarnation, func(u *wakeUp) { u.Work = true })
+		}
+	}
+	l.member.lookForWork()
 }
 
 func (u *wakeUp) add(n int) {
@@ -164,6 +178,7 @@ func (l *life) listen(ctx context.Context) {
 				all.add(n)
 			}
 			all.Look = all.Look || u.Look
+			all.Work = all.Work || u.Work
 		}
 		l.wakeAll(&all)
 		for _, m := range taken {
@@ -176,6 +191,9 @@ func (l *life) wakeAll(u *wakeUp) {
 	if u.Look {
 		l.shard.Nudge()
 	}
+	if u.Work {
+		l.member.lookForWork()
+	}
 	for _, n := range u.Partitions {
 		if n < 0 || n >= len(l.partitions) {
 			continue
@@ -187,5 +205,3 @@ func (l *life) wakeAll(u *wakeUp) {
 		}
 	}
 }
-
-var _ = sharding.Host{}

@@ -347,11 +347,11 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 		break
 	}
 	j.queue = rest
-	if len(b.entries) > 0 || !j.lazyAt.IsZero() && !time.Now().Before(j.lazyAt) {
+	if len(b.entries) > 0 || j.draining || !j.lazyAt.IsZero() && !time.Now().Before(j.lazyAt) {
 		j.addLazyLocked(b, size, keys)
 	}
 	if len(b.entries) == 0 {
-		return nil, !(j.draining && len(rest) == 0)
+		return nil, !(j.draining && len(rest)+len(j.lazy) == 0)
 	}
 	b.ops = append(b.ops, b.draft.ops(j.notices, j.cfg.Now(), func() string { return row.RecentIDs(b.next()) })...)
 	j.sending = true
@@ -426,8 +426,9 @@ func (j *Journal) add(b *batch, e *Entry) {
 		a.Send.Format = row.Format
 		a.Send.Parts = slices.Clone(e.Send.Parts)
 		for i := range a.Send.Parts {
-			p := &a.Send.Parts[i]
-			p.First = b.take(p.To, len(p.Parcels))
+			if p := &a.Send.Parts[i]; p.Queue == "" {
+				p.First = b.take(p.To, len(p.Parcels))
+			}
 		}
 		a.Outbox = row.Outbox(b.next())
 		b.ops = append(b.ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: a.Outbox, Cells: a.Send.Cells()}})

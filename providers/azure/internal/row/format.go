@@ -167,6 +167,15 @@ type Envelope struct {
 	ParkedAt int64  `json:"parkedAt,omitempty"`
 	// Order says that the row asks the owner for something.
 	Order *Order `json:"order,omitempty"`
+	// Returned is an activity that a host gives back unfinished.
+	Returned *Returned `json:"returned,omitempty"`
+}
+
+// Returned names an activity that a host does not run any more.
+type Returned struct {
+	Execution int64 `json:"execution"`
+	Event     int64 `json:"event"`
+	Attempt   int   `json:"attempt"`
 }
 
 // Order is something that only a partition's owner may do.
@@ -215,8 +224,12 @@ type OpenWork struct {
 	Version    string             `json:"version,omitempty"`
 	Again      bool               `json:"again,omitempty"`
 	Activities string             `json:"activities,omitempty"` // [spans.Set], encoded
-	// Host is the incarnation that runs those of the activities that run.
-	Host string `json:"host,omitempty"`
+	// Queued are those of the activities that were offered to other hosts.
+	Queued string `json:"queued,omitempty"`
+	// Running are those that the host with the incarnation Host still ran when
+	// it handed the partition over.
+	Running string `json:"running,omitempty"`
+	Host    string `json:"host,omitempty"`
 	// Purging says that the instance is being removed.
 	Purging bool `json:"purging,omitempty"`
 }
@@ -263,12 +276,37 @@ type Outgoing struct {
 	Blob string `json:"blob,omitempty"`
 }
 
-// Part is what goes to one partition, in order.
+// Part is what goes to one partition, or to one work queue, in order.
 type Part struct {
 	To int `json:"to"`
 	// First is the number of the first parcel; the others follow.
-	First   int64    `json:"first"`
+	First   int64    `json:"first,omitempty"`
 	Parcels []Parcel `json:"parcels,omitempty"`
+	// Queue is the work queue, and Offers what goes there.
+	Queue  string  `json:"queue,omitempty"`
+	Offers []Offer `json:"offers,omitempty"`
+}
+
+// Offer is an activity that is offered to other hosts: a message of a work queue.
+type Offer struct {
+	Format    int                `json:"format"`
+	Partition int                `json:"partition"`
+	ID        history.InstanceID `json:"id"`
+	Execution int64              `json:"execution"`
+	Event     int64              `json:"event"`
+	Attempt   int                `json:"attempt"`
+	Tag       string             `json:"tag,omitempty"`
+	Session   string             `json:"session,omitempty"`
+	Name      string             `json:"name"` // of the orchestration
+	Version   string             `json:"version,omitempty"`
+	// Scheduled is the event that scheduled it; without it the history is read.
+	Scheduled json.RawMessage `json:"scheduled,omitempty"`
+	// Deliveries and Progress are those made and stored so far.
+	Deliveries int             `json:"deliveries,omitempty"`
+	Progress   history.Payload `json:"progress,omitempty"`
+	// Again says that it may have been offered before: who takes it looks first
+	// whether it is still open.
+	Again bool `json:"again,omitempty"`
 }
 
 // Parcel is one row of an inbox to be inserted: messages for one instance.

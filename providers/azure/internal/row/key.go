@@ -296,3 +296,18 @@ func Notices() Range { return prefixed(noticePrefix) }
 
 // Only is one row.
 func Only(key string) Range { return Range{key, key + "!"} }
+
+// QueuePart writes a tag as a part of a queue's name: lower-case letters, digits
+// and single dashes stand for themselves, everything else is hashed.
+func QueuePart(tag string) string {
+	plain := len(tag) <= 24 && tag != "" && !strings.HasPrefix(tag, "x-") && !strings.Contains(tag, "--") && tag[0] != '-' && tag[len(tag)-1] != '-'
+	for i := range len(tag) {
+		c := tag[i]
+		plain = plain && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
+	}
+	if plain {
+		return tag
+	}
+	sum := sha256.Sum256([]byte(tag))
+	return "x-" + hex.EncodeToString(sum[:12])
+}

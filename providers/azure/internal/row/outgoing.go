@@ -37,6 +37,9 @@ func (o *Outgoing) Size() int {
 			for j := range o.Parts[i].Parcels {
 				size += o.Parts[i].Parcels[j].Size()
 			}
+			for j := range o.Parts[i].Offers {
+				size += o.Parts[i].Offers[j].Size()
+			}
 		}
 	}
 	return 2 * size
@@ -48,12 +51,8 @@ func (o *Outgoing) Spill(name func() string) []BlobData {
 	if o.Size() <= 2*maxOutgoing {
 		return nil
 	}
-	all := make([][]Parcel, len(o.Parts))
-	for i := range o.Parts {
-		all[i] = o.Parts[i].Parcels
-	}
 	o.Blob = name()
-	return []BlobData{{Name: o.Blob, Data: Pack(wire.MustJSON(all))}}
+	return []BlobData{{Name: o.Blob, Data: Pack(wire.MustJSON(o.Parts))}}
 }
 
 // Cells of a row of the outbox.
@@ -64,7 +63,7 @@ func (o *Outgoing) Cells() map[string][]byte {
 	if o.Blob != "" {
 		shown.Parts = make([]Part, len(o.Parts))
 		for i, p := range o.Parts {
-			shown.Parts[i] = Part{To: p.To, First: p.First}
+			shown.Parts[i] = Part{To: p.To, First: p.First, Queue: p.Queue}
 		}
 	}
 	// A blob that holds messages is named by this row, and later by the row of
@@ -102,12 +101,17 @@ func ParseOutgoing(ctx context.Context, cells map[string][]byte, get GetBlob) (o
 	if data, err = unpack(data); err != nil {
 		return o, err
 	}
-	var all [][]Parcel
-	if err := json.Unmarshal(data, &all); err != nil || len(all) != len(o.Parts) {
+	var parts []Part
+	if err := json.Unmarshal(data, &parts); err != nil || len(parts) != len(o.Parts) {
 		return o, fmt.Errorf("%w: outbox: the blob %s does not fit its row", ErrFormat, o.Blob)
 	}
-	for i := range all {
-		o.Parts[i].Parcels = all[i]
+	for i := range parts {
+		o.Parts[i].Parcels, o.Parts[i].Offers = parts[i].Parcels, parts[i].Offers
 	}
 	return o, nil
+}
+
+// Size is what the offer takes, in bytes, roughly.
+func (o *Offer) Size() int {
+	return 300 + len(o.ID) + len(o.Name) + len(o.Version) + len(o.Tag) + len(o.Session) + len(o.Scheduled) + len(o.Progress)
 }

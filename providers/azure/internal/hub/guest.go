@@ -1,0 +1,327 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// What a host does with activities of others: it takes them from a work queue
+// when one of its slots is free, keeps them hidden there while it runs them, and
+// sends their completions to the inbox of their instance. A host that dies lets
+// them become visible again.
+
+const (
+	// workLease is how long a taken activity stays hidden without being
+	// extended. The engine extends it three times in that.
+	workLease = 30 * time.Second
+
+	// workEvery is how often the work queues are looked into although nobody
+	// rang, and workAgain how soon again after somebody did: what was given
+	// back is hidden for a second.
+	workEvery = time.Minute
+	workAgain = 1500 * time.Millisecond
+)
+
+// guest is an activity that was taken from a work queue.
+type guest struct {
+	member *member
+	queue  string
+	offer  row.Offer
+
+	mu      sync.Mutex
+	message storage.Message // with its newest receipt
+	gone    bool            // removed, or given back
+}
+
+var errNotOpen = errors.New("the activity is not open any more")
+
+// guestOf is what a work queue gave, nil for activities of this process.
+func guestOf(w *broker.Work) *guest {
+	g, _ := w.Guest.(*guest)
+	return g
+}
+
+func leaseOf(w *broker.Work) time.Duration {
+	if guestOf(w) != nil {
+		return workLease
+	}
+	return 0
+}
+
+// lookForWork makes the member look into the work queues now.
+func (m *member) lookForWork() {
+	m.looking.Store(true)
+	select {
+	case m.look <- struct{}{}:
+	default:
+	}
+}
+
+// takeWork looks into the work queues when somebody rings and slots are free,
+// until the member leaves.
+func (m *member) takeWork() {
+	backstop := time.NewTicker(workEvery)
+	defer backstop.Stop()
+	again := time.NewTimer(workEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-m.look:
+			again.Reset(workAgain)
+		case <-again.C:
+		case <-backstop.C:
+		}
+		m.moreWork.Store(false)
+		for _, tag := range m.workTags() {
+			n := min(m.broker.Idle(tag), storage.MaxTake)
+			if n == 0 || !m.safe() || m.take(tag, n) == n {
+				m.moreWork.Store(true) // there may be more than there are slots
+			}
+		}
+		m.looking.Store(len(m.look) > 0)
+	}
+}
+
+// idle is called when a slot becomes free.
+func (m *member) idle() {
+	if m.moreWork.Load() {
+		m.lookForWork()
+	}
+}
+
+// workTags are the tags of the queues that this host looks into.
+func (m *member) workTags() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string{anyWork}, slices.Sorted(maps.Keys(m.tags))...)
+}
+
+// take takes activities from a queue and offers them here. It returns how many
+// there were.
+func (m *member) take(tag string, n int) int {
+	s := m.store
+	queue := s.workQueue(tag)
+	taken, err := s.account.Take(m.ctx, queue, n, workLease)
+	if err != nil {
+		return 0 // mostly there is no such queue yet
+	}
+	for _, message := range taken {
+		g := &guest{member: m, queue: queue, message: message}
+		if err := json.Unmarshal(message.Body, &g.offer); err != nil || g.offer.Format < 1 || g.offer.Format > row.Format {
+			s.cfg.Log.Error("a message in a work queue cannot be read: it becomes visible again; upgrade the program if a newer one wrote it", "queue", queue, "message", message.ID)
+			continue
+		}
+		if m.welcome(g) {
+			m.invite(g)
+		}
+	}
+	return len(taken)
+}
+
+// key names the attempt that an offer is.
+func (g *guest) key() attemptKey {
+	o := &g.offer
+	return attemptKey{history.ActivityID{Instance: o.ID, Execution: o.Execution, Event: o.Event}, o.Attempt}
+}
+
+type attemptKey struct {
+	id      history.ActivityID
+	attempt int
+}
+
+// welcome notes that a guest is here. It reports false if another copy of it is:
+// this one becomes visible again, and is then found not to be open.
+func (m *member) welcome(g *guest) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.present[g.key()] {
+		return false
+	}
+	m.present[g.key()] = true
+	return true
+}
+
+func (m *member) farewell(g *guest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.present, g.key())
+}
+
+func (m *member) invite(g *guest) {
+	o := &g.offer
+	b := &broker.Guest{
+		ID: history.ActivityID{Instance: o.ID, Execution: o.Execution, Event: o.Event},
+		Activity: provider.Activity{
+			Scheduled: history.Event{ID: o.Event, Execution: o.Execution},
+			Attempt:   o.Attempt, Tag: o.Tag, Session: o.Session,
+		},
+		Orchestration: o.Name, Version: o.Version, Progress: o.Progress,
+		Delivery: o.Deliveries + max(g.message.Taken, 1), Of: g,
+	}
+	if len(o.Scheduled) > 0 {
+		if e, err := history.Unmarshal(o.Scheduled); err == nil {
+			b.Activity.Scheduled = e
+		}
+	}
+	m.broker.Invite(b)
+}
+
+// admit looks whether a guest that may have been run before is still open.
+func (h *host) admit(ctx context.Context, w *broker.Work, g *guest) error {
+	if !g.offer.Again && g.message.Taken <= 1 {
+		return nil
+	}
+	open, err := h.store.stillOpen(ctx, &g.offer)
+	if err == nil && !open {
+		g.done(ctx)
+		return errNotOpen
+	}
+	return err
+}
+
+// stillOpen reads whether an offered activity counts.
+func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(o.Partition), row.Work(o.ID))
+	if storage.Is(err, storage.Missing) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	value, err := row.Value(ctx, r.Cells, row.WorkCell, s.getBlob)
+	var w row.OpenWork
+	if err == nil {
+		err = row.Parse(value, &w)
+	}
+	if err != nil {
+		return false, err
+	}
+	set, err := spans.Decode(w.Queued)
+	if err != nil {
+		return false, err
+	}
+	n, ok := set.Find(o.Event)
+	return ok && w.Execution == o.Execution && set[n].Attempt == o.Attempt, nil
+}
+
+// done removes the guest's message: the work is over.
+func (g *guest) done(ctx context.Context) {
+	g.mu.Lock()
+	m, gone := g.message, g.gone
+	g.gone = true
+	g.mu.Unlock()
+	if !gone {
+		// What stays becomes visible again, and is then found not to be open.
+		_ = g.member.store.account.Remove(context.WithoutCancel(ctx), g.queue, m)
+	}
+	g.member.farewell(g)
+}
+
+// extend hides the guest's message anew, with the progress in it.
+func (g *guest) extend(ctx context.Context, hide time.Duration, progress history.Payload) error {
+	g.mu.Lock()
+	m := g.message
+	var body []byte
+	if progress != nil && len(progress) <= maxScheduled {
+		g.offer.Progress = progress
+		body = wire.MustJSON(&g.offer)
+	}
+	g.mu.Unlock()
+	receipt, err := g.member.store.account.Extend(ctx, g.queue, m, hide, body)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.message.Receipt = receipt
+	g.mu.Unlock()
+	return nil
+}
+
+// extendDetached renews an activity whose instance another host owns, and learns
+// whether it was cancelled. What cannot be read is no cancellation.
+func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress history.Payload) (provider.Signals, error) {
+	g := guestOf(w)
+	if g == nil {
+		return provider.Signals{}, nil // it goes on, and its new owner hears of its end
+	}
+	if err := g.extend(ctx, workLease, progress); err != nil {
+		if storage.Is(err, storage.Missing) || storage.Is(err, storage.Precondition) {
+			return provider.Signals{}, fmt.Errorf("%w: its lease ran out and another host took it", provider.ErrLockLost)
+		}
+		return provider.Signals{}, err
+	}
+	open, err := h.store.stillOpen(ctx, &g.offer)
+	if err != nil {
+		return provider.Signals{}, nil //nolint:nilerr // Only a definite answer is a cancellation.
+	}
+	if !open {
+		g.done(ctx)
+	}
+	return provider.Signals{Cancelled: !open}, nil
+}
+
+// giveBackDetached gives back an activity whose instance another host owns: into
+// its queue, or to the owner.
+func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.Release) {
+	if g := guestOf(w); g != nil {
+		h.giveBackGuest(ctx, w, g, r)
+		return
+	}
+	post, err := h.store.encodePost(w.ID.Instance, nil, row.Envelope{
+		Returned: &row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt},
+	})
+	if err == nil {
+		err = h.store.insertPost(context.WithoutCancel(ctx), w.ID.Instance, post)
+	}
+	if err != nil {
+		h.store.cfg.Log.Warn("an activity could not be given back to the new owner of its instance; it is offered again when this host has left", "activity", w.ID.String(), "error", err)
+	}
+}
+
+// giveBackGuest offers a guest here again at once, or makes it visible in its
+// queue after a while.
+func (h *host) giveBackGuest(ctx context.Context, w *broker.Work, g *guest, r provider.Release) {
+	m := h.member
+	if r.Uncounted {
+		g.offer.Deliveries--
+	}
+	if r.Delay <= 0 && m.ctx.Err() == nil && m.broker.Idle(g.offer.Tag) > 0 {
+		g.offer.Deliveries++ // the message itself is not taken anew
+		m.invite(g)
+		return
+	}
+	m.farewell(g)
+	hide := max(r.Delay.Round(time.Second), time.Second)
+	_ = g.extend(context.WithoutCancel(ctx), hide, g.offer.Progress) // or else its lease ends
+	h.store.background(func(ctx context.Context) {
+		pause(ctx, hide)
+		h.store.waker.work()
+	})
+}
+
+// readScheduled reads the event that scheduled an activity.
+func (s *Store) readScheduled(ctx context.Context, id history.ActivityID) (history.Event, error) {
+	for e, err := range s.History(ctx, id.Instance, id.Execution, id.Event-1) {
+		if err != nil {
+			return e, err
+		}
+		return e, nil
+	}
+	return history.Event{}, fmt.Errorf("azure: %w: activity %v was scheduled by an event that there is not", provider.ErrNotFound, id)
+}

@@ -1,0 +1,361 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// What the owner of an instance does with activities that it does not run
+// itself: those whose tag no host of this process serves are offered in a work
+// queue, by way of the outbox, and so are those that wait here for long while
+// other hosts are idle. The row of open work says which those are: whoever takes
+// the partition over leaves them to the queue, which keeps them until somebody
+// has done them.
+
+// anyWork is the tag of the queue for activities without one.
+const anyWork = ""
+
+// workQueue is the queue of activities with a tag. Tags are any text: what is
+// not plain in them is hashed.
+func (s *Store) workQueue(tag string) string {
+	if tag == anyWork {
+		return s.cfg.Name + "-work"
+	}
+	return s.cfg.Name + "-wt-" + row.QueuePart(tag)
+}
+
+// row is the open work as it is stored.
+func (o *open) row(id history.InstanceID) row.OpenWork {
+	w := row.OpenWork{
+		Format: row.Format, ID: id, Born: o.born, Execution: o.execution, Name: o.name, Version: o.version,
+		Again: o.again, Activities: o.spans.Encode(), Queued: o.queued.Encode(),
+	}
+	if len(o.running) > 0 {
+		w.Running, w.Host = o.running.Encode(), o.host
+	}
+	return w
+}
+
+// encodeQueued decides which of the activities that the commit opens go to a
+// work queue, and closes those of before as it says.
+func (c *commit) encodeQueued(effects *provider.Commit) {
+	o := &c.after.open
+	closed := *effects
+	closed.Activities = nil
+	o.queued, o.running = o.queued.Apply(&closed), o.running.Apply(&closed)
+	for i := range effects.Activities {
+		a := &effects.Activities[i]
+		if _, open := o.spans.Find(a.Scheduled.ID); !open || c.p.member.serves(a.Tag) {
+			continue
+		}
+		event := a.Scheduled.ID
+		o.queued = o.queued.With(spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
+		if c.offers == nil {
+			c.offers = map[string][]row.Offer{}
+		}
+		queue := c.p.store.workQueue(a.Tag)
+		c.offers[queue] = append(c.offers[queue], c.p.offer(o, c.after.id, a, 0, nil))
+	}
+}
+
+// maxScheduled is the largest event that goes along with an offer, in bytes: a
+// queue message takes 64 KiB, as encoded.
+const maxScheduled = 24 << 10
+
+// offer is an activity as a work queue takes it.
+func (p *partition) offer(o *open, id history.InstanceID, a *provider.Activity, deliveries int, progress history.Payload) row.Offer {
+	off := row.Offer{
+		Format: row.Format, Partition: p.number, ID: id, Execution: o.execution, Event: a.Scheduled.ID, Attempt: a.Attempt,
+		Tag: a.Tag, Session: a.Session, Name: o.name, Version: o.version, Deliveries: deliveries,
+	}
+	if len(progress) <= maxScheduled/2 {
+		off.Progress = progress
+	}
+	if a.Scheduled.Data != nil {
+		if event, err := history.Marshal(a.Scheduled); err == nil && len(event) <= maxScheduled {
+			off.Scheduled = event
+		}
+	}
+	return off
+}
+
+// offered is the commit as the broker of this process takes it: without what
+// others are to run.
+func (c *commit) offered() *provider.Commit {
+	if len(c.offers) == 0 {
+		return c.given
+	}
+	given := *c.given
+	given.Activities = slices.DeleteFunc(slices.Clone(given.Activities), func(a provider.Activity) bool {
+		_, queued := c.after.queued.Find(a.Scheduled.ID)
+		return queued
+	})
+	return &given
+}
+
+// deliverOffers puts activities into their work queue, and rings. A copy that is
+// sent again says so.
+func (p *partition) deliverOffers(ctx context.Context, part *outPart) error {
+	s := p.store
+	for len(part.Offers) > 0 {
+		offer := &part.Offers[0]
+		err := s.account.Enqueue(ctx, part.Queue, wire.MustJSON(offer), 0)
+		if errors.Is(err, storage.ErrGone) {
+			if err = s.account.CreateQueue(ctx, part.Queue); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			offer.Again = true
+			return err
+		}
+		part.Offers = part.Offers[1:]
+	}
+	s.waker.work()
+	return nil
+}
+
+// keepRunning notes in the rows of open work what this host still runs when it
+// hands the partition over, so that the next owner does not run it too.
+func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID) {
+	byInstance := map[history.InstanceID][]int64{}
+	var ids []history.InstanceID
+	for _, id := range running {
+		if byInstance[id.Instance] == nil {
+			ids = append(ids, id.Instance)
+		}
+		byInstance[id.Instance] = append(byInstance[id.Instance], id.Event)
+	}
+	for batch := range slices.Chunk(ids, maxSideRows) {
+		e := &journal.Entry{}
+		for _, id := range batch {
+			i := p.get(id)
+			if i == nil {
+				continue
+			}
+			o := i.open
+			o.host, o.running = p.life.incarnation, nil
+			for _, event := range byInstance[id] {
+				if n, ok := o.spans.Find(event); ok {
+					a := o.spans[n]
+					a.First, a.Last = event, event
+					o.running = o.running.With(a)
+				}
+			}
+			c := row.Cells{}
+			c.Set(row.WorkCell, wire.MustJSON(o.row(id)))
+			e.Ops = append(e.Ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}})
+		}
+		j.Submit(e)
+	}
+}
+
+// alive reports whether the incarnation is a host that lives, as last observed,
+// this one included.
+func (p *partition) alive(incarnation string) bool {
+	if p.life == nil {
+		return false
+	}
+	if incarnation == p.life.incarnation {
+		return true
+	}
+	hosts := p.life.shard.Hosts()
+	for i := range hosts {
+		if hosts[i].Incarnation == incarnation {
+			return true
+		}
+	}
+	return false
+}
+
+// freeWithheld offers activities whose former owner has died before it said what
+// came of them.
+func (p *partition) freeWithheld() {
+	p.mu.Lock()
+	var free []*instance
+	for id, host := range p.withheld {
+		switch i := p.instances[id]; {
+		case i == nil || len(i.running) == 0 || i.host != host:
+			delete(p.withheld, id)
+		case !p.alive(host):
+			delete(p.withheld, id)
+			free = append(free, i)
+		}
+	}
+	p.mu.Unlock()
+	for _, i := range free {
+		i.running.Each(func(event int64, a spans.Span) { p.reopen(i, event, a.Attempt) })
+	}
+}
+
+// reopen offers an open activity of which nobody else takes care any more.
+func (p *partition) reopen(i *instance, event int64, attempt int) {
+	n, ok := i.spans.Find(event)
+	if !ok || i.spans[n].Attempt != attempt {
+		return // it is closed, or tried again
+	}
+	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], nil))
+}
+
+// takeReturned takes back an activity that a host gave back unfinished.
+func (p *partition) takeReturned(ctx context.Context, l *letter) {
+	r := l.envelope.Returned
+	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
+	e.Applied = func(journal.Applied) {
+		p.dropped(l)
+		if i := p.get(l.to()); i != nil && i.execution == r.Execution {
+			if _, running := i.running.Find(r.Event); running {
+				p.reopen(i, r.Event, r.Attempt)
+			}
+		}
+	}
+	if err := p.commit(ctx, e); err != nil && ctx.Err() == nil {
+		p.log().Warn("an activity that was given back could not be taken in; its host's end will free it", "instance", string(l.to()), "error", err)
+	}
+}
+
+const (
+	// divertAfter is how long activities wait here before other hosts' idle
+	// slots are offered them, and divertEvery how often that is looked at.
+	divertEvery = 500 * time.Millisecond
+	// maxDiverted bounds how many are offered at a time.
+	maxDiverted = 32
+)
+
+// divertNowAndThen offers activities that wait here to other hosts that have
+// free slots, until the member leaves.
+func (m *member) divertNowAndThen() {
+	tick := time.NewTicker(divertEvery)
+	defer tick.Stop()
+	waited := 0
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, p := range m.partitions() {
+			if p.live() {
+				p.freeWithheld()
+			}
+		}
+		before := waited
+		waited = m.broker.Waiting(anyWork)
+		if before == 0 || waited == 0 {
+			continue // whatever waits has not waited for long
+		}
+		free := 0
+		l := m.current()
+		for _, h := range l.shard.Hosts() {
+			if h.Incarnation != l.incarnation {
+				free += h.Free
+			}
+		}
+		if n := min(free, waited, maxDiverted); n > 0 {
+			m.divert(n)
+		}
+	}
+}
+
+// divert offers activities that wait here in the work queue for anyone.
+func (m *member) divert(n int) {
+	byInstance := map[history.InstanceID][]broker.Diverted{}
+	var ids []history.InstanceID
+	for _, d := range m.broker.Divert(anyWork, n) {
+		if byInstance[d.ID.Instance] == nil {
+			ids = append(ids, d.ID.Instance)
+		}
+		byInstance[d.ID.Instance] = append(byInstance[d.ID.Instance], d)
+	}
+	for _, id := range ids {
+		all := byInstance[id]
+		p := m.partition(m.store.Partition(id))
+		if p == nil || !p.live() {
+			continue // whoever owns it now has the work
+		}
+		p.begin(func(ctx context.Context) {
+			if err := p.divert(ctx, id, all); err != nil {
+				m.takeBack(all)
+			}
+		})
+	}
+}
+
+func (m *member) takeBack(all []broker.Diverted) {
+	for _, d := range all {
+		m.broker.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
+	}
+}
+
+var errBusy = errors.New("a turn of the instance is under way")
+
+// divert commits that activities of an instance are offered to other hosts. A
+// turn of the instance would change the same row: then they stay.
+func (p *partition) divert(ctx context.Context, id history.InstanceID, all []broker.Diverted) error {
+	if !p.member.broker.Reserve(id) {
+		return errBusy
+	}
+	defer p.member.broker.Unreserve(id)
+	i := p.get(id)
+	if i == nil || i.execution != all[0].ID.Execution {
+		return errBusy
+	}
+	after := *i
+	var offers []row.Offer
+	for _, d := range all {
+		a := d.Activity.Activity
+		event := a.Scheduled.ID
+		if n, ok := after.spans.Find(event); !ok || after.spans[n].Attempt != a.Attempt {
+			continue
+		}
+		after.queued = after.queued.With(spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
+		offers = append(offers, p.offer(&i.open, id, &a, d.Activity.Deliveries, d.Activity.Progress))
+	}
+	c := row.Cells{Name: func() string { return p.store.blobName(id) }}
+	c.Set(row.WorkCell, wire.MustJSON(after.open.row(id)))
+	out := &row.Outgoing{Parts: []row.Part{{Queue: p.store.workQueue(anyWork), Offers: offers}}}
+	blobs := out.Spill(func() string { return p.store.blobName(id) })
+	if err := p.store.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
+		return err
+	}
+	return p.commit(ctx, &journal.Entry{
+		Ops:  []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}}},
+		Send: out,
+		Applied: func(a journal.Applied) {
+			p.mu.Lock()
+			p.putLocked(&after)
+			p.mu.Unlock()
+			p.relays.add(a.Outbox, a.Send)
+		},
+	})
+}
+
+// serves reports whether a host of this process runs activities with the tag.
+func (m *member) serves(tag string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return tag == anyWork || m.tags[tag] > 0
+}
+
+// handlers are what the host row says of the tags that this host serves.
+func (m *member) handlers() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []string
+	for t := range m.tags {
+		all = append(all, "tag:"+t)
+	}
+	slices.Sort(all)
+	return all
+}
