@@ -33,7 +33,7 @@ func TestTheOffsetIsLearntToMilliseconds(t *testing.T) {
 					t.Fatal(err)
 				}
 				<-time.After(time.Duration(lots.IntN(1000)) * time.Millisecond)
-				if i == 0 && (a.Offset()-ahead).Abs() > 520*time.Millisecond {
+				if i == 0 && (a.Offset()-ahead).Abs() > 1020*time.Millisecond {
 					t.Errorf("after one answer the offset is %v, want %v", a.Offset(), ahead)
 				}
 			}
@@ -42,6 +42,37 @@ func TestTheOffsetIsLearntToMilliseconds(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheOffsetOfClocksThatAgreeIsNoneFromTheFirstAnswerOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(700 * time.Millisecond) // into a second
+		none := func() time.Duration { return 0 }
+		a := scripted(t, dated(none, func() time.Duration { return time.Millisecond }), testString)
+		for range 30 {
+			_ = write(a)
+			if a.Offset() != 0 {
+				t.Fatalf("the offset is %v", a.Offset())
+			}
+			<-time.After(777 * time.Millisecond)
+		}
+	})
+}
+
+func TestTheOffsetMovesOnlyAsFarAsItMust(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead := func() time.Duration { return 10 * time.Second }
+		a := scripted(t, dated(ahead, func() time.Duration { return time.Millisecond }), testString)
+		last := time.Duration(0)
+		for range 400 {
+			_ = write(a)
+			if a.Offset() < last {
+				t.Fatalf("the offset went from %v back to %v: time would", last, a.Offset())
+			}
+			last = a.Offset()
+			<-time.After(777 * time.Millisecond)
+		}
+	})
 }
 
 func TestAClockThatWasSetIsNoticed(t *testing.T) {
@@ -54,7 +85,7 @@ func TestAClockThatWasSetIsNoticed(t *testing.T) {
 		}
 		ahead = 5 * time.Second
 		_ = write(a)
-		if (a.Offset() - ahead).Abs() > 520*time.Millisecond {
+		if (a.Offset() - ahead).Abs() > 1020*time.Millisecond {
 			t.Errorf("the offset is %v, want %v", a.Offset(), ahead)
 		}
 	})
