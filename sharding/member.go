@@ -26,8 +26,10 @@ type Member struct {
 	running   sync.WaitGroup // the loops
 	tasks     sync.WaitGroup // claims and hand-overs
 	done      chan struct{}
-	beats     *rand.Rand // of beatLoop alone
-	looks     *rand.Rand // of lookLoop alone
+	beats     *rand.Rand    // of beatLoop alone
+	looks     *rand.Rand    // of lookLoop alone
+	left      chan struct{} // closed when Leave is done
+	leaveErr  error         // of Leave, then
 
 	mu        sync.Mutex
 	over      bool // this incarnation owns nothing any more
@@ -39,8 +41,7 @@ type Member struct {
 	lost      map[int]int64 // the last epoch in which a partition was lost
 	busy      map[int]bool  // partitions of which a task is under way
 	hosts     []Host        // that live, as last read, by incarnation
-	leave     sync.Once
-	leaveErr  error
+	asked     bool          // to leave
 }
 
 // served is a partition that this member owns.
@@ -67,6 +68,7 @@ func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, 
 		lookLater: make(chan struct{}, 1),
 		beatNow:   make(chan struct{}, 1),
 		done:      make(chan struct{}),
+		left:      make(chan struct{}),
 		beats:     rand.New(rand.NewPCG(cfg.Source.Uint64(), 0)),
 		looks:     rand.New(rand.NewPCG(cfg.Source.Uint64(), 1)),
 		serving:   map[int]*served{},
@@ -226,7 +228,15 @@ func (m *Member) end(why string) {
 // dropped, and others find them free because the row is gone; it may then take a
 // few timeouts longer. It is harmless after Done, and needed then too.
 func (m *Member) Leave(ctx context.Context) error {
-	m.leave.Do(func() { m.leaveErr = m.depart(ctx) })
+	m.mu.Lock()
+	first := !m.asked
+	m.asked = true
+	m.mu.Unlock()
+	if first {
+		m.leaveErr = m.depart(ctx)
+		close(m.left)
+	}
+	<-m.left
 	return m.leaveErr
 }
 
