@@ -198,8 +198,8 @@ func (h *host) Leave(ctx context.Context) error {
 
 func (h *host) leave(ctx context.Context) error {
 	s, m := h.store, h.member
-	s.joining.Lock()
-	defer s.joining.Unlock()
+	s.joining <- struct{}{}
+	defer func() { <-s.joining }()
 	m.joined--
 	m.serveTags(h.info.Tags, -1)
 	if m.joined > 0 {

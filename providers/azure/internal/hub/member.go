@@ -53,8 +53,8 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 	if err := s.check(ctx, "joining"); err != nil {
 		return nil, err
 	}
-	s.joining.Lock()
-	defer s.joining.Unlock()
+	s.joining <- struct{}{}
+	defer func() { <-s.joining }()
 	s.mu.Lock()
 	m := s.member
 	s.mu.Unlock()
