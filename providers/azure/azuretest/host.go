@@ -1,0 +1,53 @@
+package azuretest
+
+import (
+	"hash/fnv"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// Host is one process that has the hub open.
+type Host struct {
+	provider.Store
+	store  *hub.Store
+	client *simulated.Client
+}
+
+var _ provider.Named = (*Host)(nil)
+
+// Hub implements [provider.Named].
+func (h *Host) Hub() string { return h.store.Hub() }
+
+// Kill ends the process, as kill -9 does. Close it afterwards, so that its
+// goroutines end.
+func (h *Host) Kill() { h.client.Kill() }
+
+// Killed is closed when the process was killed, by Kill or by a fault.
+func (h *Host) Killed() <-chan struct{} { return h.client.Killed() }
+
+// Pause stops the process, as SIGSTOP does.
+func (h *Host) Pause() { h.client.Pause() }
+
+// Resume ends a pause.
+func (h *Host) Resume() { h.client.Resume() }
+
+// Cut takes the network away.
+func (h *Host) Cut() { h.client.Cut() }
+
+// CutAnswers takes the way back away: requests are applied, answers lost.
+func (h *Host) CutAnswers() { h.client.CutAnswers() }
+
+// Heal ends a cut.
+func (h *Host) Heal() { h.client.Heal() }
+
+// Skew sets by how much the host's clock is ahead of the others.
+func (h *Host) Skew(d time.Duration) { h.client.SetSkew(d) }
+
+func hash(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s)) // A hash takes everything.
+	return h.Sum64()
+}
