@@ -149,7 +149,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	if cfg.Partitions < 1 || cfg.Partitions > sharding.MaxPartitions {
 		return nil, fmt.Errorf("azure: the hub is to have %d partitions: choose from 1 to %d", cfg.Partitions, sharding.MaxPartitions)
 	}
-	s := &Store{account: a, cfg: cfg, joining: make(chan struct{}, 1)}
+	s := &Store{account: repeating{a}, cfg: cfg, joining: make(chan struct{}, 1)}
 	if err := s.openHub(ctx); err != nil {
 		return nil, failed("opening hub "+cfg.Name, err)
 	}
