@@ -110,6 +110,7 @@ func (s *Store) borrow(ctx context.Context, n int, f func(*partition) error) err
 	p.mu.Lock()
 	p.loaded = true
 	p.mu.Unlock()
+	close(p.ready)
 	err = f(p)
 	return errors.Join(err, p.release(context.WithoutCancel(ctx), ""))
 }
@@ -252,7 +253,7 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 
 // refuse answers an order that is not carried out.
 func (p *partition) refuse(ctx context.Context, l *letter, why error) error {
-	if classify(why) == nil && !definite(why) {
+	if class := classify(why); !definite(why) && (class == nil || provider.Retryable(class)) {
 		return why // to be tried again
 	}
 	e := &journal.Entry{
