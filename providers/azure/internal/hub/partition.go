@@ -53,6 +53,7 @@ type partition struct {
 	withheld   map[history.InstanceID]string         // whose activities another host still runs
 	answers    map[history.InstanceID]map[string]row.Answer
 	removing   map[history.InstanceID]bool // being purged or replaced
+	removals   int64                       // done
 }
 
 // newPartition begins to serve what was just claimed. The journal takes commits
@@ -264,7 +265,10 @@ func (p *partition) get(id history.InstanceID) *instance {
 // read returns an instance with its row, from memory or storage; nil if there
 // is none.
 func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance, error) {
-	if i := p.get(id); i != nil && i.seen != nil {
+	p.mu.Lock()
+	i, removals := p.instances[id], p.removals
+	p.mu.Unlock()
+	if i != nil && i.seen != nil {
 		return i, nil
 	}
 	got, err := p.store.getSeen(ctx, id)
@@ -272,8 +276,12 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 		return nil, err
 	}
 	p.mu.Lock()
+	if p.removals != removals { // it may have been replaced since it was read
+		p.mu.Unlock()
+		return p.read(ctx, id)
+	}
 	defer p.mu.Unlock()
-	i := p.instances[id]
+	i = p.instances[id]
 	switch {
 	case i != nil && i.seen != nil: // another read it meanwhile, and may have gone on
 		return i, nil
@@ -284,7 +292,9 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 	default:
 		i = &instance{id: id, seen: got, open: open{born: got.meta.Born, execution: got.meta.Execution, name: got.meta.Name, version: got.meta.Version}}
 	}
-	p.putLocked(i)
+	if !p.removing[id] {
+		p.putLocked(i)
+	}
 	return i, nil
 }
 

@@ -276,7 +276,13 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	requests = requests[max(0, len(requests)-maxRequests):]
 	var blobs []row.BlobData
 	var fresh *storage.Row
-	e := &journal.Entry{Consumed: found.letters}
+	e := &journal.Entry{Consumed: found.letters, Applied: func(journal.Applied) {
+		// A commit that was under way when the removal began has put it back.
+		p.mu.Lock()
+		delete(p.instances, id)
+		p.removals++
+		p.mu.Unlock()
+	}}
 	for _, k := range found.keys {
 		e.Ops = append(e.Ops, deletion(k))
 	}
