@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
@@ -35,6 +36,9 @@ type Config struct {
 	// TraceLines is how many requests [Account.Trace] remembers. Default 200.
 	TraceLines int
 }
+
+// What compresses is made before any bubble begins: it has a channel of its own.
+var _ = row.Pack(make([]byte, 16<<10))
 
 // Account is a storage account with one hub. Make it with [New].
 type Account struct {
