@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/duroxide/duroxide-go/internal/verify"
+	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
+)
+
+var (
+	firstSeed = flag.Uint64("sim.seed", 0, "the first seed of TestSeeds")
+	seeds     = flag.Uint64("sim.seeds", 10, "how many seeds TestSeeds runs")
+	lines     = flag.Int("sim.lines", 200, "how many requests a trace has")
+	traced    = flag.Bool("sim.trace", false, "print what the nemesis did and the last requests of every seed")
+)
+
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1) // a seed tells one story: goroutines run in one order
+	os.Exit(m.Run())
+}
+
+// outcome is what came of a seed.
+type outcome struct {
+	hash     uint64
+	mix      string
+	wrong    []string
+	told     []string
+	trace    []string
+	met      map[string]int
+	virtual  time.Duration
+	requests int
+}
+
+// patience is how long clients may wait once everything is healed.
+const patience = 10 * time.Minute
+
+// live runs one seed in a bubble.
+func live(t *testing.T, seed uint64) (o outcome) {
+	cryptotest.SetGlobalRandom(t, seed)
+	synctest.Test(t, func(t *testing.T) {
+		r := draw(seed, "life")
+		began := time.Now()
+		w := newWorld(seed, azuretest.Config{
+			Partitions: 1 + r.IntN(6),
+			TraceLines: *lines,
+			TTL:        []time.Duration{3 * time.Second, 15 * time.Second}[r.IntN(2)],
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range 1 + r.IntN(wanted) {
+			w.start(ctx)
+		}
+		users := w.enter(ctx)
+		o.mix = fmt.Sprintf("%d partitions, ttl %v, ", w.cfg.Partitions, w.cfg.TTL)
+		if r.IntN(5) > 0 {
+			o.mix += w.account.Swarm(seed)
+		}
+		trouble := time.Minute + time.Duration(r.Int64N(int64(3*time.Minute)))
+		users.send(ctx, 2*len(errands), trouble)
+		evil, enough := context.WithTimeout(ctx, trouble)
+		w.torment(evil)
+		enough()
+		w.heal(ctx)
+		impatient := time.AfterFunc(patience, cancel)
+		users.work.Wait()
+		impatient.Stop()
+		if ctx.Err() == nil {
+			w.audit(ctx, users)
+		}
+		for _, h := range w.running() {
+			h.leave()
+		}
+		if err := users.process.Close(); err != nil {
+			w.failed("closing the clients' store: %v", err)
+		}
+		o.wrong = append(w.wrong, w.account.Violations()...)
+		o.hash, o.trace, o.told, o.met = w.account.Hash(), w.account.Trace(), w.told, w.met
+		o.requests, o.virtual = w.account.Requests(), time.Since(began)
+		w.close()
+	})
+	return o
+}
+
+// audit judges what is stored, against what clients saw and activities did.
+func (w *world) audit(ctx context.Context, users *clients) {
+	p := w.open(ctx, "auditor")
+	defer p.Close() //nolint:errcheck // it was only read
+	w.wait(ctx, time.Minute)
+	for prefix, complete := range map[string]bool{"k-": true, "p-": false} {
+		o := verify.Options{Prefix: prefix, Complete: complete}
+		if complete {
+			o.Effects = effectful
+		}
+		report, err := verify.Store(ctx, p, o)
+		if err == nil && complete {
+			err = verify.Effects(report, w.effects.all)
+			w.met["effects repeated"] += int(report.Effects.Repeats)
+		}
+		if err != nil {
+			w.failed("audit: %v", err)
+			continue
+		}
+		for _, f := range report.Findings {
+			w.failed("audit: %v", f)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(users.ended)) {
+		was := users.ended[id]
+		now, err := p.Instance(ctx, id)
+		if err != nil || now.Status != was.Status || string(now.Output) != string(was.Output) || !now.Created.Equal(was.Created) {
+			w.failed("%s ended as %+v, and later is %+v, %v", id, was, now, err)
+		}
+	}
+	if letters, err := p.DeadLetters(ctx, 100); err != nil || len(letters) > 0 {
+		w.failed("dead letters: %+v, %v", letters, err)
+	}
+}
+
+// report fails the test with all that there is to know of a seed.
+func (o *outcome) report(t *testing.T, seed uint64) {
+	t.Helper()
+	if *traced {
+		t.Logf("%s\n%s", strings.Join(o.told, "\n"), strings.Join(o.trace, "\n"))
+	}
+	if len(o.wrong) > 0 {
+		t.Errorf("seed %d: %s\nmix: %s\nagain: go test ./test/sim -run TestSeeds -sim.seed=%d -sim.seeds=1 -sim.trace",
+			seed, strings.Join(o.wrong, "\n"), o.mix, seed)
+	}
+}
+
+// TestSeeds runs seeds.
+func TestSeeds(t *testing.T) {
+	met := map[string]int{}
+	var virtual time.Duration
+	requests := 0
+	began := time.Now()
+	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
+		o := live(t, seed)
+		o.report(t, seed)
+		for what, n := range o.met {
+			met[what] += n
+		}
+		virtual += o.virtual
+		requests += o.requests
+	}
+	t.Logf("%d seeds, %v virtual, %d requests in %v; met %v", *seeds, virtual.Round(time.Second), requests, time.Since(began).Round(time.Second), met)
+}

@@ -1,0 +1,224 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/activity"
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/internal/ledger"
+)
+
+type (
+	octx = orchestration.Context
+	none = orchestration.None
+)
+
+// The orchestrations, each with an answer that is known.
+var (
+	sequence = orchestration.Declare[int, int]("sequence") // 1 + … + n, one after another
+	fan      = orchestration.Declare[int, int]("fan")      // 1 + … + n by activities, and again by children
+	leaf     = orchestration.Declare[int, int]("leaf")     // n
+	race     = orchestration.Declare[time.Duration, string]("race")
+	counter  = orchestration.Declare[tally, []int]("counter") // what it received, in order
+	retry    = orchestration.Declare[int, int]("retry")       // n, at the third attempt
+	patient  = orchestration.Declare[int, string]("patient")  // until it is cancelled
+
+	step    = activity.Declare[int, int]("step")
+	flaky   = activity.Declare[int, int]("flaky")
+	cleanUp = activity.Declare[int, int]("clean-up")
+
+	decision = orchestration.DeclareEvent[string]("decision")
+	numbers  = orchestration.DeclareQueue[int]("numbers")
+)
+
+// effectful are the activities that leave rows in the ledger.
+var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name()}
+
+// tally is what a counter carries from one execution to the next.
+type tally struct {
+	Got  []int `json:"got"`
+	Each int   `json:"each"` // numbers per execution
+}
+
+// last is the number with which a counter ends.
+const last = -1
+
+func runSequence(c *octx, n int) (int, error) {
+	sum := 0
+	for i := 1; i <= n; i++ {
+		got, err := step.Call(c, i).Await()
+		if err != nil {
+			return 0, err
+		}
+		sum += got
+	}
+	return sum, nil
+}
+
+func runFan(c *octx, n int) (int, error) {
+	var all []*orchestration.Future[int]
+	for i := 1; i <= n; i++ {
+		child := history.InstanceID(fmt.Sprintf("%s-leaf-%d", c.Info().ID, i)) // somewhere else
+		all = append(all, step.Call(c, i), leaf.Call(c, i, orchestration.ChildOptions{ID: child}))
+	}
+	parts, err := orchestration.All(all...).Await()
+	sum := 0
+	for _, p := range parts {
+		sum += p
+	}
+	return sum, err
+}
+
+func runLeaf(c *octx, n int) (int, error) { return step.Call(c, n).Await() }
+
+func runRace(c *octx, patience time.Duration) (string, error) {
+	began := c.Now()
+	event, late := decision.Wait(c), c.Timer(patience)
+	won, err := orchestration.First(event, late)
+	if err != nil {
+		return "", err
+	}
+	if won == late {
+		if passed := c.Now().Sub(began); passed < patience {
+			return "", fmt.Errorf("the timer fired after %v, and should after %v", passed, patience)
+		}
+		return "timer", nil
+	}
+	late.Cancel()
+	return event.Await()
+}
+
+func runCounter(c *octx, t tally) ([]int, error) {
+	for range t.Each {
+		n, err := numbers.Receive(c).Await()
+		if err != nil {
+			return nil, err
+		}
+		if n == last {
+			return t.Got, nil
+		}
+		t.Got = append(t.Got, n)
+	}
+	return counter.ContinueAsNew(c, t)
+}
+
+func runRetry(c *octx, n int) (int, error) {
+	return flaky.Call(c, n, activity.Retry{MaxAttempts: 5, First: 700 * time.Millisecond, Factor: 2}).Await()
+}
+
+func runPatient(c *octx, n int) (string, error) {
+	_, err := decision.Wait(c).Await()
+	return "", errors.Join(err, c.Shield(func(c *octx) error {
+		_, err := cleanUp.Call(c, n).Await()
+		return err
+	}))
+}
+
+// handlers are the code of a host.
+func (h *host) handlers() []core.Handler {
+	return []core.Handler{
+		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace),
+		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
+		step.Func(h.run), cleanUp.Func(h.run),
+		flaky.Func(func(ctx context.Context, n int) (int, error) {
+			n, err := h.run(ctx, n)
+			if a := activity.Info(ctx).Attempt; err == nil && a < 3 {
+				return 0, fmt.Errorf("attempt %d fails after its effect", a)
+			}
+			return n, err
+		}),
+	}
+}
+
+// run is every activity: it takes a while, then has its effect.
+func (h *host) run(ctx context.Context, n int) (int, error) {
+	info := activity.Info(ctx)
+	h.world.effects.begin(info, h)
+	defer h.world.effects.end(info)
+	if err := h.takes(ctx, duration(h.world.seed, info)); err != nil {
+		return 0, err
+	}
+	h.world.effects.apply(info)
+	if err := h.takes(ctx, time.Millisecond); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// duration is how long an activity takes: mostly milliseconds, sometimes longer
+// than a lease.
+func duration(seed uint64, info activity.Details) time.Duration {
+	r := draw(seed, info.IdempotencyKey, info.Attempt)
+	switch r.IntN(20) {
+	case 0:
+		return time.Duration(r.Int64N(int64(20 * time.Second)))
+	case 1, 2, 3:
+		return time.Duration(r.Int64N(int64(time.Second)))
+	}
+	return time.Duration(r.Int64N(int64(20 * time.Millisecond)))
+}
+
+// effects is the ledger: what activities did.
+type effects struct {
+	mu      sync.Mutex
+	rows    []ledger.Row
+	keys    map[string]bool
+	running map[history.ActivityID]int
+	doubled int       // runs that began while another was running
+	began   []running // every run
+}
+
+// running is one run of an activity.
+type running struct {
+	id   history.ActivityID
+	host string
+	at   time.Time
+}
+
+func idOf(info activity.Details) history.ActivityID {
+	return history.ActivityID{Instance: info.Instance, Execution: info.Execution, Event: info.Event}
+}
+
+func (e *effects) begin(info activity.Details, h *host) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id := idOf(info)
+	if e.running[id]++; e.running[id] > 1 {
+		e.doubled++
+	}
+	e.began = append(e.began, running{id, h.name, time.Now()})
+}
+
+func (e *effects) end(info activity.Details) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running[idOf(info)]--
+}
+
+func (e *effects) apply(info activity.Details) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rows = append(e.rows, ledger.Row{
+		Key: info.IdempotencyKey, Activity: info.Activity, Instance: string(info.Instance), Execution: info.Execution,
+		Event: info.Event, Attempt: info.Attempt, Time: time.Now().UTC(), Repeat: e.keys[info.IdempotencyKey],
+	})
+	e.keys[info.IdempotencyKey] = true
+}
+
+// all are the rows so far.
+func (e *effects) all(yield func(ledger.Row, error) bool) {
+	e.mu.Lock()
+	rows := e.rows
+	e.mu.Unlock()
+	for _, r := range rows {
+		if !yield(r, nil) {
+			return
+		}
+	}
+}
