@@ -34,6 +34,9 @@ func (p *partition) load(head row.Owner, etag string) {
 	defer close(p.ready)
 	for n := 0; ; n++ {
 		err := p.tryLoad(head, etag)
+		if err == nil {
+			p.begin(p.sweepAgain)
+		}
 		if err == nil || p.ctx.Err() != nil {
 			return
 		}

@@ -32,6 +32,19 @@ func (p *partition) sweep(ctx context.Context, r row.Range) {
 	p.mu.Unlock()
 }
 
+// sweepAgain looks into the inbox of a partition that was just claimed. Until
+// they have read the rows of the hosts anew, which they do every third of the
+// TTL, senders ring its former owner, or nobody.
+func (p *partition) sweepAgain(ctx context.Context) {
+	const times = 5 // two thirds of the TTL in all, and one for late rows
+	for range times {
+		if pause(ctx, p.store.cfg.TTL/6); ctx.Err() != nil {
+			return
+		}
+		p.sweep(ctx, row.Inbox())
+	}
+}
+
 // readInbox reads rows of the inbox such that with every row all earlier ones
 // of its sender are there. A page is a snapshot. Several pages are not: a row
 // may have come into a page that was read already, before its successor came
