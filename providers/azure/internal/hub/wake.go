@@ -3,11 +3,13 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -117,11 +119,25 @@ func (w *waker) send(ctx context.Context, incarnation string) {
 			return
 		}
 		w.mu.Unlock()
-		// Lost is lost: the sweep finds what it was about.
-		if err := w.store.account.Enqueue(ctx, w.store.wakeQueue(incarnation), wire.MustJSON(u), 0); err != nil {
-			w.store.observer.Forget()
-		}
+		w.put(ctx, incarnation, u)
 	}
+}
+
+// put puts a wake-up into a host's queue. One whose outcome is unknown is put
+// again: it does no harm twice. What is lost nevertheless, the sweep finds.
+func (w *waker) put(ctx context.Context, incarnation string, u *wakeUp) {
+	body := wire.MustJSON(u)
+	for n := range 4 {
+		err := w.store.account.Enqueue(ctx, w.store.wakeQueue(incarnation), body, 0)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, storage.ErrUnknown) {
+			break
+		}
+		pause(ctx, storage.RetryAfter(err, backoff(n)))
+	}
+	w.store.observer.Forget() // its host is gone, perhaps
 }
 
 // life is the current one of this process, nil if nobody has joined.
