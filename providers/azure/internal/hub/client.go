@@ -126,8 +126,7 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 	if !storage.Is(err, storage.Exists) {
 		return err
 	}
-	s.dropBlobs(blobNames(p.blobs, c.Blobs))
-	return s.startTaken(ctx, m, created.Born)
+	return s.startTaken(ctx, m, created.Born, blobNames(p.blobs, c.Blobs))
 }
 
 func blobNames(lists ...[]row.BlobData) (names []string) {
@@ -139,17 +138,20 @@ func blobNames(lists ...[]row.BlobData) (names []string) {
 	return names
 }
 
-// startTaken goes on with a start whose id is taken.
-func (s *Store) startTaken(ctx context.Context, m *provider.Message, born string) error {
+// startTaken goes on with a start whose id is taken. Blobs are those that it
+// wrote: who has the id may name them.
+func (s *Store) startTaken(ctx context.Context, m *provider.Message, born string, blobs []string) error {
 	old, err := s.getSeen(ctx, m.To)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if old != nil && old.meta.Exists() && old.meta.Born == born { // our own first try was applied
+		s.arrivedUnread(s.Partition(m.To))
+		return nil
+	}
+	s.dropBlobs(blobs)
+	switch {
 	case old != nil && old.meta.Exists():
-		if old.meta.Born == born { // our own first try was applied
-			s.arrivedUnread(s.Partition(m.To))
-			return nil
-		}
 		if replace, err := reuse(&old.meta, m); !replace {
 			return err
 		}
@@ -188,9 +190,11 @@ func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 // arrivedUnread sees to rows in an inbox of which this process does not know
 // what they are.
 func (s *Store) arrivedUnread(n int) {
-	if p := s.owned(n); p != nil && p.live() {
+	p := s.owned(n)
+	switch {
+	case p == nil:
+		s.waker.wake(n)
+	case !p.sweepsLater():
 		p.begin(func(ctx context.Context) { p.sweep(ctx, row.Inbox()) })
-		return
 	}
-	s.waker.wake(n)
 }

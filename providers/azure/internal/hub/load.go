@@ -84,6 +84,12 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	p.loaded = true
 	p.mu.Unlock()
 	p.takeWith(restored, p.readLetters(found.inbox))
+	p.mu.Lock()
+	missed := p.missed
+	p.mu.Unlock()
+	if missed {
+		p.sweep(p.ctx, row.Inbox())
+	}
 	p.relays.start()
 	return nil
 }

@@ -130,7 +130,7 @@ func (c *commit) sendDirectly(b *bundle) error {
 	d.cells = cells.Map
 	d.letter.blobs = row.Blobs(d.cells)
 	c.blobs = append(c.blobs, cells.Blobs...)
-	if first := b.messages[0]; first.Start != nil && p.get(b.to) == nil {
+	if first := b.messages[0]; first.Start != nil && p.get(b.to) == nil && !c.mail.starts(b.to) {
 		d.created = row.Pending(first, p.store.born(), now)
 		d.meta = row.Cells{Name: func() string { return p.store.blobName(b.to) }}
 		d.meta.Set(row.InstanceCell, wire.MustJSON(d.created))
@@ -160,7 +160,7 @@ func (c *commit) parcel(b *bundle) (row.Parcel, error) {
 	if err != nil {
 		return parcel, fmt.Errorf("%w: a message to %s: %w", provider.ErrInvalid, quote(b.to), err)
 	}
-	parcel.Blob = c.p.store.blobName(b.to)
+	parcel.Blob = row.ParcelBlob(b.to, c.p.store.uniqueName())
 	c.blobs = append(c.blobs, row.BlobData{Name: parcel.Blob, Data: row.Pack(lines)})
 	first := parcel.Messages[0]
 	parcel.Messages = nil
@@ -169,6 +169,11 @@ func (c *commit) parcel(b *bundle) (row.Parcel, error) {
 		parcel.Messages = []wire.Message{first}
 	}
 	return parcel, nil
+}
+
+// starts reports whether an instance is made by what goes directly.
+func (m *mail) starts(id history.InstanceID) bool {
+	return slices.ContainsFunc(m.direct, func(d *direct) bool { return d.created != nil && d.created.ID == id })
 }
 
 // ops adds the rows of what goes directly to those of an entry.

@@ -40,6 +40,7 @@ type partition struct {
 	mu         sync.Mutex
 	gone       bool // lost, or being released: nothing is taken in any more
 	loaded     bool
+	missed     bool // rows came while what is outstanding was being read
 	instances  map[history.InstanceID]*instance
 	cold       coldList // of instances that need not stay in memory
 	inbox      map[string]*letter

@@ -250,7 +250,7 @@ func (p *partition) outstandingOf(id history.InstanceID) (*provider.Outstanding,
 	if i != nil { // the broker knows what runs here
 		out.Activities = i.spans.Refs()
 	}
-	return out, true
+	return out, p.live() // given up meanwhile, the broker may have forgotten it
 }
 
 // readOutstanding reads from storage what an instance waits for.

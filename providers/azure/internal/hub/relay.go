@@ -261,11 +261,23 @@ func (a *away) ops(ctx context.Context, first int64, parcels []row.Parcel) (ops 
 // arrived sees to rows that are durable in the inbox of a partition: whoever
 // owns it takes them in.
 func (s *Store) arrived(to int, rows []storage.Row) {
-	if q := s.owned(to); q != nil && q.live() {
+	q := s.owned(to)
+	switch {
+	case q == nil:
+		s.waker.wake(to)
+	case q.sweepsLater(): // what is outstanding is being read, and may be without them
+	default:
 		q.takeRows(rows)
-		return
 	}
-	s.waker.wake(to)
+}
+
+// sweepsLater reports whether the partition is not served yet, and arranges that
+// its inbox is read once more when it is.
+func (p *partition) sweepsLater() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.missed = p.missed || !p.loaded
+	return !p.loaded
 }
 
 // any reports whether something is on its way.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -253,9 +254,9 @@ func (s *Store) PartitionKey(n int) string { return s.partitionKey(n) }
 func (s *Store) partitionKey(n int) string { return row.Partition(s.hub.Generation, n) }
 
 // blobName is a name for a blob of an instance that nobody used before.
-func (s *Store) blobName(id history.InstanceID) string {
-	return row.Blob(id, fmt.Sprintf("%s-%d", s.sender, s.uniques.Add(1)))
-}
+func (s *Store) blobName(id history.InstanceID) string { return row.Blob(id, s.uniqueName()) }
+
+func (s *Store) uniqueName() string { return fmt.Sprintf("%s-%d", s.sender, s.uniques.Add(1)) }
 
 func (s *Store) getBlob(ctx context.Context, name string) ([]byte, error) {
 	return s.account.GetBlob(ctx, s.cfg.Name, name)
@@ -279,9 +280,11 @@ func (s *Store) putBlobs(ctx context.Context, blobs []row.BlobData) error {
 	return nil
 }
 
-// dropBlobs removes blobs that no row names any more. What fails is left to
+// dropBlobs removes blobs that no row names any more. Those of parcels, which
+// another row may name as well, and what fails are left to
 // the collection of orphans.
 func (s *Store) dropBlobs(names []string) {
+	names = slices.DeleteFunc(slices.Clone(names), row.Shared)
 	if len(names) == 0 {
 		return
 	}
