@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
@@ -69,6 +70,15 @@ type Call struct {
 
 	N       int // its number among all requests of the account, from 1 on
 	NClient int // its number among those of the client's handle, from 1 on
+	Again   int // its number among those of the handle that ask the same, from 1 on
+}
+
+// hash tells the request from others of its handle, whichever of two that are
+// sent at one instant is sent first.
+func (c Call) hash() uint64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%v %d", c, c.Again) // A hash takes everything.
+	return h.Sum64()
 }
 
 var verbNames = map[storage.Verb]string{

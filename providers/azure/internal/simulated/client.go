@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"time"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -27,7 +28,9 @@ type Client struct {
 		skew       time.Duration // of the host's clock to this machine's
 		offset     time.Duration // as last measured
 		calls      int
-		waits      int
+		asked      map[string]int // how often, by request
+		taken      map[int64]bool // instants at which waits end
+		resumes    uint64         // calls that went on after a pause
 		counts     Counts
 	}
 }
@@ -43,7 +46,9 @@ func (a *Account) Client(name string) *Client {
 	a.mu.clients++
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s %d", a.cfg.Seed, name, a.mu.handles[name])
-	return &Client{a: a, name: name, handle: a.mu.handles[name], slot: a.mu.clients, stream: h.Sum64(), killed: make(chan struct{})}
+	c := &Client{a: a, name: name, handle: a.mu.handles[name], slot: a.mu.clients, stream: h.Sum64(), killed: make(chan struct{})}
+	c.guarded.asked, c.guarded.taken = map[string]int{}, map[int64]bool{}
+	return c
 }
 
 // Name is the name given to [Account.Client].
@@ -130,17 +135,27 @@ func (c *Client) Offset() time.Duration {
 const golden = 0x9e3779b97f4a7c15
 
 // The waits of a host end at instants that no other shares: at a multiple of the
-// quantum, then a part of it by host, then one nanosecond by wait.
+// quantum, then a part of it by host, then one nanosecond by request: which of
+// two requests of one instant is sent first does not matter.
 const (
 	quantum     = clientSlots * waitSlots // of nanoseconds
 	waitSlots   = 1_000
 	clientSlots = 64
 )
 
-// instantLocked is the instant at which a wait that lasts until then ends.
-func (c *Client) instantLocked(t time.Time) time.Time {
-	c.guarded.waits++
-	late := (t.UnixNano()+quantum-1)/quantum*quantum + int64(c.slot%clientSlots*waitSlots+c.guarded.waits%waitSlots)
+// instantLocked is the instant at which a wait that lasts until then ends, of the
+// request with that hash.
+func (c *Client) instantLocked(t time.Time, hash uint64) time.Time {
+	if len(c.guarded.taken) > waitSlots {
+		now := time.Now().UnixNano()
+		maps.DeleteFunc(c.guarded.taken, func(at int64, _ bool) bool { return at < now })
+	}
+	begin := (t.UnixNano()+quantum-1)/quantum*quantum + int64(c.slot%clientSlots*waitSlots)
+	late := begin + int64(hash%waitSlots)
+	for n := uint64(1); c.guarded.taken[late] && n < waitSlots; n++ {
+		late = begin + int64((hash+n)%waitSlots)
+	}
+	c.guarded.taken[late] = true
 	return t.Add(time.Duration(late - t.UnixNano()))
 }
 
@@ -194,7 +209,8 @@ func (c *Client) stagger() {
 		return
 	}
 	c.a.mu.Lock()
-	until := c.instantLocked(time.Now())
+	c.guarded.resumes++
+	until := c.instantLocked(time.Now(), c.guarded.resumes)
 	c.a.mu.Unlock()
 	_ = c.wait(context.Background(), until) // Who closed the account is met by whoever waits next.
 }

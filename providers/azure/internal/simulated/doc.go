@@ -37,9 +37,10 @@
 //     client's calls return after Resume and not before, whatever their context,
 //     as those of a stopped process.
 //   - S5 All that is drawn by lot for a request comes from a generator of its own,
-//     which the account's seed, the client and the number of the request
-//     determine. With latency every wait ends at an instant of its own. So a run
-//     in a bubble depends on the seed and on the program, not on the machine;
+//     which the account's seed, the client, what the request asks and how often
+//     it did determine: of two that are sent at one instant it does not matter
+//     which is first. With latency every wait ends at an instant of its own. So a
+//     run in a bubble depends on the seed and on the program, not on the machine;
 //     [Account.Hash] tells. Without latency nothing sleeps, except faults whose
 //     nature it is.
 //   - S6 Rows, messages and blobs are never changed in place: what

@@ -93,7 +93,7 @@ func TestMixesOfFaultsDiffer(t *testing.T) {
 		s := simulated.NewSwarm(seed)
 		mixes[s.String()] = true
 		for n := range 500 {
-			c := simulated.Call{Client: "h", Handle: 1, Kind: simulated.Transact, NClient: n}
+			c := simulated.Call{Client: "h", Handle: 1, Kind: simulated.Transact, Again: n}
 			f := s.Decide(c)
 			if f != s.Decide(c) {
 				t.Fatal("the same request has two faults")
@@ -111,7 +111,7 @@ func TestMixesOfFaultsDiffer(t *testing.T) {
 		t.Errorf("%d mixes, %d of 100000 requests without a fault", len(mixes), kinds[simulated.None])
 	}
 	only := simulated.NewSwarm(3, simulated.CrashAfter).Decide
-	if f := only(simulated.Call{Kind: simulated.Get, NClient: 1}); f.Kind != simulated.None && f.Kind != simulated.CrashAfter {
+	if f := only(simulated.Call{Kind: simulated.Get, Again: 1}); f.Kind != simulated.None && f.Kind != simulated.CrashAfter {
 		t.Errorf("a kind that was not asked for: %v", f)
 	}
 }

@@ -15,6 +15,7 @@ type request struct {
 	client *Client
 	call   Call
 	fault  Fault
+	hash   uint64     // of what it asks
 	lots   *rand.Rand // all that is drawn for it
 	apply  func(*request) (any, error)
 	moved  moved // what it moved, once it was applied
@@ -70,7 +71,11 @@ func (q *request) plan() error {
 	c.guarded.calls++
 	q.call.Client, q.call.Handle = c.name, c.handle
 	q.call.N, q.call.NClient = a.mu.calls, c.guarded.calls
-	q.lots = rand.New(rand.NewPCG(c.stream, uint64(c.guarded.calls)*golden))
+	what := q.call.String()
+	c.guarded.asked[what]++
+	q.call.Again = c.guarded.asked[what]
+	q.hash = q.call.hash()
+	q.lots = rand.New(rand.NewPCG(c.stream, q.hash))
 	if a.mu.decide != nil {
 		q.fault = a.mu.decide(q.call)
 	}
@@ -92,10 +97,10 @@ func (q *request) plan() error {
 		arrives, answered = arrives.Add(q.fault.Delay), answered.Add(q.fault.Delay)
 	}
 	if arrives.After(now) {
-		q.arrives, q.answered = c.instantLocked(arrives), c.instantLocked(answered)
+		q.arrives, q.answered = c.instantLocked(arrives, q.hash), c.instantLocked(answered, q.hash)
 	}
 	if a.cfg.TryTimeout > 0 {
-		q.gaveUp = c.instantLocked(now.Add(a.cfg.TryTimeout))
+		q.gaveUp = c.instantLocked(now.Add(a.cfg.TryTimeout), q.hash)
 	}
 	return nil
 }
@@ -148,7 +153,7 @@ func (a *Account) later(q *request, at time.Time) {
 	if a.mu.closed || q.client.guarded.dead {
 		return
 	}
-	at = q.client.instantLocked(at)
+	at = q.client.instantLocked(at, q.hash)
 	a.late.Go(func() {
 		if q.client.wait(context.Background(), at) != nil {
 			return

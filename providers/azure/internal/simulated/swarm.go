@@ -72,12 +72,12 @@ func between(r *rand.Rand, least, most float64) float64 {
 }
 
 // Decide is the [Decider]. What it chooses for a request depends on the seed,
-// the client and the number of the request among the client's, and on nothing
+// the client, what the request asks and how often it did, and on nothing else
 // that happened before.
 func (s *Swarm) Decide(c Call) Fault {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s %d", s.seed, c.Client, c.Handle)
-	r := rand.New(rand.NewPCG(h.Sum64(), uint64(c.NClient)*golden))
+	r := rand.New(rand.NewPCG(h.Sum64(), c.hash()))
 	for _, i := range s.mix {
 		hit, delay := r.Float64() < i.rate, time.Duration(r.Int64N(int64(i.delay)))
 		if hit && (i.on.kinds == nil || slices.Contains(i.on.kinds, c.Kind)) {

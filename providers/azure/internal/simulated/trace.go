@@ -13,13 +13,13 @@ const defaultTraceLines = 200
 
 // trace tells what happened: a hash over everything, and the latest lines.
 type trace struct {
+	sum   uint64 // of the hashes of all requests: their order at one instant does not matter
 	hash  hash.Hash64
 	lines []string // a ring once it is full
 	next  int
 }
 
 func (t *trace) add(line string) {
-	_, _ = t.hash.Write([]byte(line)) // A hash takes everything.
 	if len(t.lines) < cap(t.lines) {
 		t.lines = append(t.lines, line)
 		return
@@ -32,15 +32,19 @@ func (t *trace) add(line string) {
 func (t *trace) bytes(b []byte) {
 	var length [8]byte
 	binary.LittleEndian.PutUint64(length[:], uint64(len(b)))
-	_, _ = t.hash.Write(length[:]) // As above.
+	_, _ = t.hash.Write(length[:]) // A hash takes everything.
 	_, _ = t.hash.Write(b)         // As above.
 }
 
 // traceLocked records what became of a request.
 func (a *Account) traceLocked(q *request, outcome string) {
 	t := &a.mu.trace
-	t.add(fmt.Sprintf("%12.6fms #%d %s.%d/%d %v: %s", float64(a.sinceLocked())/float64(time.Millisecond),
-		q.call.N, q.client.name, q.client.handle, q.call.NClient, q.call, outcome))
+	at := fmt.Sprintf("%12.6fms", float64(a.sinceLocked())/float64(time.Millisecond))
+	what := fmt.Sprintf("%s.%d %v: %s", q.client.name, q.client.handle, q.call, outcome)
+	t.add(fmt.Sprintf("%s #%d/%d %s", at, q.call.N, q.call.NClient, what))
+	t.hash.Reset()
+	t.bytes([]byte(at + what))
+	defer func() { t.sum += t.hash.Sum64() }()
 	t.bytes(q.call.Body)
 	for i := range q.call.Ops {
 		cells := q.call.Ops[i].Row.Cells
@@ -54,13 +58,13 @@ func (a *Account) traceLocked(q *request, outcome string) {
 // sinceLocked is the time since the account was made.
 func (a *Account) sinceLocked() time.Duration { return a.Now().Sub(a.begun) }
 
-// Hash is over all requests so far, in order, with the times and what became of
-// them. Two runs with equal hashes are the same run. It means something in a
+// Hash is over all requests so far, with the times and what became of them. Two
+// runs with equal hashes are the same run. It means something in a
 // bubble, where time repeats.
 func (a *Account) Hash() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.mu.trace.hash.Sum64()
+	return a.mu.trace.sum
 }
 
 // Trace is the latest requests, oldest first, one a line.
