@@ -35,7 +35,9 @@ func (w *world) enter(ctx context.Context) *clients {
 	if p == nil {
 		return nil
 	}
-	return &clients{w: w, process: p, client: core.NewClient(p, core.ClientConfig{}), ended: map[history.InstanceID]provider.Instance{}}
+	c := &clients{w: w, process: p, client: core.NewClient(p, core.ClientConfig{}), ended: map[history.InstanceID]provider.Instance{}}
+	w.users = c
+	return c
 }
 
 // errands are what clients do. Each returns when it was served.

@@ -27,6 +27,7 @@ type world struct {
 	mu    sync.Mutex
 	hosts []*host // that run
 	names int
+	users *clients // the latest
 	waits int64
 	wrong []string       // what a test is to report
 	told  []string       // what the nemesis did
@@ -131,7 +132,7 @@ func (w *world) start(ctx context.Context) *host {
 		defer close(h.ran)
 		for run.Err() == nil {
 			worker := core.NewWorker(h.process, core.WorkerConfig{
-				Name: h.name, Logger: slog.New(slog.DiscardHandler), ShutdownGrace: 5 * time.Second,
+				Name: h.name, Logger: slog.New(slog.DiscardHandler), ShutdownGrace: 5 * time.Second, MaxTurns: 16, MaxActivities: 16,
 			}).Register(h.handlers()...)
 			if h.err = worker.Run(run); h.err == nil || !w.wait(run, time.Second) {
 				return
