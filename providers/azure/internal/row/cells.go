@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -31,8 +30,10 @@ const (
 // BlobsCell lists the blobs that the row names, separated by spaces.
 const BlobsCell = "Blobs"
 
-// codec is shared: both halves are safe for concurrent use in this way.
-var codec = sync.OnceValue(func() (c struct {
+// codec is shared: both halves are safe for concurrent use in this way. It is
+// made with the program, and used once, since it keeps channels: those that a
+// test made in a synctest bubble would be of no use to the next one.
+var codec = func() (c struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
 }) {
@@ -43,8 +44,9 @@ var codec = sync.OnceValue(func() (c struct {
 	if c.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
 		panic(err) // panic: the options are constant
 	}
+	c.enc.EncodeAll(nil, nil)
 	return c
-})
+}()
 
 // Blob is a blob to be written before the row that names it.
 type BlobData struct {
@@ -85,7 +87,7 @@ func (c *Cells) Set(cell string, value []byte) {
 // Pack is a value as it stands in a cell or a blob.
 func Pack(value []byte) []byte {
 	if len(value) > compressAbove {
-		z := codec().enc.EncodeAll(value, append(make([]byte, 0, len(value)/2), compressed))
+		z := codec.enc.EncodeAll(value, append(make([]byte, 0, len(value)/2), compressed))
 		if len(z) < len(value)-len(value)/8 {
 			return z
 		}
@@ -127,7 +129,7 @@ func unpack(stored []byte) ([]byte, error) {
 	case stored[0] == plain:
 		return bytes.Clone(stored[1:]), nil
 	case stored[0] == compressed:
-		value, err := codec().dec.DecodeAll(stored[1:], nil)
+		value, err := codec.dec.DecodeAll(stored[1:], nil)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 		}

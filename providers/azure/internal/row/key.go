@@ -162,6 +162,19 @@ func Blob(id history.InstanceID, unique string) string {
 	return "payload/" + Escape(id) + "/" + unique
 }
 
+// parcelMark begins the unique part of the names of blobs of parcels.
+const parcelMark = "parcel-"
+
+// ParcelBlob begins the name of a blob that a row of the outbox names, and then
+// a row of the inbox as well. Which of them goes first is not known, so nobody
+// removes such a blob with a row: the collection of orphans does.
+func ParcelBlob(id history.InstanceID, unique string) string { return Blob(id, parcelMark+unique) }
+
+// Shared reports whether a blob is that of a parcel.
+func Shared(blob string) bool {
+	return strings.HasPrefix(blob[strings.LastIndexByte(blob, '/')+1:], parcelMark)
+}
+
 // Sender is who inserts rows into an inbox: a client incarnation, or a
 // partition, which may be the inbox's own.
 type Sender string
