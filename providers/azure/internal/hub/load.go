@@ -269,13 +269,16 @@ func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Ro
 	if w.Purging {
 		p.removing[w.ID] = true
 	}
-	for text, set := range map[string]*spans.Set{w.Activities: &i.spans, w.Queued: &i.queued, w.Running: &i.running} {
-		got, err := spans.Decode(text)
+	for _, of := range []struct {
+		text string
+		set  *spans.Set
+	}{{w.Activities, &i.spans}, {w.Queued, &i.queued}, {w.Running, &i.running}} {
+		got, err := spans.Decode(of.text)
 		if err != nil {
 			return fmt.Errorf("%w: %w", row.ErrFormat, err)
 		}
 		if len(got) > 0 {
-			*set = got
+			*of.set = got
 		}
 	}
 	return nil
