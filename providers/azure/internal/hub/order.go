@@ -125,6 +125,9 @@ func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o
 	if o.Purge && (got == nil || !got.meta.Exists()) {
 		return provider.ErrNotFound
 	}
+	if o.Purge {
+		o.Born = got.meta.Born // a copy that comes late purges no other
+	}
 	o.ID = s.born()
 	var messages []*provider.Message
 	if start != nil {

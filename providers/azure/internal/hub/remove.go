@@ -91,7 +91,7 @@ func (p *partition) judge(ctx context.Context, id history.InstanceID, o row.Orde
 	}
 	exists := got != nil && (got.meta.Exists() || got.meta.Purging)
 	switch {
-	case o.Purge && !exists:
+	case o.Purge && (!exists || o.Born != "" && got.meta.Born != "" && got.meta.Born != o.Born):
 		return nil, provider.ErrNotFound
 	case o.Purge && !o.Force && !got.meta.Status.Final() && !got.meta.Purging:
 		return nil, fmt.Errorf("%w: it is %s: wait for its end, cancel it, or force", provider.ErrConflict, got.meta.Status)

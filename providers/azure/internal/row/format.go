@@ -183,6 +183,7 @@ type Order struct {
 	ID    string `json:"id"`
 	Purge bool   `json:"purge,omitempty"` // otherwise: start the message, by its reuse policy
 	Force bool   `json:"force,omitempty"`
+	Born  string `json:"born,omitempty"` // of the instance to be purged; none for whichever there is
 }
 
 // ParseEnvelope reads an inbox row without its messages.
