@@ -193,7 +193,7 @@ func (m *member) settleIn(ctx context.Context) {
 				case <-p.ready:
 				case <-ctx.Done():
 				}
-			} else if _, ok := l.shard.Owner(n); !ok {
+			} else if _, ok := l.owner(n); !ok {
 				waits = true
 			}
 		}
@@ -202,6 +202,37 @@ func (m *member) settleIn(ctx context.Context) {
 		}
 		pause(ctx, 2*time.Millisecond)
 	}
+}
+
+// sharded is the life's part in sharding; nil until it has joined.
+func (l *life) sharded() *sharding.Member {
+	l.member.mu.Lock()
+	defer l.member.mu.Unlock()
+	return l.shard
+}
+
+// owner is who serves a partition, as far as this life knows.
+func (l *life) owner(n int) (h sharding.Host, ok bool) {
+	if shard := l.sharded(); shard != nil {
+		return shard.Owner(n)
+	}
+	return h, false
+}
+
+// hosts are those that live, as far as this life knows.
+func (l *life) hosts() []sharding.Host {
+	if shard := l.sharded(); shard != nil {
+		return shard.Hosts()
+	}
+	return nil
+}
+
+// leave ends the life's part in sharding, if it came to that.
+func (l *life) leave(ctx context.Context) error {
+	if shard := l.sharded(); shard != nil {
+		return shard.Leave(ctx)
+	}
+	return nil
 }
 
 func (m *member) current() *life {
@@ -216,7 +247,11 @@ func (m *member) safe() bool {
 	m.mu.Lock()
 	l := m.life
 	m.mu.Unlock()
-	return l != nil && l.shard != nil && l.shard.Safe()
+	if l == nil {
+		return false
+	}
+	shard := l.sharded()
+	return shard != nil && shard.Safe()
 }
 
 // partition is the partition's state if this process serves it, nil otherwise.
@@ -279,7 +314,7 @@ func (m *member) leave(ctx context.Context) error {
 	m.cancel() // no other life begins
 	m.work.Wait()
 	l := m.current()
-	err := l.shard.Leave(ctx)
+	err := l.leave(ctx)
 	l.dropAll()
 	m.broker.Close()
 	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
@@ -294,7 +329,7 @@ func (m *member) abandon() {
 	cancel()
 	m.cancel()
 	l.dropAll()
-	_ = l.shard.Leave(ctx)
+	_ = l.leave(ctx)
 	m.work.Wait()
 	m.broker.Close()
 }
@@ -333,7 +368,7 @@ func (m *member) quiet() bool {
 			if !p.live() || p.relays.any() || p.unresolvedAny() {
 				return false
 			}
-		} else if _, ok := m.current().shard.Owner(n); !ok {
+		} else if _, ok := m.current().owner(n); !ok {
 			return false
 		}
 	}

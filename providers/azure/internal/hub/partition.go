@@ -212,7 +212,9 @@ func (p *partition) lost() {
 	}
 	if first && p.life != nil {
 		p.log().Warn("partition lost: another host owns it by now")
-		p.life.shard.Lost(p.number, p.epoch)
+		if shard := p.life.sharded(); shard != nil {
+			shard.Lost(p.number, p.epoch)
+		}
 	}
 }
 

@@ -170,7 +170,7 @@ func (p *partition) alive(incarnation string) bool {
 	if incarnation == p.life.incarnation {
 		return true
 	}
-	hosts := p.life.shard.Hosts()
+	hosts := p.life.hosts()
 	for i := range hosts {
 		if hosts[i].Incarnation == incarnation {
 			return true
@@ -257,7 +257,7 @@ func (m *member) divertNowAndThen() {
 		}
 		free := 0
 		l := m.current()
-		for _, h := range l.shard.Hosts() {
+		for _, h := range l.hosts() {
 			if h.Incarnation != l.incarnation {
 				free += h.Free
 			}

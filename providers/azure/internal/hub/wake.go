@@ -44,7 +44,7 @@ func newWaker(s *Store) *waker {
 // wake rings whoever owns the partition, as far as known.
 func (w *waker) wake(n int) {
 	if l := w.store.life(); l != nil {
-		if h, ok := l.shard.Owner(n); ok && h.Incarnation != l.incarnation {
+		if h, ok := l.owner(n); ok && h.Incarnation != l.incarnation {
 			w.ring(h.Incarnation, func(u *wakeUp) { u.add(n) })
 		}
 		return
@@ -78,7 +78,7 @@ func (w *waker) work() {
 	if l == nil {
 		return
 	}
-	for _, h := range l.shard.Hosts() {
+	for _, h := range l.hosts() {
 		if h.Incarnation != l.incarnation {
 			w.ring(h.Incarnation, func(u *wakeUp) { u.Work = true })
 		}
@@ -216,7 +216,7 @@ func (l *life) wakeAll(u *wakeUp) {
 		}
 		if p := l.member.partition(n); p != nil && p.live() {
 			p.begin(func(ctx context.Context) { p.sweep(ctx, row.Inbox()) })
-		} else if h, ok := l.shard.Owner(n); ok && h.Incarnation != l.incarnation {
+		} else if h, ok := l.owner(n); ok && h.Incarnation != l.incarnation {
 			l.member.store.waker.ring(h.Incarnation, func(u *wakeUp) { u.add(n) }) // it went to the former owner
 		}
 	}
