@@ -151,17 +151,28 @@ func (p *partition) known(key string) bool {
 }
 
 // take takes in letters whose rows are durable, in order.
-func (p *partition) take(letters ...*letter) { p.takeWith(nil, letters) }
-
-// takeWith takes in letters together with work that is restored.
-func (p *partition) takeWith(restored []broker.Restored, letters []*letter) {
+func (p *partition) take(letters ...*letter) {
 	var drop []*letter
 	p.mu.Lock()
-	defer func() {
-		p.deliverNowLocked(restored...)
-		p.mu.Unlock()
-		p.dropAll(drop)
-	}()
+	p.takeLocked(letters, &drop)
+	p.deliverNowLocked()
+	p.mu.Unlock()
+	p.dropAll(drop)
+}
+
+// takeOver takes in all that was outstanding when the partition was claimed. From
+// now on the partition is served.
+func (p *partition) takeOver(restored []broker.Restored, letters []*letter) {
+	var drop []*letter
+	p.mu.Lock()
+	p.loaded = true
+	p.takeLocked(letters, &drop)
+	p.deliverNowLocked(restored...)
+	p.mu.Unlock()
+	p.dropAll(drop)
+}
+
+func (p *partition) takeLocked(letters []*letter, drop *[]*letter) {
 	for _, l := range letters {
 		if p.gone || !p.loaded {
 			break // whoever serves the partition next finds the rows
@@ -170,11 +181,11 @@ func (p *partition) takeWith(restored []broker.Restored, letters []*letter) {
 			continue
 		}
 		if len(l.messages) == 0 && !l.special() {
-			drop = append(drop, l)
+			*drop = append(*drop, l)
 			continue
 		}
 		p.addLocked(l)
-		if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, &drop) {
+		if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, drop) {
 			p.unresolved[l.to()] = append(p.unresolved[l.to()], l)
 			p.resolveSoonLocked(l.to())
 		}

@@ -80,10 +80,7 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 			return err
 		}
 	}
-	p.mu.Lock()
-	p.loaded = true
-	p.mu.Unlock()
-	p.takeWith(restored, p.readLetters(found.inbox))
+	p.takeOver(restored, p.readLetters(found.inbox))
 	p.mu.Lock()
 	missed := p.missed
 	p.mu.Unlock()
