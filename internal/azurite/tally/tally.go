@@ -32,12 +32,13 @@ type Count struct {
 // Requests is how many requests were sent.
 func (c Count) Requests() int { return c.Billed + c.Refused + c.Unanswered }
 
-func (c Count) plus(d Count) Count {
+// Plus adds up two counts.
+func (c Count) Plus(d Count) Count {
 	return Count{c.Billed + d.Billed, c.Refused + d.Refused, c.Unanswered + d.Unanswered, c.Sent + d.Sent, c.Received + d.Received}
 }
 
 func (c Count) minus(d Count) Count {
-	return c.plus(Count{-d.Billed, -d.Refused, -d.Unanswered, -d.Sent, -d.Received})
+	return c.Plus(Count{-d.Billed, -d.Refused, -d.Unanswered, -d.Sent, -d.Received})
 }
 
 // Total is the counts of all keys at one moment.
@@ -60,7 +61,7 @@ func (t Total) Of(service operation.Service, kinds ...operation.Kind) Count {
 	var sum Count
 	for key, count := range t {
 		if (service == "" || key.Service == service) && (len(kinds) == 0 || slices.Contains(kinds, key.Kind)) {
-			sum = sum.plus(count)
+			sum = sum.Plus(count)
 		}
 	}
 	return sum
@@ -123,7 +124,7 @@ func (c *Counter) RoundTrip(request *http.Request) (*http.Response, error) {
 func (c *Counter) add(key Key, count Count) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total[key] = c.total[key].plus(count)
+	c.total[key] = c.total[key].Plus(count)
 }
 
 // Total is what was counted so far.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
@@ -110,7 +111,7 @@ func (e *engine) wait(ctx context.Context, id history.InstanceID) error {
 
 // Load runs the load against a store that another process works for.
 func Load(ctx context.Context, c Config, prefix string) (r *LoadResult, err error) {
-	store, err := c.Store.Open(ctx)
+	store, err := c.Store.Open(ctx, stores.Options{})
 	if err != nil {
 		return nil, err
 	}

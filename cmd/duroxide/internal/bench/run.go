@@ -62,11 +62,11 @@ func measureRaw(ctx context.Context, c Config, prefix string) (r *LoadResult, er
 			return nil, fmt.Errorf("%s is in the way: the raw loop makes a scratch store of this name and deletes it afterwards", ref.Path)
 		}
 	}
-	store, err := ref.Open(ctx)
+	store, err := ref.Open(ctx, stores.Options{})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, store.Close(), ref.Remove()) }()
+	defer func() { err = errors.Join(err, store.Close(), ref.Remove(context.WithoutCancel(ctx))) }()
 	if _, err := rawLoop(ctx, c.warmUp(), prefix+"-warm", store); err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (c Config) warmUp() Config {
 
 // measure runs the workload on the engine.
 func measure(ctx context.Context, c Config, prefix string) (r *Report, err error) {
-	store, err := c.Store.Open(ctx)
+	store, err := c.Store.Open(ctx, stores.Options{})
 	if err != nil {
 		return nil, err
 	}

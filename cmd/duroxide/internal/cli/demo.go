@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,8 +15,14 @@ import (
 )
 
 const (
-	workerVerb = "_demo-worker"
-	maxKills   = 1_000
+	workerVerb   = "_demo-worker"
+	maxKills     = 1_000
+	minHosts     = 2
+	maxHosts     = 8
+	defaultHosts = 3
+	// rounds is how often the built-in orders come in where several hosts share
+	// them.
+	rounds = 4
 )
 
 func newDemo() *cobra.Command {
@@ -27,6 +31,7 @@ func newDemo() *cobra.Command {
 		out   outputFlag
 		input string
 		kills int
+		hosts int
 		keep  bool
 		limit time.Duration
 	)
@@ -46,9 +51,15 @@ idempotency key. In the end an independent audit reads store and ledger. The exi
 code is 0 only if it passes (otherwise 8) and every order ended as the data file
 expects (otherwise 1).
 
+On Azure Storage, or its emulator (--store azurite, which needs Node.js), several
+hosts share the hub: worker processes that divide its partitions among them. One
+is killed with kill -9, one joins, one is paused for longer than hosts may be
+silent and woken again, and one leaves.
+
 ` + demo.Schema,
 		Example: `  duroxide demo
   duroxide demo --kills 10
+  duroxide demo --store azurite --hosts 3
   duroxide demo --input my-orders.json
   duroxide demo --store sqlite:demo.db && duroxide hub verify --store sqlite:demo.db --ledger demo.db.ledger`,
 		Args: noArgs,
@@ -75,12 +86,24 @@ expects (otherwise 1).
 				return err
 			}
 			defer func() { place.leave(cmd.Context(), cfg.Screen, err) }()
-			cfg.Store = place.ref
-			cfg.Ledger = cfg.Store.Path + ".ledger"
+			if cfg.Hosts, err = howMany(cmd, place.ref, hosts); err != nil {
+				return err
+			}
+			what := count(kills, "kill")
+			if cfg.Hosts > 0 {
+				cfg.Kills, what = 1, count(cfg.Hosts, "host")
+				if input == "" {
+					cfg.Orders = demo.Repeat(orders, rounds)
+				}
+			}
+			if err := place.begin(cmd.Context(), cfg.Screen); err != nil {
+				return err
+			}
+			cfg.Store, cfg.Ledger = place.ref, place.ledger
 			if cfg.Worker, err = self(workerVerb); err != nil {
 				return err
 			}
-			cfg.Screen.Line("%s, %s, store %s, ledger %s", count(len(orders), "order"), count(kills, "kill"), cfg.Store, cfg.Ledger)
+			cfg.Screen.Line("%s, %s, store %s, ledger %s", count(len(cfg.Orders), "order"), what, cfg.Store, cfg.Ledger)
 			report, err := demo.Run(cmd.Context(), cfg)
 			if err != nil {
 				return err
@@ -101,9 +124,26 @@ expects (otherwise 1).
 	out.add(cmd)
 	cmd.Flags().StringVar(&input, "input", "", "data file of orders, in place of the built-in one; - reads standard input")
 	cmd.Flags().IntVar(&kills, "kills", 3, "how often to kill the worker")
+	cmd.Flags().IntVar(&hosts, "hosts", defaultHosts, "how many hosts share the hub, on Azure Storage")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
 	cmd.Flags().DurationVar(&limit, "timeout", 5*time.Minute, "give up after this long")
 	return cmd
+}
+
+// howMany hosts share the hub: 0 where a single worker is killed time and again.
+func howMany(cmd *cobra.Command, ref stores.Ref, hosts int) (int, error) {
+	changed := func(flag string) bool { return cmd.Flags().Changed(flag) }
+	switch {
+	case !ref.OnAzure() && changed("hosts"):
+		return 0, usagef("--hosts %d: a SQLite hub has one worker process at a time: write --store azurite", hosts)
+	case !ref.OnAzure():
+		return 0, nil
+	case changed("kills"):
+		return 0, usagef("--kills: of several hosts one is killed; leave it out, or use SQLite")
+	case hosts < minHosts || hosts > maxHosts:
+		return 0, usagef("--hosts %d: want %d to %d", hosts, minHosts, maxHosts)
+	}
+	return hosts, nil
 }
 
 func count(n int, what string) string {
@@ -128,50 +168,14 @@ func readOrders(path string) ([]demo.Order, error) {
 	return orders, errors.Join(err, f.Close())
 }
 
-// place is where the demo keeps its hub.
-type place struct {
-	ref  stores.Ref
-	dir  string // temporary; empty for a store that the user named
-	keep bool
-}
-
-func demoPlace(flags *storeFlags, keep bool) (*place, error) {
-	if flags.store != "" {
-		ref, err := flags.parse()
-		if err == nil && !ref.Shared() {
-			err = usagef("--store %s: the demo kills its worker process, and a memory store would die with it: write --store sqlite:PATH", ref)
-		}
-		return &place{ref: ref, keep: true}, err
-	}
-	dir, err := os.MkdirTemp("", "duroxide-demo-")
-	if err != nil {
-		return nil, fmt.Errorf("making a temporary directory: %w", err)
-	}
-	return &place{ref: stores.Ref{Kind: stores.SQLite, Path: filepath.Join(dir, "demo.db"), Hub: flags.hub}, dir: dir, keep: keep}, nil
-}
-
-// leave removes what nobody wants to see again, and says how to look at the
-// rest: what was asked to be kept, and what went wrong.
-func (p *place) leave(ctx context.Context, s *screen.Screen, err error) {
-	_, notBegun := errors.AsType[*demo.NotBegunError](err)
-	wrong := err != nil && ctx.Err() == nil
-	if !notBegun && (p.keep || wrong) {
-		s.Line("Look again: duroxide hub verify --store %s --ledger %s", p.ref, p.ref.Path+".ledger")
-		return
-	}
-	if p.dir != "" {
-		if err := os.RemoveAll(p.dir); err != nil {
-			s.Line("the temporary directory could not be removed: %v", err)
-		}
-	}
-}
-
 // newDemoWorker is the worker process of the demo.
 func newDemoWorker() *cobra.Command {
 	var (
 		flags  storeFlags
 		ledger string
+		name   string
 		pace   time.Duration
+		ttl    time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:    workerVerb,
@@ -186,12 +190,14 @@ func newDemoWorker() *cobra.Command {
 				return err
 			}
 			return demo.RunWorker(cmd.Context(), demo.WorkerConfig{
-				Store: ref, Ledger: ledger, Pace: pace, Life: cmd.InOrStdin(), Log: cmd.OutOrStdout(),
+				Store: ref, Ledger: ledger, Name: name, Pace: pace, TTL: ttl, Life: cmd.InOrStdin(), Log: cmd.OutOrStdout(),
 			})
 		},
 	}
 	flags.add(cmd, "the store")
 	cmd.Flags().StringVar(&ledger, "ledger", "", "the ledger")
+	cmd.Flags().StringVar(&name, "name", "", "of the host")
 	cmd.Flags().DurationVar(&pace, "pace", 0, "how long an activity takes")
+	cmd.Flags().DurationVar(&ttl, "ttl", 0, "how long a host may be silent")
 	return cmd
 }

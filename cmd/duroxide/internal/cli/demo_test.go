@@ -135,7 +135,7 @@ func TestAnInterruptLeavesNothingBehind(t *testing.T) {
 // workers are the pids of the worker processes that a story names.
 func workers(t *testing.T, story string) (pids []int) {
 	t.Helper()
-	for _, found := range regexp.MustCompile(`▶ worker process (\d+)`).FindAllStringSubmatch(story, -1) {
+	for _, found := range regexp.MustCompile(`▶ .*worker process (\d+)`).FindAllStringSubmatch(story, -1) {
 		pid, err := strconv.Atoi(found[1])
 		if err != nil {
 			t.Fatal(err)

@@ -50,7 +50,8 @@ The exit code is 8 if a rule is broken. Notes are not broken rules: they are
 worth knowing and have innocent explanations.`,
 		Example: `  duroxide hub verify --store sqlite:orders.db
   duroxide hub verify --store sqlite:orders.db --prefix order- -o json
-  duroxide hub verify --store sqlite:demo.db --ledger demo.db.ledger`,
+  duroxide hub verify --store sqlite:demo.db --ledger demo.db.ledger
+  duroxide hub verify --store azure:https://NAME.blob.core.windows.net --hub shop`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -62,6 +63,9 @@ worth knowing and have innocent explanations.`,
 			}
 			if !ref.Shared() {
 				return usagef("--store %s: a memory store ends with its process, so there is nothing to read: write --store sqlite:PATH", ref)
+			}
+			if err := ref.Running(); err != nil {
+				return &usageError{err}
 			}
 			if len(effects) > 0 && ledger == "" {
 				return usagef("--effects needs --ledger, the file that holds them")

@@ -16,6 +16,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/azurite/tally"
 )
 
 // Config configures a run of the demo.
@@ -23,9 +24,12 @@ type Config struct {
 	Store  stores.Ref
 	Ledger string // path of the ledger; it must not exist
 	Orders []Order
-	Kills  int
-	Limit  time.Duration // for the whole story
-	Screen *screen.Screen
+	// Kills is how often the worker is killed. With Hosts above 0 that many
+	// workers share the hub instead, and one of them is killed, one paused, one
+	// leaves, and one more joins.
+	Kills, Hosts int
+	Limit        time.Duration // for the whole story
+	Screen       *screen.Screen
 	// Worker is the command that starts the worker; flags that say which store,
 	// ledger and pace are added.
 	Worker []string
@@ -40,6 +44,9 @@ const (
 	detailed = 50
 	// senders is how many starts or approvals are sent at once.
 	senders = 32
+	// shares is in how many the orders come where several hosts share the hub:
+	// one for each act.
+	shares = 5
 )
 
 // director tells the story.
@@ -47,8 +54,13 @@ type director struct {
 	Config
 	store  provider.Store
 	client *core.Client
-	began  time.Time
-	pace   time.Duration
+	// watching counts what this process asks of Azure Storage.
+	watching *tally.Counter
+	began    time.Time
+	pace     time.Duration
+	glance   time.Duration // between two looks at all orders
+	shares   chan []Order  // that come in, one share after the other; closed after the last
+	spread   time.Duration // over which a share comes in
 
 	ordersDone chan struct{} // closed when every order has ended
 	storyDone  chan struct{} // closed when the inventory has ended, too
@@ -63,6 +75,8 @@ type director struct {
 	orders   map[history.InstanceID]provider.Instance // as last seen
 	begun    map[attempt]*begun
 	failed   error // the first trouble: it ends the story
+	acted    *HostsReport
+	warned   map[string]time.Time
 }
 
 // attempt names one attempt of an activity, and begun says how often workers
@@ -90,10 +104,11 @@ func notBegun(err error) error { return &NotBegunError{err} }
 // told to its end; how it ended is in the report.
 func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 	d := &director{
-		Config: cfg, began: time.Now(), pace: pace(cfg.Orders),
+		Config: cfg, began: time.Now(), pace: pace(cfg.Orders), glance: 150 * time.Millisecond, shares: make(chan []Order, shares),
 		ordersDone: make(chan struct{}), storyDone: make(chan struct{}),
 		byID:     make(map[history.InstanceID]*Order, len(cfg.Orders)),
 		answered: map[history.InstanceID]bool{}, orders: map[history.InstanceID]provider.Instance{}, begun: map[attempt]*begun{},
+		warned: map[string]time.Time{},
 	}
 	for i := range cfg.Orders {
 		d.byID[history.InstanceID(cfg.Orders[i].ID)] = &cfg.Orders[i]
@@ -101,20 +116,37 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 	if _, err := os.Stat(cfg.Ledger); err == nil {
 		return nil, notBegun(fmt.Errorf("the ledger %s exists, of an earlier demo: name another store, or delete both files", cfg.Ledger))
 	}
-	if d.store, err = cfg.Store.Open(ctx); err != nil {
+	if err := d.open(ctx); err != nil {
 		return nil, notBegun(err)
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()
 	if there, err := d.store.List(ctx, provider.Query{Limit: 1}); err != nil {
 		return nil, notBegun(err)
 	} else if len(there) > 0 {
-		return nil, notBegun(fmt.Errorf("%s holds instances already (the first is %q): the demo wants a hub of its own; name another file", cfg.Store, there[0].ID))
+		return nil, notBegun(fmt.Errorf("%s holds instances already (the first is %q): the demo wants a hub of its own; name another", cfg.Store, there[0].ID))
 	}
 	d.client = core.NewClient(d.store, core.ClientConfig{})
 	if err := d.tell(ctx); err != nil {
 		return nil, err
 	}
 	return d.report(ctx)
+}
+
+// open opens the store, and decides in how many shares the orders come in.
+func (d *director) open(ctx context.Context) (err error) {
+	var o stores.Options
+	if d.Hosts == 0 {
+		d.spread = min(time.Minute, 1500*time.Millisecond*time.Duration(1+d.Kills))
+		d.shares <- d.Orders
+		close(d.shares)
+	} else {
+		d.spread, d.glance = shareSpread, 500*time.Millisecond
+		pool := d.Store.NewTransport()
+		d.watching = tally.New(pool, d.Store.Endpoints())
+		o = stores.Options{TTL: HostTTL, Partitions: Partitions, Transport: d.watching}
+	}
+	d.store, err = d.Store.Open(ctx, o)
+	return err
 }
 
 // pace is how long an activity takes: long enough to watch, and shorter when
@@ -142,7 +174,11 @@ func (d *director) tell(ctx context.Context) error {
 			}
 		})
 	}
-	run(func(ctx context.Context) error { return d.supervise(ctx, ready) })
+	supervise := d.supervise
+	if d.Hosts > 0 {
+		supervise = d.perform
+	}
+	run(func(ctx context.Context) error { return supervise(ctx, ready) })
 	run(func(ctx context.Context) error {
 		select {
 		case <-ready:
@@ -192,7 +228,7 @@ func (d *director) employ(ctx context.Context) (*process, error) {
 	command := append([]string{}, d.Worker...)
 	command = append(command, d.Store.Args()...)
 	command = append(command, "--ledger", d.Ledger, "--pace", d.pace.String())
-	p, err := startProcess(command, d.hear)
+	p, err := startProcess(command, nil, func(n *note) { d.hear(n, "worker") })
 	if err != nil {
 		return nil, err
 	}
@@ -254,24 +290,44 @@ func (d *director) killed(p *process) {
 	d.kills = append(d.kills, time.Now())
 	n := len(d.kills)
 	d.mu.Unlock()
-	cut := p.busy()
-	what := "between two steps"
-	if len(cut) > 0 {
-		what = "in the middle of " + strings.Join(cut[:min(len(cut), 3)], ", ")
-		if more := len(cut) - 3; more > 0 {
-			what += fmt.Sprintf(" and %d more", more)
-		}
-	}
-	d.say(screen.Red, "✗ kill -9 of worker process %d (%d of %d), %s", p.pid, n, d.Kills, what)
+	d.say(screen.Red, "✗ kill -9 of worker process %d (%d of %d), %s", p.pid, n, d.Kills, middle(p.busy()))
 }
 
-// place starts all orders, spread over the time that the kills take.
+// middle says what a worker is in the middle of.
+func middle(busy []string) string {
+	if len(busy) == 0 {
+		return "between two steps"
+	}
+	what := "in the middle of " + strings.Join(busy[:min(len(busy), 3)], ", ")
+	if more := len(busy) - 3; more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
+	}
+	return what
+}
+
+// place starts the orders, share by share.
 func (d *director) place(ctx context.Context) error {
-	spread := min(time.Minute, 1500*time.Millisecond*time.Duration(1+d.Kills))
+	for {
+		select {
+		case share, more := <-d.shares:
+			if !more {
+				return nil
+			}
+			if err := d.placeShare(ctx, share); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// placeShare starts orders, spread over a while.
+func (d *director) placeShare(ctx context.Context, share []Order) error {
 	const tick = 25 * time.Millisecond
-	batch := max(1, (len(d.Orders)*int(tick)+int(spread)-1)/int(spread))
-	gap := spread / time.Duration((len(d.Orders)+batch-1)/batch)
-	for rest := d.Orders; len(rest) > 0; rest = rest[min(batch, len(rest)):] {
+	batch := max(1, (len(share)*int(tick)+int(d.spread)-1)/int(d.spread))
+	gap := d.spread / time.Duration(max(1, (len(share)+batch-1)/batch))
+	for rest := share; len(rest) > 0; rest = rest[min(batch, len(rest)):] {
 		err := sideBySide(rest[:min(batch, len(rest))], func(o Order) error {
 			_, err := Fulfil.Start(ctx, d.client, o, orchestration.StartOptions{ID: history.InstanceID(o.ID)})
 			if err != nil {

@@ -17,6 +17,19 @@
 //	   ▼      ◀─────────────── turns, activities, commits
 //	worker ─────────────────▶ ledger (a file of effects, outside the store)
 //
+// On Azure Storage several workers share the hub as its hosts, and the story is
+// theirs: one is killed, one joins, one is paused for longer than hosts may be
+// silent and woken, one leaves (acts.go). Where the account is an emulator, a
+// gate stands between each host and it, counts the host's requests, and sees
+// what becomes of its commits.
+//
+//	          hub (a storage account)
+//	director ───────────────────────▶ starts, approvals, reads
+//	   │ kill -9, SIGSTOP, SIGCONT, SIGTERM
+//	   ▼
+//	hosts ────▶ gates ────▶ partitions, leased and handed over
+//	   └──────▶ ledger
+//
 // # The story
 //
 //   - fulfil: approval against a deadline (a race), payment at a flaky bank
@@ -39,4 +52,6 @@
 //     completed. Runs above one are shown: they are the work of the kills.
 //   - D2 Every order ends as the data file expects.
 //   - D3 No process is left behind, however the director ends.
+//   - D4 A host that was paused until others had taken over commits nothing
+//     under the name it had, after it woke. Its gate says so.
 package demo

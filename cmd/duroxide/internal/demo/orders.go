@@ -97,6 +97,18 @@ func Committed() ([]Order, error) {
 	return Parse("the built-in orders.json", bytes.NewReader(committed))
 }
 
+// Repeat is orders over and over again, under ids of their own.
+func Repeat(orders []Order, times int) []Order {
+	var all []Order
+	for n := range times {
+		for _, o := range orders {
+			o.ID = fmt.Sprintf("%s.%d", o.ID, n+1)
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
 // Parse reads a data file. Errors name the file, the line, the order and the
 // field.
 func Parse(name string, r io.Reader) ([]Order, error) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,18 +18,22 @@ import (
 
 // note is a line of the worker's log.
 type note struct {
-	Level     string `json:"level"`
-	Msg       string `json:"msg"`
-	Instance  string `json:"instance"`
-	Execution int64  `json:"execution"`
-	Event     int64  `json:"event"`
-	Attempt   int    `json:"attempt"`
-	Activity  string `json:"activity"`
-	What      string `json:"what"`
-	Detail    string `json:"detail"`
-	Delivery  int    `json:"delivery"`
-	Error     any    `json:"error"`
-	Reason    string `json:"reason"`
+	Time      time.Time `json:"time"`
+	Level     string    `json:"level"`
+	Msg       string    `json:"msg"`
+	Instance  string    `json:"instance"`
+	Execution int64     `json:"execution"`
+	Event     int64     `json:"event"`
+	Attempt   int       `json:"attempt"`
+	Activity  string    `json:"activity"`
+	What      string    `json:"what"`
+	Detail    string    `json:"detail"`
+	Delivery  int       `json:"delivery"`
+	Error     any       `json:"error"`
+	Reason    string    `json:"reason"`
+	Partition int       `json:"partition"`
+	Epoch     int64     `json:"epoch"`
+	Name      string    `json:"name"`
 }
 
 // order is the order that a line is about: that of the parent, for a child.
@@ -58,10 +63,11 @@ type process struct {
 	stderr     tail
 }
 
-// startProcess starts a worker with a command. Every line of its log goes to
-// tell, one at a time.
-func startProcess(command []string, tell func(*note)) (*process, error) {
+// startProcess starts a worker with a command, in an environment (nil for this
+// process's own). Every line of its log goes to tell, one at a time.
+func startProcess(command, environment []string, tell func(*note)) (*process, error) {
 	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // It is killed on purpose, and stopped by its standard input.
+	cmd.Env, cmd.SysProcAttr = environment, attributes()
 	life, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -72,15 +78,22 @@ func startProcess(command []string, tell func(*note)) (*process, error) {
 	}
 	p := &process{cmd: cmd, life: life, ready: make(chan struct{}), gone: make(chan struct{}), inProgress: map[running]string{}}
 	cmd.Stderr = &p.stderr
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting the worker process: %w", err)
-	}
-	p.pid = cmd.Process.Pid
+	started := make(chan error)
 	go func() { // ends with the process
+		runtime.LockOSThread() // See attributes; the thread ends with the goroutine.
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
 		defer close(p.gone)
 		p.listen(out, tell)
 		p.err = cmd.Wait()
 	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("starting the worker process: %w", err)
+	}
+	p.pid = cmd.Process.Pid
 	return p, nil
 }
 

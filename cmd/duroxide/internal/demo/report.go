@@ -26,6 +26,8 @@ type Report struct {
 	// because a worker was killed.
 	Reruns []Rerun        `json:"reruns"`
 	Audit  *verify.Report `json:"audit"`
+	// Partitions is what became of the hosts, where several share a hub.
+	Partitions *HostsReport `json:"partitions,omitempty"`
 
 	wanted int // kills asked for
 }
@@ -86,6 +88,9 @@ func (d *director) report(ctx context.Context) (*Report, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r.Workers, r.Kills = d.lives, len(d.kills)
+	if r.Partitions = d.acted; r.Partitions != nil {
+		r.Partitions.Watching = d.watching.Total().Of("").Billed
+	}
 	perOrder := map[string]int{}
 	for _, again := range r.Reruns {
 		perOrder[again.order] += again.Runs - 1
@@ -128,8 +133,13 @@ func (r *Report) Show(s *screen.Screen) {
 	s.Line("")
 	asExpected := len(r.Orders) - r.Unexpected()
 	s.Line("%s", s.Paint(good(asExpected == len(r.Orders)), fmt.Sprintf("%d of %s ended as expected, in %.1f s.", asExpected, plural(len(r.Orders), "order"), r.Seconds)))
-	s.Line("Worker processes: %d, one after another; killed with kill -9: %d. Executions of the inventory's eternal loop: %d.", r.Workers, r.Kills, r.Rounds)
-	if r.Kills < r.wanted {
+	if r.Partitions != nil {
+		r.Partitions.show(s, len(r.Orders))
+		s.Line("Executions of the inventory's eternal loop: %d.", r.Rounds)
+	} else {
+		s.Line("Worker processes: %d, one after another; killed with kill -9: %d. Executions of the inventory's eternal loop: %d.", r.Workers, r.Kills, r.Rounds)
+	}
+	if r.Kills < r.wanted && r.Partitions == nil {
 		s.Line("Fewer kills than the %d asked for: the orders had ended before. More orders give more chances.", r.wanted)
 	}
 	r.audit(s)

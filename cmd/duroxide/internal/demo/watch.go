@@ -37,7 +37,7 @@ func (d *director) watch(ctx context.Context) error {
 			d.say("", "%d of %d orders placed, %d ended", placed, len(d.Orders), ended)
 		}
 		// Large hubs are looked at less often, so that looking costs little.
-		if !pause(ctx, max(150*time.Millisecond, 5*time.Since(from))) {
+		if !pause(ctx, max(d.glance, 5*time.Since(from))) {
 			return context.Cause(ctx)
 		}
 	}
@@ -135,8 +135,8 @@ func (d *director) unfinished() int {
 	return max(n, 0)
 }
 
-// hear shows what is worth showing of the worker's log.
-func (d *director) hear(n *note) {
+// hear shows what is worth showing of a worker's log.
+func (d *director) hear(n *note, who string) {
 	if n.Msg == noteBegun {
 		d.mu.Lock()
 		at := attempt{n.Instance, n.Execution, n.Event, n.Attempt}
@@ -147,13 +147,18 @@ func (d *director) hear(n *note) {
 		d.mu.Unlock()
 	}
 	switch {
+	case n.Msg == noteDead:
+		d.say(screen.Yellow, "! %s finds %s silent for %v, and declares it dead", who, screen.Clean(n.Name, 40), HostTTL)
 	case n.Level == "WARN" || n.Level == "ERROR":
+		if !d.news(who + n.Msg + n.Instance) {
+			return
+		}
 		parts := []string{n.Msg, n.Reason}
 		if n.Error != nil {
 			parts = append(parts, fmt.Sprint(n.Error))
 		}
 		parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
-		d.say(screen.Yellow, "! worker: %s %s", screen.Clean(n.Instance, 60), screen.Clean(strings.Join(parts, ": "), 300))
+		d.say(screen.Yellow, "! %s: %s", who, screen.Clean(strings.TrimSpace(n.Instance+" "+strings.Join(parts, ": ")), 360))
 	case n.Msg == noteFailed:
 		d.detail(n.order(), screen.Yellow, "%s, attempt %d: %s", n.Activity, n.Attempt, screen.Clean(fmt.Sprint(n.Error), 100))
 	case n.Msg == noteRepeated:
@@ -164,6 +169,19 @@ func (d *director) hear(n *note) {
 	case n.Instance != "":
 		d.detail(n.order(), "", "%s", screen.Clean(strings.TrimSpace(n.Msg+" "+n.Detail), 120))
 	}
+}
+
+// news reports whether a warning was not given lately: where a machine is slow,
+// many are the same.
+func (d *director) news(warning string) bool {
+	const lately = 10 * time.Second
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.warned[warning]) < lately {
+		return false
+	}
+	d.warned[warning] = time.Now()
+	return true
 }
 
 // say writes a line of the story.

@@ -24,11 +24,20 @@ const (
 	noteEnded    = "demo: activity ended"
 )
 
+// What package sharding logs, and the director follows.
+const (
+	noteClaimed  = "partition claimed"
+	noteReleased = "partition released"
+	noteDead     = "host is dead"
+)
+
 // WorkerConfig configures the worker process.
 type WorkerConfig struct {
 	Store  stores.Ref
 	Ledger string // path
 	Pace   time.Duration
+	Name   string        // empty for the usual one
+	TTL    time.Duration // 0 for the store's own
 	// Life ends the worker when it ends: the director holds the other end.
 	Life io.Reader
 	Log  io.Writer
@@ -48,17 +57,20 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, effects.Close()) }()
-	store, err := cfg.Store.Open(ctx)
+	log := slog.New(slog.NewJSONHandler(cfg.Log, nil))
+	store, err := cfg.Store.Open(ctx, stores.Options{TTL: cfg.TTL, Log: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	log := slog.New(slog.NewJSONHandler(cfg.Log, nil))
 	s := &shop{ledger: effects, pace: cfg.Pace}
-	return core.NewWorker(&announcing{store, log}, core.WorkerConfig{Logger: log, ShutdownGrace: 5 * time.Second}).
+	return core.NewWorker(&announcing{store, log}, core.WorkerConfig{Name: cfg.Name, Logger: log, ShutdownGrace: shutdownGrace(cfg.Pace)}).
 		Register(s.handlers()...).
 		Run(ctx)
 }
+
+// shutdownGrace is long enough for every activity to end.
+func shutdownGrace(pace time.Duration) time.Duration { return max(time.Second, 2*pace) }
 
 // announcing is a store that tells the director when the worker has joined it.
 type announcing struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/azurite"
 	"github.com/duroxide/duroxide-go/providers/memory"
 	"github.com/duroxide/duroxide-go/providers/sqlite"
 )
@@ -19,40 +20,53 @@ const Grammar = "memory|sqlite:PATH|azurite|azure:ACCOUNT_URL"
 // Kind is a kind of store.
 type Kind string
 
-// The kinds that can be opened.
+// The kinds of stores.
 const (
-	Memory Kind = "memory"
-	SQLite Kind = "sqlite"
+	Memory  Kind = "memory"
+	SQLite  Kind = "sqlite"
+	Azurite Kind = "azurite"
+	Azure   Kind = "azure"
 )
 
 // Ref names a hub in a store.
 type Ref struct {
 	Kind Kind
-	Path string // of the file, for SQLite
+	Path string // of the file, for SQLite; the account, for Azure: empty for that of [AccountVariable]
 	Hub  string // empty for the store's default
+
+	emulator azurite.Endpoints // of Azurite, once it was started
 }
 
 // Parse reads a store as written on the command line, with the name of a hub or
 // "". All its errors are errors of usage.
 func Parse(store, hub string) (Ref, error) {
 	kind, place, placed := strings.Cut(store, ":")
+	ref := Ref{Kind: Kind(kind), Path: place, Hub: hub}
 	if hub != "" {
 		if err := history.ValidateName("hub", hub); err != nil {
 			return Ref{}, fmt.Errorf("--hub: %w", err)
 		}
+		if ref.OnAzure() && !azureHub.MatchString(hub) {
+			return Ref{}, fmt.Errorf("--hub %s: on Azure Storage a hub's name is 3 to 21 lower-case letters and digits, a letter first", hub)
+		}
 	}
-	ref := Ref{Kind: Kind(kind), Path: place, Hub: hub}
-	switch kind {
-	case "memory":
+	switch ref.Kind {
+	case Memory:
 		if placed {
 			return Ref{}, fmt.Errorf("--store %s: memory takes nothing after it: write --store memory", store)
 		}
-	case "sqlite":
+	case SQLite:
 		if place == "" {
 			return Ref{}, fmt.Errorf("--store %s: the path of the file is missing: write, for example, --store sqlite:orders.db", store)
 		}
-	case "azurite", "azure":
-		return Ref{}, fmt.Errorf("--store %s: not yet in this version, which opens memory and sqlite:PATH", store)
+	case Azurite:
+		if placed {
+			return Ref{}, fmt.Errorf("--store %s: azurite takes nothing after it; for an emulator that runs already write --store azure:UseDevelopmentStorage=true, or put its connection string into %s and write --store azure:", store, AccountVariable)
+		}
+	case Azure:
+		if err := checkAccount(store, place); err != nil {
+			return Ref{}, err
+		}
 	case "":
 		return Ref{}, fmt.Errorf("--store is empty: write one of %s", Grammar)
 	default:
@@ -63,7 +77,7 @@ func Parse(store, hub string) (Ref, error) {
 
 // String is the store as written on the command line.
 func (r Ref) String() string {
-	if r.Kind == SQLite {
+	if r.Kind == SQLite || r.Kind == Azure {
 		return string(r.Kind) + ":" + r.Path
 	}
 	return string(r.Kind)
@@ -81,13 +95,23 @@ func (r Ref) Args() []string {
 // Shared reports whether other processes can open the same store.
 func (r Ref) Shared() bool { return r.Kind != Memory }
 
+// OnAzure reports whether the hub is in Azure Storage or its emulator, where
+// any number of hosts share it.
+func (r Ref) OnAzure() bool { return r.Kind == Azurite || r.Kind == Azure }
+
 // Open opens the hub for everything, and creates the store if there is none.
-func (r Ref) Open(ctx context.Context) (provider.Store, error) {
+func (r Ref) Open(ctx context.Context, o Options) (provider.Store, error) {
+	if r.OnAzure() {
+		return r.openAzure(ctx, o, false)
+	}
 	return r.open(ctx, sqlite.Config{Hub: r.Hub})
 }
 
 // OpenForReading opens a hub that exists, without ever changing it.
 func (r Ref) OpenForReading(ctx context.Context) (provider.Store, error) {
+	if r.OnAzure() {
+		return r.openAzure(ctx, Options{}, true)
+	}
 	return r.open(ctx, sqlite.Config{Hub: r.Hub, ReadOnly: true})
 }
 
@@ -110,8 +134,12 @@ func (r Ref) Sibling(suffix string) Ref {
 	return r
 }
 
-// Remove deletes the files of a store that is not open.
-func (r Ref) Remove() error {
+// Remove deletes a store that is not open: the files of SQLite, the hub in an
+// Azure Storage account.
+func (r Ref) Remove(ctx context.Context) error {
+	if r.OnAzure() {
+		return r.deleteHub(ctx)
+	}
 	if r.Kind != SQLite {
 		return nil
 	}
