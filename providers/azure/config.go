@@ -17,8 +17,9 @@ import (
 const DefaultHub = "duroxide"
 
 const (
-	minTTL = 500 * time.Millisecond
-	maxTTL = 10 * time.Minute
+	minTTL     = 500 * time.Millisecond
+	defaultTTL = 15 * time.Second
+	maxTTL     = 10 * time.Minute
 )
 
 // Config of a [Store]. The zero value is complete.
@@ -48,9 +49,10 @@ type Config struct {
 
 	// TTL is how long a host may be silent before others take its partitions:
 	// 500 ms to 10 min. All hosts of a hub must agree on it. Shorter means a
-	// quicker takeover after a crash and more heartbeats (three per host and
-	// TTL); below 3 s slow requests look like deaths, so that is for tests. 0
-	// means 15 s.
+	// quicker takeover after a crash, and more requests of a hub at rest:
+	// heartbeats (three per host and TTL), and below 15 s sweeps of inboxes (one
+	// per partition and four TTLs). Below 3 s slow requests look like deaths, so
+	// that is for tests. 0 means 15 s.
 	TTL time.Duration
 
 	// OrphanAfter is how long a message may wait for an instance that does not
@@ -75,6 +77,9 @@ func (cfg *Config) withDefaults() {
 	if cfg.Hub == "" {
 		cfg.Hub = DefaultHub
 	}
+	if cfg.TTL == 0 {
+		cfg.TTL = defaultTTL
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -88,7 +93,7 @@ func (cfg *Config) validate() error {
 	switch {
 	case cfg.Partitions < 0 || cfg.Partitions > sharding.MaxPartitions:
 		return fmt.Errorf("%w: Config.Partitions is %d: choose from 1 to %d, or 0 for the default", provider.ErrInvalid, cfg.Partitions, sharding.MaxPartitions)
-	case cfg.TTL != 0 && (cfg.TTL < minTTL || cfg.TTL > maxTTL):
+	case cfg.TTL < minTTL || cfg.TTL > maxTTL:
 		return fmt.Errorf("%w: Config.TTL is %v: choose from %v to %v, or 0 for the default", provider.ErrInvalid, cfg.TTL, minTTL, maxTTL)
 	case cfg.OrphanAfter < 0:
 		return fmt.Errorf("%w: Config.OrphanAfter is %v: it must not be negative", provider.ErrInvalid, cfg.OrphanAfter)

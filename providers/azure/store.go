@@ -3,6 +3,7 @@ package azure
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
@@ -53,6 +54,8 @@ func Open(ctx context.Context, account string, cfg Config) (*Store, error) {
 		Existing:    cfg.Existing,
 		TTL:         cfg.TTL,
 		OrphanAfter: cfg.OrphanAfter,
+		WakeEvery:   min(cfg.TTL/6, 2500*time.Millisecond),
+		SweepEvery:  min(4*cfg.TTL, time.Minute),
 		Now:         cfg.Now,
 		Log:         cfg.Log,
 	})

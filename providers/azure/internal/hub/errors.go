@@ -51,6 +51,9 @@ func failed(operation string, err error) error {
 		return nil
 	}
 	class := classify(err)
+	if errors.Is(err, storage.ErrGone) {
+		err = fmt.Errorf("%w: the hub was deleted, and its name is free after about a minute: opening it then makes a new one", err)
+	}
 	if class == nil || errors.Is(err, class) {
 		return fmt.Errorf("azure: %s: %w", operation, err)
 	}
