@@ -205,6 +205,9 @@ func (s *Store) createHub(ctx context.Context) error {
 	if err := ignoreExists(s.account.CreateContainer(ctx, s.cfg.Name)); err != nil {
 		return err
 	}
+	if err := s.account.CreateQueue(ctx, s.workQueue(anyWork)); err != nil {
+		return err
+	}
 	made := hubRecord{Format: row.Format, Partitions: s.cfg.Partitions, Generation: s.cfg.Unique()[:6], Created: s.cfg.Now().UnixNano()}
 	_, err := s.account.Transact(ctx, s.cfg.Name, row.Management, []storage.Op{{
 		Verb: storage.Insert,

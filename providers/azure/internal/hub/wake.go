@@ -83,7 +83,7 @@ func (w *waker) work() {
 			w.ring(h.Incarnation, func(u *wakeUp) { u.Work = true })
 		}
 	}
-	l.member.lookForWork()
+	l.member.moreWork.Store(true) // this host takes it back when it has a free slot
 }
 
 func (u *wakeUp) add(n int) {

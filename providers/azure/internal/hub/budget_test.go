@@ -1,0 +1,434 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/activity"
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// The operation budget: how many storage operations things cost, with a latency
+// of 10 ms. Counts are exact here. What goes on without any work (heartbeats,
+// reads of host rows, empty looks into queues, sweeps of inboxes) is counted in
+// the test of an idle hub, and left out of the others.
+
+var (
+	budgetStep = activity.Declare[int, int]("step")
+	budgetSlow = activity.Declare[int, int]("slow")
+	budgetFar  = activity.Declare[int, int]("far")
+
+	budgetSequence = orchestration.Declare[int, int]("sequence")
+	budgetFanOut   = orchestration.Declare[int, int]("fan out")
+	budgetSlowFan  = orchestration.Declare[int, int]("slow fan out")
+	budgetRemote   = orchestration.Declare[int, int]("remote")
+	budgetWaiting  = orchestration.Declare[int, int]("waiting")
+	budgetSleeping = orchestration.Declare[int, int]("sleeping")
+	budgetParent   = orchestration.Declare[string, int]("parent")
+	budgetGo       = orchestration.DeclareEvent[int]("go")
+)
+
+func fanOut(ctx *orchestration.Context, of activity.Func[int, int], n int) (sum int, err error) {
+	var all []*orchestration.Future[int]
+	for i := range n {
+		all = append(all, of.Call(ctx, i))
+	}
+	got, err := orchestration.All(all...).Await()
+	for _, v := range got {
+		sum += v
+	}
+	return sum, err
+}
+
+func budgetHandlers() []core.Handler {
+	one := func(context.Context, int) (int, error) { return 1, nil }
+	return []core.Handler{
+		budgetStep.Func(one),
+		budgetFar.Func(one),
+		budgetSlow.Func(func(ctx context.Context, _ int) (int, error) {
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return 1, ctx.Err()
+		}),
+		budgetSequence.Func(func(ctx *orchestration.Context, n int) (sum int, err error) {
+			for i := range n {
+				v, err := budgetStep.Call(ctx, i).Await()
+				if err != nil {
+					return 0, err
+				}
+				sum += v
+			}
+			return sum, nil
+		}),
+		budgetFanOut.Func(func(ctx *orchestration.Context, n int) (int, error) { return fanOut(ctx, budgetStep, n) }),
+		budgetSlowFan.Func(func(ctx *orchestration.Context, n int) (int, error) { return fanOut(ctx, budgetSlow, n) }),
+		budgetRemote.Func(func(ctx *orchestration.Context, n int) (sum int, err error) {
+			for i := range n {
+				v, err := budgetFar.Call(ctx, i, activity.Options{Tag: "far"}).Await()
+				if err != nil {
+					return 0, err
+				}
+				sum += v
+			}
+			return sum, nil
+		}),
+		budgetWaiting.Func(func(ctx *orchestration.Context, n int) (sum int, err error) {
+			for range n {
+				v, err := budgetGo.Wait(ctx).Await()
+				if err != nil {
+					return 0, err
+				}
+				sum += v
+			}
+			return sum, nil
+		}),
+		budgetSleeping.Func(func(ctx *orchestration.Context, n int) (int, error) {
+			for range n {
+				if err := ctx.Sleep(time.Minute); err != nil {
+					return 0, err
+				}
+			}
+			return n, nil
+		}),
+		budgetParent.Func(func(ctx *orchestration.Context, child string) (int, error) {
+			return budgetSequence.Call(ctx, 0, orchestration.ChildOptions{ID: history.InstanceID(child)}).Await()
+		}),
+	}
+}
+
+// meter counts the requests that belong to work.
+type meter struct {
+	account *simulated.Account
+
+	mu    sync.Mutex
+	calls []simulated.Call
+	empty int // takes that found nothing, at the last reset
+}
+
+func (m *meter) decide(c simulated.Call) simulated.Fault {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.Partition != row.Management && c.Kind != simulated.CreateQueue {
+		m.calls = append(m.calls, c)
+	}
+	return simulated.Fault{}
+}
+
+func (m *meter) reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls, m.empty = nil, m.account.Counts().EmptyTakes
+}
+
+// count is how many requests there were since reset, and which.
+func (m *meter) count() (int, string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all strings.Builder
+	for _, c := range m.calls {
+		fmt.Fprintf(&all, "\n\t%v", c)
+	}
+	return len(m.calls) - (m.account.Counts().EmptyTakes - m.empty), all.String()
+}
+
+// bench is a hub with a meter, in a bubble.
+type bench struct {
+	*testing.T
+	*meter
+	cfg   hub.Config
+	stops []func()
+}
+
+func measured(t *testing.T, partitions int, test func(b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{T: t, meter: &meter{}}
+		b.account = simulated.New(simulated.Config{Latency: simulated.Fixed(10 * time.Millisecond), WholePages: true, Decide: b.decide})
+		defer b.account.Close()
+		b.cfg = hub.Config{Name: "hub", Partitions: partitions, SweepEvery: 24 * time.Hour}
+		defer func() {
+			for i := len(b.stops) - 1; i >= 0; i-- {
+				b.stops[i]()
+			}
+		}()
+		test(b)
+	})
+}
+
+// open opens the hub as another process would.
+func (b *bench) open(name string) (*hub.Store, *core.Client) {
+	b.Helper()
+	s, err := hub.Open(b.Context(), b.account.Client(name), b.cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.stops = append(b.stops, func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return s, core.NewClient(s, core.ClientConfig{})
+}
+
+// work runs a worker in the store, and waits until nothing goes on any more.
+func (b *bench) work(s *hub.Store, cfg core.WorkerConfig) {
+	b.Helper()
+	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- core.NewWorker(s, cfg).Register(budgetHandlers()...).Run(ctx) }()
+	b.stops = append(b.stops, func() {
+		stop()
+		if err := <-done; err != nil {
+			b.Errorf("the worker: %v", err)
+		}
+	})
+	<-time.After(time.Minute) // claims and the sweeps after them are over
+}
+
+func run[I, O any](b *bench, of orchestration.Func[I, O], c *core.Client, in I, id history.InstanceID) {
+	b.Helper()
+	h, err := of.Start(b.Context(), c, in, orchestration.StartOptions{ID: id})
+	if err == nil {
+		_, err = h.Wait(b.Context())
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// within fails the test if more was used than the budget has.
+func (b *bench) within(budget int, what string) {
+	b.Helper()
+	n, calls := b.count()
+	if n > budget {
+		b.Errorf("%s: %d operations, the budget is %d:%s", what, n, budget, calls)
+	} else {
+		b.Logf("%s: %d operations, the budget is %d", what, n, budget)
+	}
+}
+
+func TestStartingANewIDTakesAtMostTwoOperations(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, _ := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		_, client := b.open("client")
+		b.reset()
+		if _, err := budgetSleeping.Start(b.Context(), client, 1, orchestration.StartOptions{ID: "a"}); err != nil {
+			b.Fatal(err)
+		}
+		// The client's own: an insert, and the ring that follows it.
+		n := 0
+		b.mu.Lock()
+		for _, c := range b.calls {
+			if c.Client == "client" {
+				n++
+			}
+		}
+		b.mu.Unlock()
+		if n > 2 {
+			b.Errorf("the client sent %d requests, want at most 2", n)
+		}
+	})
+}
+
+func TestALonelySequenceInTheOwnersProcessTakesNPlusTwo(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		b.reset()
+		began := time.Now()
+		run(b, budgetSequence, client, 5, "a")
+		took := time.Since(began)
+		b.within(5+2, "a sequence of 5")
+		if most := 84 * time.Millisecond; took > most {
+			b.Errorf("it took %v, want at most %v: 7 commits and a fifth", took, most)
+		}
+	})
+}
+
+func TestManySequencesAtOnceShareTheirCommits(t *testing.T) {
+	const instances, steps = 400, 5
+	measured(t, 4, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		b.reset()
+		var all sync.WaitGroup
+		for i := range instances {
+			all.Go(func() { run(b, budgetSequence, client, steps, history.InstanceID(fmt.Sprint("order-", i))) })
+		}
+		all.Wait()
+		n, calls := b.count()
+		n -= instances // their starts, an insert each
+		if per := float64(n) / (instances * steps); per > 0.15 {
+			b.Errorf("%.3f operations per activity, the budget is 0.15:%.3000s", per, calls)
+		} else {
+			b.Logf("%.3f operations per activity", per)
+		}
+	})
+}
+
+func TestAFanOutOfAThousandTakesFewOperations(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{MaxActivities: 64})
+		b.reset()
+		run(b, budgetSlowFan, client, 1_000, "slow")
+		b.within(300, "1,000 activities of 100 ms on 64 slots")
+		b.reset()
+		run(b, budgetFanOut, client, 1_000, "instant")
+		b.within(30, "1,000 instant activities")
+	})
+}
+
+func TestTheBytesOfAFanInGrowWithItsWidth(t *testing.T) {
+	sent := func(width int) (bytes int64) {
+		measured(t, 1, func(b *bench) {
+			host, client := b.open("host")
+			b.work(host, core.WorkerConfig{MaxActivities: 64})
+			before := b.account.Counts().Sent
+			run(b, budgetSlowFan, client, width, "fan")
+			bytes = int64(b.account.Counts().Sent - before)
+		})
+		return bytes
+	}
+	narrow, wide := sent(250), sent(1_000)
+	t.Logf("250 wide: %d bytes, 1,000 wide: %d bytes", narrow, wide)
+	if wide > 6*narrow {
+		t.Errorf("four times the width took %d times the bytes: %d after %d", wide/narrow, wide, narrow)
+	}
+}
+
+// Without a doorbell each of the two wake-ups takes three operations.
+func TestARemoteActivityTakesAtMostTwelveOperationsByQueueWakeUps(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		other, _ := b.open("other")
+		b.work(other, core.WorkerConfig{Tags: []string{"far"}})
+		cost := func(n int, id history.InstanceID) int {
+			b.reset()
+			run(b, budgetRemote, client, n, id)
+			<-time.After(2 * time.Minute) // what is removed later belongs to it
+			used, calls := b.count()
+			b.Logf("%d remote activities: %d operations%s", n, used, calls)
+			return used
+		}
+		cost(1, "first") // makes the queue
+		two, six := cost(2, "two"), cost(6, "six")
+		if per := float64(six-two) / 4; per > 12 {
+			b.Errorf("a remote activity more takes %.1f operations, the budget is 12", per)
+		}
+	})
+}
+
+func TestAnExternalEventTakesAtMostThreeOperations(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		h, err := budgetWaiting.Start(b.Context(), client, 3, orchestration.StartOptions{ID: "a"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Second)
+		b.reset()
+		if err := budgetGo.Raise(b.Context(), client, "a", 1); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Second)
+		b.within(3, "an event, raised in the owner's process")
+		_, elsewhere := b.open("client")
+		b.reset()
+		if err := budgetGo.Raise(b.Context(), elsewhere, "a", 1); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		b.within(6, "an event, raised elsewhere, by queue wake-up")
+		if err := budgetGo.Raise(b.Context(), client, "a", 1); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := h.Wait(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+func TestATimerTakesTwoOperations(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		cost := func(n int, id history.InstanceID) int {
+			b.reset()
+			run(b, budgetSleeping, client, n, id)
+			used, _ := b.count()
+			return used
+		}
+		one, five := cost(1, "one"), cost(5, "five")
+		if per := float64(five-one) / 4; per > 2 {
+			b.Errorf("a timer more takes %.2f operations, the budget is 2", per)
+		}
+	})
+}
+
+func TestAChildTakesTwoOperationsInItsPartitionAndEightInAnother(t *testing.T) {
+	measured(t, 4, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		childOf := func(parent string, near bool) string {
+			for n := 0; ; n++ {
+				id := fmt.Sprint("child-", near, n)
+				if (host.Partition(history.InstanceID(id)) == host.Partition(history.InstanceID(parent))) == near {
+					return id
+				}
+			}
+		}
+		b.reset()
+		run(b, budgetSequence, client, 0, "childless")
+		alone, _ := b.count()
+		for near, budget := range map[bool]int{true: 2, false: 8} {
+			parent := fmt.Sprint("parent-", near)
+			b.reset()
+			run(b, budgetParent, client, childOf(parent, near), history.InstanceID(parent))
+			<-time.After(2 * time.Minute) // what is removed later belongs to it
+			b.within(alone+budget, fmt.Sprintf("a parent with a child (in the same partition: %t), which takes %d without one", near, alone))
+		}
+	})
+}
+
+func TestAnIdleHubTakesFewOperations(t *testing.T) {
+	for _, hosts := range []int{1, 3} {
+		t.Run(fmt.Sprint(hosts), func(t *testing.T) {
+			measured(t, 16, func(b *bench) {
+				b.cfg.SweepEvery = 0 // as it is by default
+				for i := range hosts {
+					host, _ := b.open(fmt.Sprint("host-", i))
+					b.work(host, core.WorkerConfig{})
+				}
+				<-time.After(5 * time.Minute)
+				before := b.account.Counts()
+				<-time.After(10 * time.Minute)
+				used := b.account.Counts().Sub(before)
+				perMinute := float64(used.Total()) / 10
+				budget := map[int]float64{1: 100, 3: 180}[hosts]
+				b.Logf("%d hosts: %.1f operations a minute, the budget is %.0f: %v", hosts, perMinute, budget, used)
+				if perMinute > budget {
+					b.Errorf("%d hosts: %.1f operations a minute, the budget is %.0f: %v", hosts, perMinute, budget, used)
+				}
+			})
+		})
+	}
+}
