@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,10 +13,12 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 )
 
+var runs = flag.Int("providertest.runs", 20, "runs of random operations against the model")
+
 // DifferentialConfig says how much to try. Zero fields have defaults.
 type DifferentialConfig struct {
 	Seed  uint64 // of the first run; default 1
-	Runs  int    // each on a hub of its own, with the next seed; default 20
+	Runs  int    // each on a hub of its own, with the next seed; default 20, or the flag -providertest.runs
 	Steps int    // of each run; default 250
 }
 
@@ -28,7 +31,7 @@ func Differential(t *testing.T, h Harness, cfg DifferentialConfig) {
 		cfg.Seed = 1
 	}
 	if cfg.Runs == 0 {
-		cfg.Runs = 20
+		cfg.Runs = *runs
 	}
 	if cfg.Steps == 0 {
 		cfg.Steps = 250

@@ -24,7 +24,9 @@
 //   - [Benchmark] measures the provider without an engine on top.
 //
 // The flag -providertest.many sets how many instances the test of many
-// instances has (10,000 unless told; 1,000 with -short).
+// instances has (10,000 unless told; 1,000 with -short), and -providertest.runs
+// how often Differential runs (20 times). They are for providers whose requests
+// take long.
 //
 // # How it decides
 //

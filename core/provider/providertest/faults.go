@@ -20,7 +20,7 @@ var faultPlans = []struct{ name, rules string }{
 	{"commits succeed and nobody learns it", "commit p=0.2 after"},
 	{"turns are handed out and lost", "turn p=0.2 after"},
 	{"turns cannot be asked for", "turn p=0.2 before"},
-	{"turns cannot be given back", "commit p=0.2 before\nrelease p=0.4 before\nrelease p=0.4 after"},
+	{"turns cannot be given back", "commit p=0.4 before\nrelease p=0.5 before\nrelease p=0.5 after"},
 	{"activities are handed out and lost", "activity p=0.2 after"},
 	{"completions fail before", "complete p=0.3 before"},
 	{"completions fail, nobody knows how", "complete p=0.3 unknown"},
