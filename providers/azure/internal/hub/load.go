@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -328,3 +329,6 @@ func (p *partition) restored(i *instance, event int64, a spans.Span, progress hi
 		Progress:   progress,
 	}
 }
+
+// minTimeout bounds requests from below, however short the TTL is.
+const minTimeout = 200 * time.Millisecond

@@ -101,6 +101,7 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 	m.work.Go(m.sweepNowAndThen)
 	m.work.Go(m.divertNowAndThen)
 	m.work.Go(m.takeWork)
+	m.work.Go(m.maintainNowAndThen)
 	return m, nil
 }
 

@@ -314,3 +314,28 @@ func (p *partition) measure() sharding.Load {
 	defer p.mu.Unlock()
 	return sharding.Load{Backlog: len(p.inbox)}
 }
+
+// commit submits an entry and waits until it is settled.
+func (p *partition) commit(ctx context.Context, e *journal.Entry) error {
+	done := make(chan error, 1)
+	applied, failed := e.Applied, e.Failed
+	e.Applied = func(a journal.Applied) {
+		if applied != nil {
+			applied(a)
+		}
+		done <- nil
+	}
+	e.Failed = func(err error) {
+		if failed != nil {
+			failed(err)
+		}
+		done <- err
+	}
+	p.journal.Submit(e)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/pace"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/handed"
@@ -150,7 +151,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	if cfg.Partitions < 1 || cfg.Partitions > sharding.MaxPartitions {
 		return nil, fmt.Errorf("azure: the hub is to have %d partitions: choose from 1 to %d", cfg.Partitions, sharding.MaxPartitions)
 	}
-	s := &Store{account: repeating{a}, cfg: cfg, joining: make(chan struct{}, 1)}
+	s := &Store{account: repeating{paced(a, cfg)}, cfg: cfg, joining: make(chan struct{}, 1)}
 	if err := s.openHub(ctx); err != nil {
 		return nil, failed("opening hub "+cfg.Name, err)
 	}
@@ -160,6 +161,13 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	s.observer = sharding.NewObserver(&directory{store: s}, cfg.TTL/3)
 	s.waker = newWaker(s)
 	return s, nil
+}
+
+// paced is the account with no more requests at a time than it answers.
+func paced(a storage.Account, cfg Config) storage.Account {
+	return &pace.Account{Account: a, Exempt: row.Management, Changed: func(limit int) {
+		cfg.Log.Warn("the storage account throttles: this host sends fewer requests at a time; if it goes on, spread the load over more accounts", "hub", cfg.Name, "limit", limit)
+	}}
 }
 
 // openHub reads the hub record; the first one to open a hub makes it.
@@ -348,6 +356,11 @@ func (s *Store) Close() error {
 		m.abandon()
 	}
 	return nil
+}
+
+// born tells an instance from others of its id.
+func (s *Store) born() string {
+	return fmt.Sprintf("%s.%d", s.sender, s.uniques.Add(1))
 }
 
 // backoff is the pause before the nth repetition.

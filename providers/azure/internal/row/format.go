@@ -366,3 +366,10 @@ func Parse(cell []byte, into any) error {
 	}
 	return nil
 }
+
+// Indexed is the instance of a row of the index.
+func Indexed(cells map[string][]byte) (history.InstanceID, error) {
+	var x indexed
+	err := Parse(cells[IndexCell], &x)
+	return x.ID, err
+}

@@ -1,0 +1,149 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// letter is a row of the inbox that is known and not consumed.
+type letter struct {
+	partition *partition
+	key       string
+	number    int64 // by which the broker names its messages
+	from      row.Sender
+	seq       int64
+	envelope  row.Envelope
+	messages  []provider.Message
+	blobs     []string
+	alias     []*letter // rows with the same messages, sent again
+	handed    []int     // messages that the broker has or had, by index
+	done      int       // how many of those were consumed
+}
+
+func (l *letter) to() history.InstanceID { return l.envelope.To }
+
+// special reports whether the letter is for the owner of the partition, rather
+// than for the instance.
+func (l *letter) special() bool { return l.envelope.Order != nil || l.envelope.Returned != nil }
+
+// consumption is the letter as the journal deletes and notices it. Born is that
+// of the instance that consumes it.
+func (l *letter) consumption(born string) journal.Consumed {
+	c := journal.Consumed{Key: l.key, From: l.from, Seq: l.seq}
+	for i := range l.messages {
+		c.Hash = append(c.Hash, row.Hash(l.messages[i].ID, l.to(), born))
+	}
+	return c
+}
+
+// readLetter reads a row of the inbox.
+func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, error) {
+	l := &letter{partition: p, key: r.Key, blobs: row.Blobs(r.Cells)}
+	var err error
+	if l.from, l.seq, err = row.ParseMessage(r.Key); err != nil {
+		return nil, fmt.Errorf("%w: %w", row.ErrFormat, err)
+	}
+	if l.envelope, err = row.ParseEnvelope(r.Cells); err != nil {
+		return nil, err
+	}
+	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(lines) {
+		m, err := wire.Decode(bytes.TrimSuffix(line, []byte{'\n'}))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", row.ErrFormat, err)
+		}
+		l.messages = append(l.messages, m)
+	}
+	if len(l.messages) != l.envelope.Count {
+		return nil, fmt.Errorf("%w: it has %d messages and should have %d", row.ErrFormat, len(l.messages), l.envelope.Count)
+	}
+	return l, nil
+}
+
+// takeRows takes in rows of the inbox as they were read, in the order of their
+// keys. Rows that are known already are left alone.
+func (p *partition) takeRows(rows []storage.Row) { p.take(p.readLetters(rows)...) }
+
+// readLetters reads rows of the inbox that are not known. Those of one instance
+// come in the order in which they were sent, as far as that is known: each
+// sender numbers its own, and between senders the time of sending decides.
+func (p *partition) readLetters(rows []storage.Row) []*letter {
+	var fresh []*letter
+	for i := range rows {
+		r := &rows[i]
+		if p.known(r.Key) {
+			continue
+		}
+		l, err := p.readLetter(p.ctx, r)
+		if err != nil {
+			if storage.Is(err, storage.Missing) || p.ctx.Err() != nil {
+				continue // consumed meanwhile, and its blob removed
+			}
+			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
+			continue
+		}
+		fresh = append(fresh, l)
+	}
+	for _, of := range byReceiver(fresh) {
+		mergeSenders(of)
+	}
+	return fresh
+}
+
+// byReceiver cuts letters, which are in the order of their keys, into those of
+// each instance.
+func byReceiver(letters []*letter) (all [][]*letter) {
+	for len(letters) > 0 {
+		n := 1
+		for n < len(letters) && letters[n].to() == letters[0].to() {
+			n++
+		}
+		all = append(all, letters[:n])
+		letters = letters[n:]
+	}
+	return all
+}
+
+// mergeSenders puts the letters of one instance, which are in the order of their
+// keys, into the order in which they were sent.
+func mergeSenders(letters []*letter) {
+	var senders [][]*letter
+	for rest := slices.Clone(letters); len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].from == rest[0].from {
+			n++
+		}
+		senders = append(senders, rest[:n])
+		rest = rest[n:]
+	}
+	if len(senders) == 1 {
+		return
+	}
+	for i := range letters {
+		first := -1
+		for s, of := range senders {
+			if len(of) > 0 && (first < 0 || of[0].envelope.Sent < senders[first][0].envelope.Sent) {
+				first = s
+			}
+		}
+		letters[i], senders[first] = senders[first][0], senders[first][1:]
+	}
+}
+
+func (p *partition) known(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inbox[key] != nil || p.swept[key]
+}

@@ -1,0 +1,201 @@
+package hub
+
+import (
+	"context"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// resolveSoonLocked sees to the letters that wait for their receiver to be
+// read. One goroutine does that for an instance, so that their order is kept.
+func (p *partition) resolveSoonLocked(id history.InstanceID) {
+	if p.resolving[id] != nil || p.removing[id] || len(p.unresolved[id]) == 0 || p.gone {
+		return
+	}
+	p.resolving[id] = make(chan struct{})
+	p.work.Go(func() { p.resolve(p.ctx, id) })
+}
+
+// resolve reads the receiver of letters that wait for that, and hands them on.
+func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
+	for n := 0; ; n++ {
+		got, err := p.read(ctx, id)
+		if err == nil {
+			if p.hand(ctx, id, got) {
+				return
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		p.log().Warn("the receiver of messages cannot be read; it is tried again", "instance", string(id), "error", err)
+		pause(ctx, backoff(n))
+	}
+}
+
+// hand hands letters on whose receiver was read. It reports whether that is
+// done; otherwise the receiver is to be read again.
+func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance) bool {
+	var drop []*letter
+	p.mu.Lock()
+	next := p.handLocked(id, i, &drop)
+	p.deliverNowLocked()
+	p.mu.Unlock()
+	p.dropAll(drop)
+	if next == nil {
+		return true
+	}
+	next(ctx)
+	return false
+}
+
+// handLocked hands on letters until something must be done without the mutex,
+// which it returns; nil if none are left.
+func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*letter) func(context.Context) {
+	again := func(context.Context) {}
+	for {
+		waiting := p.unresolved[id]
+		if p.gone || p.removing[id] || len(waiting) == 0 {
+			if len(waiting) == 0 {
+				delete(p.unresolved, id)
+			}
+			close(p.resolving[id])
+			delete(p.resolving, id)
+			return nil
+		}
+		l := waiting[0]
+		if now := p.instances[id]; now != nil && now.seen != nil {
+			i = now
+		}
+		switch {
+		case p.journal.Numbered(l.from, l.seq):
+			*drop = append(*drop, l)
+		case l.envelope.Order != nil:
+			p.popLocked(id, l)
+			return func(ctx context.Context) { p.execute(ctx, l) }
+		case l.envelope.Returned != nil:
+			p.popLocked(id, l)
+			return func(ctx context.Context) { p.takeReturned(ctx, l) }
+		case i == nil && len(l.messages) > 0 && l.envelope.Done == 0 && l.messages[0].Start != nil:
+			return func(ctx context.Context) {
+				if err := p.create(ctx, l); err != nil {
+					pause(ctx, backoff(2))
+				}
+			}
+		case i == nil:
+			p.deliverLocked(l, broker.Missing, nil, drop)
+		case l.envelope.Born == "" && !i.begun():
+			// Its start comes first, and is in the inbox.
+			first := p.startLocked(id, i.seen.meta.Born)
+			if first == nil {
+				return func(ctx context.Context) { p.sweep(ctx, row.InboxOf(id)) }
+			}
+			p.popLocked(id, first)
+			if !p.deliverCreatedLocked(first, drop) {
+				return again
+			}
+			continue
+		case l.envelope.Born != "":
+			if !p.deliverCreatedLocked(l, drop) {
+				return again
+			}
+		case !p.deliverLocked(l, broker.Exists, i, drop):
+			return again
+		}
+		p.popLocked(id, l)
+	}
+}
+
+// startLocked finds the letter that started an instance, among those that wait.
+func (p *partition) startLocked(id history.InstanceID, born string) *letter {
+	for _, l := range p.unresolved[id] {
+		if l.envelope.Born == born {
+			return l
+		}
+	}
+	return nil
+}
+
+// resolved waits until letters that were sent directly were handed on, so that
+// what a commit sends is there when it returns.
+func (p *partition) resolved(ctx context.Context, sent []*direct) {
+	for _, d := range sent {
+		p.awaitResolved(ctx, d.letter.to())
+	}
+}
+
+func (p *partition) awaitResolved(ctx context.Context, id history.InstanceID) {
+	p.mu.Lock()
+	done := p.resolving[id]
+	p.mu.Unlock()
+	if done == nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-p.ctx.Done():
+	}
+}
+
+func (p *partition) popLocked(id history.InstanceID, l *letter) {
+	p.unresolved[id] = slices.DeleteFunc(slices.Clone(p.unresolved[id]), func(w *letter) bool { return w == l })
+}
+
+// create makes the instance that a start asks for, where no transaction of the
+// sender did: the id was taken when it was sent, by what was purged since.
+func (p *partition) create(ctx context.Context, l *letter) error {
+	start := &l.messages[0]
+	m := row.Pending(start, p.store.born(), p.store.cfg.Now())
+	c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
+	c.Set(row.InstanceCell, wire.MustJSON(m))
+	op := storage.Op{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(l.to()), Cells: c.Map}}
+	r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, op.Row.Key)
+	switch {
+	case err == nil:
+		old, err := readMeta(ctx, r.Cells, p.store.getBlob)
+		if err != nil || old.Exists() {
+			return err
+		}
+		if start.Start.RequestID != "" && slices.Contains(old.Requests, start.Start.RequestID) {
+			p.mu.Lock()
+			p.popLocked(l.to(), l)
+			p.mu.Unlock()
+			p.dropAll([]*letter{l}) // it ran, and was purged: nothing comes back
+			return nil
+		}
+		op.Verb, op.IfMatch = storage.Replace, r.ETag
+	case !storage.Is(err, storage.Missing):
+		return err
+	}
+	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
+		return err
+	}
+	envelope := l.envelope
+	envelope.Born, envelope.Created = m.Born, m.Created
+	err = p.commit(ctx, &journal.Entry{
+		Ops: []storage.Op{
+			op,
+			{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to()), Cells: row.IndexCells(m)}},
+			{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
+		},
+		Applied: func(journal.Applied) {
+			p.mu.Lock()
+			l.envelope = envelope
+			p.putLocked(&instance{id: l.to(), seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}})
+			p.mu.Unlock()
+			p.store.waiters.Look(l.to())
+		},
+	})
+	if storage.Is(err, storage.Exists) || storage.Is(err, storage.Precondition) {
+		return nil // a client was faster: the receiver is read again
+	}
+	return err
+}
