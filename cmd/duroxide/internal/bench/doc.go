@@ -11,7 +11,7 @@
 //
 // # The raw limit
 //
-// Before the run the same process drives a store of the same kind through its
+// Before the run, on memory and SQLite, the same process drives a store of the same kind through its
 // contract alone: it sends the same starts and events, takes turns, commits
 // hand-made decisions of the same shape and sizes, runs activities that do
 // nothing, and waits for the ends, all with the same concurrency. No replay
@@ -19,6 +19,13 @@
 // does not count. What it reaches is the limit
 // that no engine on this store can pass by much; the ratio says how near the
 // engine comes.
+//
+// On Azure Storage the limit is another, since the store's own protocol is what is
+// to be judged: bare entity groups against the same account, full ones, with rows
+// of the run's sizes and mixture. How many orchestrations a second those rows
+// would be is the limit. Requests are counted as they are billed, and a loop of
+// single rows says what the Durable Task Framework's number of transactions would
+// come to.
 //
 // # What can be trusted
 //

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
@@ -29,6 +28,8 @@ type LoadResult struct {
 	WallNanos    int64   `json:"wall_nanos"` // from the first start to the last completion
 	Latencies    []int64 `json:"latencies"`  // in nanoseconds, ascending
 	Transactions int64   `json:"transactions"`
+	// Storage is what it asked of Azure Storage, from a process of its own.
+	Storage *usage `json:"storage,omitempty"`
 }
 
 // runLoad starts instances, some at a time, and waits for each.
@@ -111,14 +112,20 @@ func (e *engine) wait(ctx context.Context, id history.InstanceID) error {
 
 // Load runs the load against a store that another process works for.
 func Load(ctx context.Context, c Config, prefix string) (r *LoadResult, err error) {
-	store, err := c.Store.Open(ctx, stores.Options{})
+	m := newMeter(c.Store)
+	defer m.close()
+	store, err := c.Store.Open(ctx, m.options())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	before := storeTransactions(store)
+	before, m0 := storeTransactions(store), m.usage()
 	if r, err = runLoad(ctx, c, prefix, newEngine(c, store)); err == nil {
 		r.Transactions = storeTransactions(store) - before
+		if c.Store.OnAzure() {
+			used := m.usage().minus(m0)
+			r.Storage = &used
+		}
 	}
 	return r, err
 }

@@ -1,8 +1,11 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/screen"
@@ -28,6 +31,33 @@ type Report struct {
 	StorageOperations       Operations `json:"storage_operations"`
 	RawLimit                RawLimit   `json:"raw_limit"`
 	RatioToRawLimit         float64    `json:"ratio_to_raw_limit"`
+	Entities                *Entities  `json:"entities,omitempty"` // on Azure Storage
+}
+
+// Entities is what a run cost on Azure Storage.
+type Entities struct {
+	// TransactionsPerOrchestration are all billed operations of the run,
+	// heartbeats and polls included, divided; PerActivity likewise.
+	TransactionsPerOrchestration float64 `json:"transactions_per_orchestration"`
+	TransactionsPerActivity      float64 `json:"transactions_per_activity"`
+	// RowsPerOrchestration are the rows that entity groups wrote, the heads of
+	// partitions apart; RowsPerGroup is how many went together.
+	RowsPerOrchestration float64 `json:"rows_per_orchestration"`
+	RowsInserted         float64 `json:"rows_inserted_per_orchestration"`
+	RowsChanged          float64 `json:"rows_changed_per_orchestration"`
+	RowsDeleted          float64 `json:"rows_deleted_per_orchestration"`
+	RowsPerGroup         float64 `json:"rows_per_group"`
+	// RawRowsPerSecond is what a bare loop of full entity groups wrote.
+	RawRowsPerSecond float64 `json:"raw_rows_per_second"`
+	// RawGroupMillis is how long a lonely group of one row took, at the median.
+	RawGroupMillis float64 `json:"raw_group_ms"`
+	// DTF is the Durable Task Framework's Azure Storage backend: how many
+	// transactions it needs for an orchestration of this shape, and how many
+	// orchestrations a bare loop of as many would be, with one row each; 0 where
+	// no figure is known. Times is how often that this run was.
+	DTFTransactions int     `json:"dtf_transactions"`
+	DTFPerSecond    float64 `json:"dtf_per_second"`
+	TimesDTF        float64 `json:"times_dtf"`
 }
 
 // Latency is per orchestration, from accepted start to visible completion.
@@ -113,6 +143,26 @@ func (r *Report) Show(s *screen.Screen) {
 		o := r.StorageOperations
 		rows = append(rows, row("storage operations", fmt.Sprint(o.Total), fmt.Sprintf("tables %d, queues %d, blobs %d", o.Table, o.Queue, o.Blob)))
 	}
+	if e := r.Entities; e != nil {
+		rows = append(rows, row("transactions", num(e.TransactionsPerOrchestration), "per orchestration, heartbeats and polls included"))
+		if e.TransactionsPerActivity > 0 {
+			rows = append(rows, row("", num(e.TransactionsPerActivity), "per activity"))
+		}
+		rows = append(rows,
+			row("rows written", num(e.RowsPerOrchestration), fmt.Sprintf("per orchestration: %s inserted, %s changed, %s deleted; %s in an entity group",
+				num(e.RowsInserted), num(e.RowsChanged), num(e.RowsDeleted), num(e.RowsPerGroup))),
+			row("a bare entity group", ms(e.RawGroupMillis), "ms, alone, of one row, at the median"))
+		if e.DTFTransactions > 0 {
+			rows = append(rows,
+				row("DTF's limit", num(e.DTFPerSecond), fmt.Sprintf("per second: %d transactions each, from a bare loop of groups of one row", e.DTFTransactions)),
+				row("reached of that", num(e.TimesDTF), "times"))
+		}
+	}
 	s.Line("%s on %s, client %s: %d instances, n %d", r.Workload, r.Store, r.Client, r.Instances, r.N)
 	s.Table([]screen.Column{{Head: ""}, {Head: "", Right: true}, {Head: ""}}, rows)
+	for _, name := range slices.SortedFunc(maps.Keys(r.StorageOperations.ByName), func(a, b string) int {
+		return cmp.Or(cmp.Compare(r.StorageOperations.ByName[b], r.StorageOperations.ByName[a]), cmp.Compare(a, b))
+	}) {
+		s.Line("  %s", s.Paint(screen.Dim, fmt.Sprintf("%8d %s", r.StorageOperations.ByName[name], name)))
+	}
 }

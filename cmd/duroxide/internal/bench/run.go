@@ -28,11 +28,14 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("the run did not end within %v: make it smaller, or the limit larger", c.Limit))
 	defer cancel()
 	prefix := "bench-" + rand.Text()[:10]
+	if c.Store.OnAzure() {
+		return runOnAzure(ctx, c, prefix)
+	}
 	raw, err := measureRaw(ctx, c, prefix)
 	if err != nil {
 		return nil, fmt.Errorf("measuring the raw limit: %w", explain(ctx, err))
 	}
-	r, err := measure(ctx, c, prefix)
+	r, err := measure(ctx, c, prefix, newMeter(c.Store))
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
@@ -81,8 +84,9 @@ func (c Config) warmUp() Config {
 }
 
 // measure runs the workload on the engine.
-func measure(ctx context.Context, c Config, prefix string) (r *Report, err error) {
-	store, err := c.Store.Open(ctx, stores.Options{})
+func measure(ctx context.Context, c Config, prefix string, m *meter) (r *Report, err error) {
+	defer m.close()
+	store, err := c.Store.Open(ctx, m.options())
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +114,7 @@ func measure(ctx context.Context, c Config, prefix string) (r *Report, err error
 	}
 	forgetPeak()
 	warm := worker.Stats()
-	cpu, transactions := cpuTime(), storeTransactions(store)
+	cpu, transactions, used := cpuTime(), storeTransactions(store), m.usage()
 	load := loadHere
 	if c.Client == Separate {
 		load = loadElsewhere
@@ -118,6 +122,10 @@ func measure(ctx context.Context, c Config, prefix string) (r *Report, err error
 	loaded, childCPU, err := load(work, c, prefix, store)
 	if err != nil {
 		return nil, err
+	}
+	m.used = m.usage().minus(used)
+	if loaded.Storage != nil {
+		m.used = m.used.plus(*loaded.Storage)
 	}
 	stats := worker.Stats()
 	stats.Replays, stats.EventsReplayed = stats.Replays-warm.Replays, stats.EventsReplayed-warm.EventsReplayed
@@ -132,7 +140,7 @@ func measure(ctx context.Context, c Config, prefix string) (r *Report, err error
 		Replays:                 stats.Replays,
 		EventsReplayed:          stats.EventsReplayed,
 		StoreTransactions:       storeTransactions(store) - transactions + loaded.Transactions,
-		StorageOperations:       Operations{ByName: map[string]int64{}},
+		StorageOperations:       m.used.operations(),
 	}, nil
 }
 
@@ -153,6 +161,7 @@ func loadElsewhere(ctx context.Context, c Config, prefix string, _ provider.Stor
 		"--n", strconv.Itoa(c.N), "--payload", strconv.Itoa(c.Payload), "--prefix", prefix)
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.Load[0], args...) // killed and reaped when ctx ends
+	cmd.Env = append(os.Environ(), c.Store.Environment()...)
 	cmd.Stdout, cmd.Stderr = &out, &said
 	life, err := cmd.StdinPipe() // its end tells the load that this process is gone
 	if err != nil {

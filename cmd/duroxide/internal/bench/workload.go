@@ -23,13 +23,14 @@ type Workload struct {
 	activities    func(n int) int // of one instance
 	orchestration func(n int) int // instances that one instance stands for
 	events        bool            // the load raises n events
+	dtf           func(n int) int // storage transactions of the Durable Task Framework, nil if unknown
 }
 
 // Workloads are all there are, in the order of the help text.
 var Workloads = []Workload{
-	{Name: "hello5", What: "five activities, one after another", Instances: 1000, N: 5, FixedN: true, function: sequence, activities: same, orchestration: one},
-	{Name: "fanout", What: "n activities at once, then one result", Instances: 1, N: 1000, function: fanout, activities: same, orchestration: one},
-	{Name: "sequence", What: "n activities, one after another", Instances: 100, N: 100, function: sequence, activities: same, orchestration: one},
+	{Name: "hello5", What: "five activities, one after another", Instances: 1000, N: 5, FixedN: true, function: sequence, activities: same, orchestration: one, dtf: dtfSequence},
+	{Name: "fanout", What: "n activities at once, then one result", Instances: 1, N: 1000, function: fanout, activities: same, orchestration: one, dtf: func(n int) int { return 518 * n / 100 }},
+	{Name: "sequence", What: "n activities, one after another", Instances: 100, N: 100, function: sequence, activities: same, orchestration: one, dtf: dtfSequence},
 	{Name: "timers", What: "n durable timers of 1 ms at once", Instances: 100, N: 100, function: timers, activities: none, orchestration: one},
 	{Name: "events", What: "n external events, raised by the client, received one by one", Instances: 100, N: 100, function: events, activities: none, orchestration: one, events: true},
 	{Name: "children", What: "n child orchestrations at once, which count as orchestrations", Instances: 10, N: 100, function: children, activities: none, orchestration: func(n int) int { return 1 + n }},
@@ -47,6 +48,11 @@ func Find(name string) (Workload, error) {
 	}
 	return Workload{}, fmt.Errorf("--workload %s: no workload is called that: choose one of %s", name, strings.Join(names, ", "))
 }
+
+// dtfSequence is what a sequence costs on the Durable Task Framework's Azure
+// Storage backend, counted in its source: the client's 3, and 9 for each activity
+// and for the end.
+func dtfSequence(n int) int { return 9*n + 9 }
 
 func same(n int) int { return n }
 func none(int) int   { return 0 }

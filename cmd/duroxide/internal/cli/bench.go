@@ -74,6 +74,10 @@ without an engine: the raw limit. The ratio says how near the engine comes. Both
 are warmed up first. Only figures of one run compare: they depend on the machine,
 its disk, and what else it does.
 
+On Azure Storage the run comes first, on a hub of its own that is deleted
+afterwards (unless --hub names one), and its transactions are counted. The raw
+limit is then what full entity groups of such rows could carry on this account.
+
 Workloads (instances and n by default):
 ` + workloads() + `
 The JSON fields are stable: new ones are added at the end. Rates count every
@@ -82,6 +86,8 @@ orchestration, children included; storage operations are those that Azure bills;
 		Example: `  duroxide bench
   duroxide bench --store memory --workload fanout --n 10000
   duroxide bench --store sqlite:bench.db --instances 200 --concurrency 1
+  duroxide bench --store azurite --workload hello5 --instances 1000
+  duroxide bench --store azure:https://NAME.blob.core.windows.net
   duroxide bench --workload events --client separate -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -111,13 +111,7 @@ silent and woken again, and one leaves.
 			if err := out.print(cmd, report); err != nil {
 				return err
 			}
-			if !report.Audit.OK() {
-				return errAudit
-			}
-			if n := report.Unexpected(); n > 0 {
-				return fmt.Errorf("%s did not end as expected", count(n, "order"))
-			}
-			return nil
+			return verdict(report)
 		},
 	}
 	flags.add(cmd, "where to keep the hub (default: a file in a fresh temporary directory)")
@@ -128,6 +122,17 @@ silent and woken again, and one leaves.
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
 	cmd.Flags().DurationVar(&limit, "timeout", 5*time.Minute, "give up after this long")
 	return cmd
+}
+
+// verdict is the error of a story that did not end well.
+func verdict(r *demo.Report) error {
+	if !r.Audit.OK() {
+		return errAudit
+	}
+	if n := r.Unexpected(); n > 0 {
+		return fmt.Errorf("%s did not end as expected", count(n, "order"))
+	}
+	return nil
 }
 
 // howMany hosts share the hub: 0 where a single worker is killed time and again.

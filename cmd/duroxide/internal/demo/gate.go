@@ -130,8 +130,8 @@ func signature(body []byte) (owner string, ok bool) {
 			continue
 		}
 		var row struct {
-			RowKey string
-			Head   string
+			RowKey string `json:"RowKey"`
+			Head   string `json:"Head"`
 			Type   string `json:"Head@odata.type"`
 		}
 		if json.Unmarshal(line, &row) != nil || row.RowKey != "head" {

@@ -46,7 +46,7 @@ var secret = regexp.MustCompile(`(?i)(AccountKey|SharedAccessSignature|[?&;]sig)
 func checkAccount(store, place string) error {
 	switch {
 	case secret.MatchString(place):
-		return fmt.Errorf("--store azure:…: the account comes with a secret, which everybody on this machine could read in the list of processes: put it into the variable %s and write --store azure:", AccountVariable)
+		return fmt.Errorf("--store azure:…: the account comes with a secret, which everybody on this machine could read in the list of processes: put it into the variable %s, and write azure: alone for the store", AccountVariable)
 	case place == "" && os.Getenv(AccountVariable) == "":
 		return fmt.Errorf("--store %s: which account? Write its URL, as in --store azure:https://NAME.blob.core.windows.net, or put a connection string into the variable %s", store, AccountVariable)
 	}
@@ -135,7 +135,7 @@ func (r Ref) NewTransport() *http.Transport {
 }
 
 var errNoEmulator = errors.New("--store azurite: an emulator that a command starts ends with it, and holds nothing to look at. For one that runs already write --store azure:UseDevelopmentStorage=true, or put its connection string into the variable " +
-	AccountVariable + " and write --store azure:")
+	AccountVariable + ", and write azure: alone for the store")
 
 // Running reports what keeps a store from being opened as it is, without
 // [Ref.Start].
