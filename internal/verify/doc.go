@@ -72,6 +72,9 @@
 //   - V16 Dead letters hold nothing for an instance that lives.
 //   - V17 Everything stored can be read.
 //
+// Of the storage, where the store can tell what stands there ([Audited]), the
+// rules of its own, numbered by its own letter.
+//
 // With a ledger of effects ([Effects]):
 //
 //   - V18 Each completed activity has exactly one effect, under a key of its

@@ -61,7 +61,7 @@ func Store(ctx context.Context, store provider.Store, o Options) (*Report, error
 		},
 		mail: newMail(),
 	}
-	for _, step := range []func(context.Context) error{a.walk, a.undelivered, a.deadLetters, a.confirm} {
+	for _, step := range []func(context.Context) error{a.walk, a.undelivered, a.deadLetters, a.confirm, a.storage} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("verify: %w", err)
 		}

@@ -70,18 +70,24 @@ type Finding struct {
 	Next string `json:"next,omitempty"`
 }
 
-func (f Finding) String() string {
-	s := string(f.Invariant)
-	if f.Partition >= 0 {
-		s += fmt.Sprintf(" partition %d", f.Partition)
-	}
-	if f.Instance != "" {
-		s += fmt.Sprintf(" instance %q", f.Instance)
-	}
+// Place is what is wrong, with the partition and row in which it is.
+func (f Finding) Place() string {
+	s := f.What
 	if f.Row != "" {
-		s += " row " + f.Row
+		s = "row " + f.Row + ": " + s
 	}
-	s += ": " + f.What
+	if f.Partition >= 0 {
+		s = fmt.Sprintf("partition %d, ", f.Partition) + s
+	}
+	return s
+}
+
+func (f Finding) String() string {
+	s := string(f.Invariant) + " "
+	if f.Instance != "" {
+		s += fmt.Sprintf("instance %q, ", f.Instance)
+	}
+	s += f.Place()
 	if f.Next != "" {
 		s += " (" + f.Next + ")"
 	}
