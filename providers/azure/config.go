@@ -59,6 +59,11 @@ type Config struct {
 	// exist before it goes to the dead letters. 0 means 24 hours.
 	OrphanAfter time.Duration
 
+	// Doorbell lets other processes of the hub ring this one, while a worker
+	// runs on the store, and wait at it. The zero value listens nowhere. Clients
+	// ring whoever listens and need no configuration.
+	Doorbell Doorbell
+
 	// Transport sends requests; nil means a pool of connections that belongs to
 	// the store. It sees every request once, retries included, and must follow
 	// no redirects. For proxies, and tests that count or disturb requests.
@@ -71,6 +76,21 @@ type Config struct {
 	// Now is the hub's clock, for tests; nil means this machine's, corrected by
 	// the service's, of which every answer tells.
 	Now func() time.Time
+}
+
+// Doorbell is where a host can be rung over HTTP, which costs no transaction and
+// takes no poll: what is sent is found at once, and a client that waits is told
+// of changes. It carries signed hints and no data; see docs/security.md. Where it
+// does not answer, wake-ups go through storage queues.
+type Doorbell struct {
+	// Listen is host:port. Without a host that is loopback, for processes of one
+	// machine; 0.0.0.0:7071 is every address of the machine, 10.0.0.5:7071 one.
+	// Port 0 is any that is free. Empty means no doorbell.
+	Listen string
+	// Advertise is the host, or host:port, at which others reach it, for where
+	// that is not where it listens: behind NAT, in a container, or when it
+	// listens on every address. Without a port it gets that of Listen.
+	Advertise string
 }
 
 func (cfg *Config) withDefaults() {

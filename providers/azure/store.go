@@ -56,6 +56,7 @@ func Open(ctx context.Context, account string, cfg Config) (*Store, error) {
 		OrphanAfter: cfg.OrphanAfter,
 		WakeEvery:   min(cfg.TTL/6, 2500*time.Millisecond),
 		SweepEvery:  min(4*cfg.TTL, time.Minute),
+		Doorbell:    hub.Doorbell{Listen: cfg.Doorbell.Listen, Advertise: cfg.Doorbell.Advertise},
 		Now:         cfg.Now,
 		Log:         cfg.Log,
 	})

@@ -95,6 +95,12 @@ func (c *Client) Look(ctx context.Context, address, incarnation string) error {
 	return err
 }
 
+// Work makes the host look into the work queues.
+func (c *Client) Work(ctx context.Context, address, incarnation string) error {
+	_, err := c.do(ctx, address, &request{kind: work, incarnation: incarnation}, ringTimeout)
+	return err
+}
+
 // Wait waits until the client should read the instance. It returns false when
 // that is not so after about 25 s: ask again.
 func (c *Client) Wait(ctx context.Context, address, incarnation string, partition int, instance history.InstanceID, until Until) (changed bool, err error) {

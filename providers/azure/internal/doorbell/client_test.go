@@ -36,6 +36,7 @@ func open(t *testing.T, n doorbell.Network, address string, l doorbell.Limits) *
 		Secret: secret, Hub: "orders", Incarnation: func() string { return "me" }, Limits: l,
 		Ring: func(p int, id history.InstanceID) { d.heard <- fmt.Sprintf("ring %d %s", p, id) },
 		Look: func() { d.heard <- "look" },
+		Work: func() { d.heard <- "work" },
 		Wait: func(ctx context.Context, _ int, _ history.InstanceID, _ doorbell.Until) (bool, error) {
 			select {
 			case <-d.changed:
@@ -81,11 +82,11 @@ func TestAClientRingsAndWaitsOverOneConnection(t *testing.T) {
 		c := client(t, &n, nil)
 		ctx := t.Context()
 		for range 100 {
-			if err := errors.Join(c.Ring(ctx, d.address, "me", 3, "order/1"), c.Look(ctx, d.address, "me")); err != nil {
+			if err := errors.Join(c.Ring(ctx, d.address, "me", 3, "order/1"), c.Look(ctx, d.address, "me"), c.Work(ctx, d.address, "me")); err != nil {
 				t.Fatal(err)
 			}
-			if a, b := <-d.heard, <-d.heard; a != "ring 3 order/1" || b != "look" {
-				t.Fatalf("heard %s, %s", a, b)
+			if a, b, c := <-d.heard, <-d.heard, <-d.heard; a != "ring 3 order/1" || b != "look" || c != "work" {
+				t.Fatalf("heard %s, %s, %s", a, b, c)
 			}
 		}
 		go func() { d.changed <- struct{}{} }()
@@ -215,7 +216,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			asked++
 			http.Redirect(w, r, "http://10.0.0.1:7071/elsewhere", http.StatusTemporaryRedirect)
 		})}
-		go s.Serve(l) //nolint:errcheck // It ends with Close.
+		go s.Serve(l)   //nolint:errcheck // It ends with Close.
 		defer s.Close() //nolint:errcheck // Nothing is lost.
 		if err := client(t, &n, nil).Look(t.Context(), "10.0.0.1:7071", "me"); !errors.Is(err, doorbell.ErrUnreachable) || asked != 1 {
 			t.Errorf("%v after %d requests", err, asked)

@@ -7,6 +7,7 @@
 //
 //	POST /duroxide/v1/ring?for=…&partition=3&instance=order-1   look into the inbox
 //	POST /duroxide/v1/look?for=…                                look at the host rows
+//	POST /duroxide/v1/work?for=…                                look into the work queues
 //	GET  /duroxide/v1/wait?for=…&partition=3&instance=order-1   tell when I should read
 //
 // Parameters stand in the query, in the one order that [net/url.Values.Encode]
@@ -30,7 +31,7 @@
 //
 // # Rules
 //
-//   - D1 Nothing that is accepted changes state or tells any. A ring makes the
+//   - D1 Nothing that is accepted changes state or shows any. A ring makes the
 //     owner look where it would look anyway; the answer to a wait is whether to
 //     read, and reading takes rights to the account.
 //   - D2 A ring is a hint. It may be lost, doubled or late without harm, and

@@ -22,14 +22,19 @@ type kind int
 const (
 	ring kind = iota
 	look
+	work
 	wait
 )
 
 var kinds = [...]struct{ method, path string }{
 	ring: {http.MethodPost, "/duroxide/v1/ring"},
 	look: {http.MethodPost, "/duroxide/v1/look"},
+	work: {http.MethodPost, "/duroxide/v1/work"},
 	wait: {http.MethodGet, "/duroxide/v1/wait"},
 }
+
+// aimed reports whether requests of the kind are about a partition.
+func (k kind) aimed() bool { return k == ring || k == wait }
 
 // Until is what a client waits for.
 type Until struct {
@@ -52,7 +57,7 @@ type request struct {
 // query is the only way to write the request.
 func (r *request) query() string {
 	v := url.Values{"for": {r.incarnation}}
-	if r.kind == look {
+	if !r.kind.aimed() {
 		return v.Encode()
 	}
 	v.Set("partition", strconv.Itoa(r.partition))
@@ -84,7 +89,7 @@ func parseQuery(k kind, raw string) (request, error) {
 		return request{}, errMalformed
 	}
 	r := request{kind: k, incarnation: v.Get("for"), instance: history.InstanceID(v.Get("instance"))}
-	if k != look {
+	if k.aimed() {
 		if r.partition, err = strconv.Atoi(v.Get("partition")); err != nil {
 			return request{}, errMalformed
 		}

@@ -14,6 +14,7 @@ var secret = []byte("0123456789abcdef0123456789abcdef")
 func TestAQueryIsReadAsItWasWritten(t *testing.T) {
 	for _, r := range []request{
 		{kind: look, incarnation: "0191a"},
+		{kind: work, incarnation: "0191a"},
 		{kind: ring, incarnation: "0191a", partition: 3},
 		{kind: ring, incarnation: "0191a", partition: 255, instance: "order/1 & 2=3?#%\n\xff"},
 		{kind: wait, incarnation: "0191a", instance: "a", until: Until{Until: provider.Until{Final: true, Started: true, StatusRevision: 7}, Read: true}},

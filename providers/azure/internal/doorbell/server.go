@@ -13,8 +13,8 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 )
 
-// ServerConfig of a [Server]. Secret, Hub, Incarnation, Ring, Look and Wait are
-// required.
+// ServerConfig of a [Server]. Secret, Hub, Incarnation, Ring, Look, Work and
+// Wait are required.
 type ServerConfig struct {
 	// Secret is the hub's, at least 16 bytes.
 	Secret []byte
@@ -28,6 +28,8 @@ type ServerConfig struct {
 	Ring func(partition int, instance history.InstanceID)
 	// Look says that the host rows have something new. It returns at once.
 	Look func()
+	// Work says that a work queue has something new. It returns at once.
+	Work func()
 	// Wait returns true once the client is to read the instance, and false when
 	// the context ends before. An error says that this host cannot tell.
 	Wait func(ctx context.Context, partition int, instance history.InstanceID, until Until) (bool, error)
@@ -142,6 +144,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Ring(asked.partition, asked.instance)
 	case look:
 		s.cfg.Look()
+	case work:
+		s.cfg.Work()
 	case wait:
 		w.WriteHeader(s.wait(r.Context(), &asked))
 		return

@@ -32,6 +32,7 @@ func newHouse(t *testing.T, l Limits) *house {
 		Secret: secret, Hub: "orders", Incarnation: func() string { return "me" }, Limits: l,
 		Ring: func(p int, id history.InstanceID) { h.heard = append(h.heard, fmt.Sprintf("ring %d %q", p, id)) },
 		Look: func() { h.heard = append(h.heard, "look") },
+		Work: func() { h.heard = append(h.heard, "work") },
 		Wait: func(ctx context.Context, _ int, id history.InstanceID, _ Until) (bool, error) {
 			switch id {
 			case "changed":
@@ -81,6 +82,7 @@ func TestWhatIsSignedIsHeard(t *testing.T) {
 		{ring, "for=me&instance=order-1&partition=3", http.StatusNoContent},
 		{ring, "for=me&partition=4", http.StatusNoContent},
 		{look, "for=me", http.StatusNoContent},
+		{work, "for=me", http.StatusNoContent},
 		{wait, "for=me&instance=changed&partition=3", http.StatusOK},
 		{wait, "for=me&instance=elsewhere&partition=3", http.StatusGone},
 	} {
@@ -88,7 +90,7 @@ func TestWhatIsSignedIsHeard(t *testing.T) {
 			t.Errorf("%s was answered with %d, want %d", c.query, got, c.status)
 		}
 	}
-	if got, want := strings.Join(h.heard, ", "), `ring 3 "order-1", ring 4 "", look`; got != want {
+	if got, want := strings.Join(h.heard, ", "), `ring 3 "order-1", ring 4 "", look, work`; got != want {
 		t.Errorf("heard %s, want %s", got, want)
 	}
 }

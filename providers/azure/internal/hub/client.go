@@ -146,7 +146,7 @@ func (s *Store) startTaken(ctx context.Context, m *provider.Message, born string
 		return err
 	}
 	if old != nil && old.meta.Exists() && old.meta.Born == born { // our own first try was applied
-		s.arrivedUnread(s.Partition(m.To))
+		s.arrivedUnread(s.Partition(m.To), m.To)
 		return nil
 	}
 	s.dropBlobs(blobs)
@@ -187,14 +187,12 @@ func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 		provider.ErrExists, old.Status, wire.FromNanos(old.Updated).UTC().Format(time.RFC3339), hint)
 }
 
-// arrivedUnread sees to rows in an inbox of which this process does not know
-// what they are.
-func (s *Store) arrivedUnread(n int) {
-	p := s.owned(n)
-	switch {
-	case p == nil:
-		s.waker.wake(n)
-	case !p.sweepsLater():
-		p.begin(func(ctx context.Context) { p.sweep(ctx, row.Inbox()) })
+// arrivedUnread sees to rows in an instance's inbox of which this process does
+// not know what they are.
+func (s *Store) arrivedUnread(n int, id history.InstanceID) {
+	if p := s.owned(n); p != nil {
+		p.ring(id)
+		return
 	}
+	s.waker.wake(n, id)
 }

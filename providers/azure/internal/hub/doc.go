@@ -31,6 +31,7 @@
 //	relay.go               the outbox, on its way to other partitions
 //	host.go activity.go    what a worker calls
 //	wake.go                wake-ups between processes
+//	ring.go ask.go         the doorbell of a host, and those who wait at it
 //
 // # Rules
 //

@@ -126,7 +126,7 @@ func (l *life) Load(n int) sharding.Load {
 
 // Ring implements [sharding.Driver].
 func (l *life) Ring(_ context.Context, h sharding.Host) {
-	l.member.store.waker.nudge(h.Incarnation)
+	l.member.store.waker.nudge(h)
 }
 
 // directory keeps host rows in the hub's table.

@@ -37,6 +37,8 @@ type member struct {
 	tags        map[string]int      // served by hosts of this process, how many
 	present     map[attemptKey]bool // activities of others that are here
 	incarnation string              // of life
+
+	door *door // nil if it does not listen
 }
 
 // life is one incarnation. When it is fenced for good another begins.
@@ -92,7 +94,12 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 	m.serveTags(info.Tags, 1) // before anything is claimed, so that it is not offered to others
 	defer m.serveTags(info.Tags, -1)
 	m.ctx, m.cancel = context.WithCancel(s.ctx)
-	if err := m.beginLife(ctx); err != nil {
+	err := m.openDoor()
+	if err == nil {
+		err = m.beginLife(ctx)
+	}
+	if err != nil {
+		m.door.close()
 		m.cancel()
 		m.broker.Close()
 		return nil, err
@@ -127,7 +134,7 @@ func (m *member) beginLife(ctx context.Context) error {
 	shard, err := sharding.Join(ctx, &directory{store: s}, l, sharding.Config{
 		Partitions: s.hub.Partitions,
 		Me: sharding.Host{
-			Incarnation: l.incarnation, Name: m.name,
+			Incarnation: l.incarnation, Name: m.name, Address: m.door.at(),
 			Formats:  sharding.Formats{Oldest: 1, Newest: row.Format},
 			Handlers: m.handlers(),
 		},
@@ -317,6 +324,7 @@ func (m *member) leave(ctx context.Context) error {
 	l := m.current()
 	err := l.leave(ctx)
 	l.dropAll()
+	m.door.close()
 	m.broker.Close()
 	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
 	return errors.Join(err, qerr)
@@ -332,6 +340,7 @@ func (m *member) abandon() {
 	l.dropAll()
 	_ = l.leave(ctx)
 	m.work.Wait()
+	m.door.close()
 	m.broker.Close()
 }
 

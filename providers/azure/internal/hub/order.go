@@ -153,7 +153,7 @@ func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o
 			return answer
 		}
 		if try%8 == 7 {
-			s.arrivedUnread(s.Partition(id)) // the ring may have been lost, or the owner changed
+			s.arrivedUnread(s.Partition(id), id) // the ring may have been lost, or the owner changed
 		}
 	}
 }

@@ -53,6 +53,7 @@ type partition struct {
 	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
 	withheld   map[history.InstanceID]string         // whose activities another host still runs
 	answers    map[history.InstanceID]map[string]row.Answer
+	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
 	removals   int64                       // done
 }

@@ -49,7 +49,7 @@ func (s *Store) Instance(ctx context.Context, id history.InstanceID) (*provider.
 	return &i, nil
 }
 
-// Without an owner in this process, Wait looks now and then: often at first,
+// Without an owner that can be asked, Wait looks now and then: often at first,
 // then more and more seldom.
 const (
 	firstLook = 20 * time.Millisecond
@@ -68,6 +68,7 @@ func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.
 	}
 	defer s.waiters.Remove(id, w)
 	n := s.Partition(id)
+	var asked asked
 	for next := firstLook; ; next = min(next*3/2, lastLook) {
 		pause := next
 		if p := s.owned(n); p != nil && p.live() {
@@ -84,9 +85,14 @@ func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.
 				continue
 			}
 		}
+		answered := s.askOwner(ctx, n, id, until, &asked)
 		i, err := s.Instance(ctx, id)
 		if err != nil || until.Holds(i) {
 			return i, err
+		}
+		if asked.read = true; answered {
+			next = firstLook
+			continue
 		}
 		if p := s.owned(n); p != nil && p.live() {
 			pause = lastLook

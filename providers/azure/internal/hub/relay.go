@@ -264,7 +264,7 @@ func (s *Store) arrived(to int, rows []storage.Row) {
 	q := s.owned(to)
 	switch {
 	case q == nil:
-		s.waker.wake(to)
+		s.waker.wake(to, receiver(rows))
 	case q.sweepsLater(): // what is outstanding is being read, and may be without them
 	default:
 		q.takeRows(rows)

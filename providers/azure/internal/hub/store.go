@@ -16,6 +16,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/doorbell"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/pace"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -44,6 +45,9 @@ type Config struct {
 	// queue, SweepEvery that between two looks into an inbox that nobody rang
 	// for. Defaults 2.5 s and 1 min.
 	WakeEvery, SweepEvery time.Duration
+	// Doorbell is how other processes ring this one, while it has joined, and
+	// wait at it. Its zero is not to listen.
+	Doorbell Doorbell
 	// Now is the hub's clock; nil means this machine's, corrected by the
 	// service's.
 	Now func() time.Time
@@ -111,6 +115,7 @@ type hubRecord struct {
 	Partitions int    `json:"partitions"`
 	Generation string `json:"generation"` // tells the hub from deleted ones of its name
 	Created    int64  `json:"created"`
+	Secret     []byte `json:"secret,omitempty"` // of doorbells
 }
 
 const hubCell = "Hub"
@@ -122,6 +127,7 @@ type Store struct {
 	hub      hubRecord
 	observer *sharding.Observer
 	waker    *waker
+	bells    *doorbell.Client // nil if the hub has no secret
 	sender   row.Sender
 	sent     atomic.Int64 // rows inserted into inboxes by this client
 	uniques  atomic.Int64
@@ -160,6 +166,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.observer = sharding.NewObserver(&directory{store: s}, cfg.TTL/3)
 	s.waker = newWaker(s)
+	s.bells = s.newBells()
 	return s, nil
 }
 
@@ -216,7 +223,7 @@ func (s *Store) createHub(ctx context.Context) error {
 	if err := s.account.CreateQueue(ctx, s.workQueue(anyWork)); err != nil {
 		return err
 	}
-	made := hubRecord{Format: row.Format, Partitions: s.cfg.Partitions, Generation: s.cfg.Unique()[:6], Created: s.cfg.Now().UnixNano()}
+	made := hubRecord{Format: row.Format, Partitions: s.cfg.Partitions, Generation: s.cfg.Unique()[:6], Created: s.cfg.Now().UnixNano(), Secret: s.newSecret()}
 	_, err := s.account.Transact(ctx, s.cfg.Name, row.Management, []storage.Op{{
 		Verb: storage.Insert,
 		Row:  storage.Row{Key: row.HubRecord, Cells: map[string][]byte{hubCell: wire.MustJSON(made)}},
@@ -354,6 +361,9 @@ func (s *Store) Close() error {
 	s.work.Wait()
 	if m != nil {
 		m.abandon()
+	}
+	if s.bells != nil {
+		s.bells.Close()
 	}
 	return nil
 }

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
+	"github.com/duroxide/duroxide-go/sharding"
 )
 
 // Every host has a queue for wake-ups, named after its incarnation. A wake-up is
@@ -22,8 +23,36 @@ func (s *Store) wakeQueue(incarnation string) string { return s.cfg.Name + "-wak
 // wakeUp is the body of a message in a wake-up queue.
 type wakeUp struct {
 	Partitions []int `json:"partitions,omitempty"` // that have new rows in their inboxes
-	Look       bool  `json:"look,omitempty"`       // at the host rows: something changes hands
-	Work       bool  `json:"work,omitempty"`       // into the work queues: something was offered
+	// Instances are those that the rows are for, by the index in Partitions:
+	// empty for several, or if that is not known.
+	Instances []history.InstanceID `json:"instances,omitempty"`
+	Look      bool                 `json:"look,omitempty"` // at the host rows: something changes hands
+	Work      bool                 `json:"work,omitempty"` // into the work queues: something was offered
+
+	address string // of the host's doorbell; empty if it has none
+}
+
+// add adds a partition, and the instance that it is about, or "".
+func (u *wakeUp) add(n int, id history.InstanceID) {
+	i := slices.Index(u.Partitions, n)
+	switch {
+	case i < 0:
+		u.Partitions, u.Instances = append(u.Partitions, n), append(u.Instances, id)
+	case u.Instances[i] != id:
+		u.Instances[i] = ""
+	}
+}
+
+// addAll adds what another wake-up says of partitions. One that was written by
+// a former program names no instances.
+func (u *wakeUp) addAll(other *wakeUp) {
+	for i, n := range other.Partitions {
+		var id history.InstanceID
+		if len(other.Instances) == len(other.Partitions) {
+			id = other.Instances[i]
+		}
+		u.add(n, id)
+	}
 }
 
 // waker sends wake-ups. While one to a host is under way, others to the same
@@ -32,44 +61,57 @@ type waker struct {
 	store *Store
 
 	mu      sync.Mutex
-	pending map[string]*wakeUp // by incarnation
-	sending map[string]bool
-	asking  map[int]bool // partitions of which the owner is being found
+	pending map[string]*wakeUp       // by incarnation
+	sending map[string]chan struct{} // closed when nothing is under way any more
+	asking  map[int]*asking          // by partition
+}
+
+// asking is a wake-up for the owner of a partition, who is being found.
+type asking struct {
+	wakeUp
+	done chan struct{} // closed when it is pending
 }
 
 func newWaker(s *Store) *waker {
-	return &waker{store: s, pending: map[string]*wakeUp{}, sending: map[string]bool{}, asking: map[int]bool{}}
+	return &waker{store: s, pending: map[string]*wakeUp{}, sending: map[string]chan struct{}{}, asking: map[int]*asking{}}
 }
 
-// wake rings whoever owns the partition, as far as known.
-func (w *waker) wake(n int) {
+// wake rings whoever owns the partition, as far as known, about an instance, or
+// several if id is empty.
+func (w *waker) wake(n int, id history.InstanceID) {
 	if l := w.store.life(); l != nil {
 		if h, ok := l.owner(n); ok && h.Incarnation != l.incarnation {
-			w.ring(h.Incarnation, func(u *wakeUp) { u.add(n) })
+			w.ring(h, func(u *wakeUp) { u.add(n, id) })
 		}
 		return
 	}
 	w.mu.Lock()
-	asking := w.asking[n]
-	w.asking[n] = true
+	a := w.asking[n]
+	begin := a == nil
+	if begin {
+		a = &asking{done: make(chan struct{})}
+		w.asking[n] = a
+	}
+	a.add(n, id)
 	w.mu.Unlock()
-	if asking {
+	if !begin {
 		return
 	}
 	w.store.background(func(ctx context.Context) {
 		h, ok := w.store.observer.Owner(ctx, n)
 		w.mu.Lock()
+		defer w.mu.Unlock()
 		delete(w.asking, n)
-		w.mu.Unlock()
 		if ok {
-			w.ring(h.Incarnation, func(u *wakeUp) { u.add(n) })
+			w.ringLocked(h, func(u *wakeUp) { u.addAll(&a.wakeUp) })
 		}
+		close(a.done)
 	})
 }
 
 // nudge asks a host to look at the host rows.
-func (w *waker) nudge(incarnation string) {
-	w.ring(incarnation, func(u *wakeUp) { u.Look = true })
+func (w *waker) nudge(h sharding.Host) {
+	w.ring(h, func(u *wakeUp) { u.Look = true })
 }
 
 // work tells other hosts that something was put into a work queue.
@@ -80,31 +122,29 @@ func (w *waker) work() {
 	}
 	for _, h := range l.hosts() {
 		if h.Incarnation != l.incarnation {
-			w.ring(h.Incarnation, func(u *wakeUp) { u.Work = true })
+			w.ring(h, func(u *wakeUp) { u.Work = true })
 		}
 	}
 	l.member.moreWork.Store(true) // this host takes it back when it has a free slot
 }
 
-func (u *wakeUp) add(n int) {
-	if !slices.Contains(u.Partitions, n) {
-		u.Partitions = append(u.Partitions, n)
-	}
+func (w *waker) ring(h sharding.Host, add func(*wakeUp)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ringLocked(h, add)
 }
 
-func (w *waker) ring(incarnation string, add func(*wakeUp)) {
-	w.mu.Lock()
-	u := w.pending[incarnation]
+func (w *waker) ringLocked(h sharding.Host, add func(*wakeUp)) {
+	u := w.pending[h.Incarnation]
 	if u == nil {
 		u = &wakeUp{}
-		w.pending[incarnation] = u
+		w.pending[h.Incarnation] = u
 	}
+	u.address = h.Address
 	add(u)
-	begin := !w.sending[incarnation]
-	w.sending[incarnation] = true
-	w.mu.Unlock()
-	if begin {
-		w.store.background(func(ctx context.Context) { w.send(ctx, incarnation) })
+	if w.sending[h.Incarnation] == nil {
+		w.sending[h.Incarnation] = make(chan struct{})
+		w.store.background(func(ctx context.Context) { w.send(ctx, h.Incarnation) })
 	}
 }
 
@@ -114,12 +154,15 @@ func (w *waker) send(ctx context.Context, incarnation string) {
 		u := w.pending[incarnation]
 		delete(w.pending, incarnation)
 		if u == nil || ctx.Err() != nil {
+			close(w.sending[incarnation])
 			delete(w.sending, incarnation)
 			w.mu.Unlock()
 			return
 		}
 		w.mu.Unlock()
-		w.put(ctx, incarnation, u)
+		if !w.ringDoorbell(ctx, incarnation, u) {
+			w.put(ctx, incarnation, u)
+		}
 	}
 }
 
@@ -190,9 +233,7 @@ func (l *life) listen(ctx context.Context) {
 			if json.Unmarshal(m.Body, &u) != nil {
 				continue // none of ours: dropped
 			}
-			for _, n := range u.Partitions {
-				all.add(n)
-			}
+			all.addAll(&u)
 			all.Look = all.Look || u.Look
 			all.Work = all.Work || u.Work
 		}
@@ -204,20 +245,13 @@ func (l *life) listen(ctx context.Context) {
 }
 
 func (l *life) wakeAll(u *wakeUp) {
-	if u.Look {
-		l.shard.Nudge()
+	if shard := l.sharded(); u.Look && shard != nil { // a life that just begins looks anyway
+		shard.Nudge()
 	}
 	if u.Work {
 		l.member.lookForWork()
 	}
-	for _, n := range u.Partitions {
-		if n < 0 || n >= len(l.partitions) {
-			continue
-		}
-		if p := l.member.partition(n); p != nil && p.live() {
-			p.begin(func(ctx context.Context) { p.sweep(ctx, row.Inbox()) })
-		} else if h, ok := l.owner(n); ok && h.Incarnation != l.incarnation {
-			l.member.store.waker.ring(h.Incarnation, func(u *wakeUp) { u.add(n) }) // it went to the former owner
-		}
+	for i, n := range u.Partitions {
+		l.rung(n, u.Instances[i])
 	}
 }
