@@ -43,6 +43,10 @@ completion per scheduled activity, no message lost or applied twice, no instance
 stuck, children and parents in agreement. It only reads, and it works while a
 worker does: what looks wrong is looked at again before it is reported.
 
+On Azure Storage it also reads every row and blob, and holds them against the
+invariants of that store: one owner for each partition, no number of a message
+lost or used twice, no row without its instance, no blob missing.
+
 With --ledger it also holds a ledger of effects against the activities: exactly
 one effect for each that completed.
 
