@@ -9,7 +9,8 @@
 //	messages.pml   outbox, relay, inbox, de-duplication between partitions
 //	local.pml      messages within one partition
 //	clients.pml    messages of clients, wake-ups
-//	handover.pml   open activities when a partition changes hosts
+//	release.pml    open activities at a hand-over: what runs is recorded
+//	handover.pml   the same by asking whoever had them, after any loss
 //	purge.pml      starts, purge and tombstone, management without a host
 //
 // Each cites the invariants (Z1 to Z13) that its assertions state. The comment at
@@ -33,41 +34,43 @@
 //
 // What the models do, by the names that the code has for it:
 //
-//	model                        code                 what it is in storage
-//	commit.pml    idle, s = 0    claim                head {epoch+1, me}, If-Match
-//	              work, s > 0    journal commit       head If-Match, with the rows of the turns
-//	              settle         settle               read head: ours, unchanged, or lost
-//	              again          settle               the frozen batch, sent again
-//	              Network        -                    a copy that the service applies late
-//	messages.pml  commit: sends  journal commit       o: row, next sequence in head
-//	              relay          relay                m: rows inserted in another partition
-//	              confirmed go   journal commit       o: row deleted
-//	              sweep          sweep                m: rows read, page by page
-//	              takes in       consume              m: row deleted, in: row, i: row
-//	              applied goes   consume              m: row deleted, found in in:
-//	local.pml     large, small   journal commit       packed o: row, or m: rows at once
-//	              apply          consume              o: row shrinks as m: rows are inserted
-//	clients.pml   Client         send                 m: row inserted, without a fence
-//	              consumes       consume              m: row deleted, n: row
-//	              expire         journal commit       n: row deleted
-//	              wake           wake                 message of the wake-up queue
-//	handover.pml  claim          claim                head {epoch+1, me}
-//	              release        release              head {epoch+1, nobody, for target}
-//	              dispatch       journal commit       open work {incarnation, stamp}
-//	              ask, answer    ask, answer          message to an incarnation; m: row
-//	              insert         complete             m: row with a completion
-//	purge.pml     Start, both    start                i: Pending, x:, m: inserted
-//	              Start, message relay, send          m: row alone, after a 409 or from the beginning
-//	              decide         consume              i: row, n: or in: row
-//	              purge          purge step           i: purging with w:; rows deleted; tombstone
-//	              Manager        claim, release       a client as the owner for a moment
+//	model                        | code               | what it is in storage
+//	commit.pml    idle, s = 0    | claim              | head {epoch+1, me}, If-Match
+//	              work, s > 0    | journal commit     | head If-Match, with the rows of the turns
+//	              settle         | settle             | read head: ours, unchanged, or lost
+//	              again          | settle             | the frozen batch, sent again
+//	              Network        | -                  | a copy that the service applies late
+//	messages.pml  commit: sends  | journal commit     | o: row, next sequence in head
+//	              relay          | relay              | m: rows inserted in another partition
+//	              confirmed go   | journal commit     | o: row deleted
+//	              sweep          | sweep              | m: rows read, page by page, twice
+//	              takes in       | consume            | m: row deleted, in: row, i: row
+//	              applied goes   | consume            | m: row deleted, its number is in in:
+//	local.pml     large, small   | journal commit     | packed o: row, or m: rows at once
+//	              apply          | relay              | m: rows inserted (VARIANT_NUMBERED)
+//	clients.pml   Client         | send               | m: row inserted, without a fence
+//	              consumes       | consume            | m: row deleted, n: row
+//	              expire         | journal commit     | n: row deleted
+//	              wake           | wake               | message of the wake-up queue
+//	release.pml   claim          | claim              | head {epoch+1, me}
+//	              record         | journal commit     | w: row, what runs and where
+//	              owner = NONE   | release            | head {epoch+1, nobody, for target}
+//	              ended          | journal commit, send| completion in the commit, or as an m: row
+//	              back           | send, consume      | m: row "given back", then the w: row
+//	handover.pml  dispatch       | journal commit     | open work {incarnation, stamp}
+//	              ask, answer    | -                  | the code records instead of asking
+//	purge.pml     Start, both    | start              | i: Pending, x:, m: inserted
+//	              Start, message | relay, send        | m: row alone, after a 409 or from the beginning
+//	              decide         | consume            | i: row, n: or in: row
+//	              purge          | purge step         | i: purging with w:; rows deleted; tombstone
+//	              Manager        | claim, release     | a client as the owner for a moment
 //
 // # Running
 //
 // Spin and gcc are needed; without them the test is skipped, unless
 // DUROXIDE_REQUIRE_SPIN is set. One model or mutant, with larger bounds:
 //
-//	go test ./test/models -run 'TestModels/commit/correct' -define SUSPECTS=2
+//	go test ./test/models -run TestModels/commit/correct -define SUSPECTS=2
 //
 // For the story of a counterexample, in a folder of its own:
 //

@@ -1,7 +1,8 @@
 /*
- * handover.pml: a partition changes hosts while an activity of it is open. The
- * activity is neither stranded, nor doubled while the incarnation that has it
- * lives. Z3, Z12.
+ * handover.pml: a partition changes hosts while an activity of it is open, and
+ * the new owner asks the incarnation that has it. The activity is neither
+ * stranded, nor doubled while that incarnation lives, even if its host lost the
+ * partition without a release. Z3, Z12.
  *
  * The open work of the instance is one entry {incarnation, stamp}: who runs the
  * activity, and the epoch of the commit that gave it to him. A host learns that

@@ -10,7 +10,7 @@
  * rows carry no fence: they may be repeated, lost, or applied late.
  */
 #ifndef LOST
-#define LOST 2
+#define LOST 1
 #endif
 #define BIT(k)  (1 << (k))
 #define HAS(set, k) ((set) & BIT(k))
@@ -18,17 +18,14 @@
 byte ownerS;           /* head of S: which owner, 0 for none */
 byte next = 1, out;    /* S: next sequence (in head), o: rows */
 byte rows, in;         /* T: m: rows, in: row (highest contiguous and exceptions, as one set) */
-byte times[4];       /* how often each was applied */
+byte times[4];         /* how often each was applied */
 byte lost = LOST;
 chan late = [LOST] of { byte };
 
 #define TOSEND(k) HAS(mem & ~sent, k)
 
 proctype Sender(byte me) {
-	byte mem, sent, k; /* o: rows it knows of, those confirmed, the one being relayed */
-#ifdef MUTANT_NEXT_NOT_IN_HEAD
-	byte mine;
-#endif
+	byte mem, sent, k, mine; /* o: rows it knows of, those confirmed, the one being relayed */
 	atomic {
 		ownerS == me - 1 -> ownerS = me;
 #ifndef MUTANT_OUTBOX_NOT_RECOVERED
@@ -41,12 +38,10 @@ proctype Sender(byte me) {
 	do
 	:: atomic { next <= 3 -> /* commit: a turn sends a message */
 		if :: ownerS != me -> break :: else fi;
-#ifdef MUTANT_NEXT_NOT_IN_HEAD
-		out = out | BIT(mine); mem = mem | BIT(mine); mine++; next++
-#else
-		out = out | BIT(next); mem = mem | BIT(next); next++
+#ifndef MUTANT_NEXT_NOT_IN_HEAD
+		mine = next;
 #endif
-	   }
+		out = out | BIT(mine); mem = mem | BIT(mine); mine++; next++ }
 #ifdef MUTANT_OUTBOX_ROW_DELETED_FIRST
 	:: atomic { mem & ~sent & out -> /* commit: the row goes before it was relayed */
 		if :: ownerS != me -> break :: else -> out = out & ~(mem & ~sent) fi }
@@ -54,7 +49,7 @@ proctype Sender(byte me) {
 	:: atomic { mem & ~sent -> /* relay: the lowest first, one in flight */
 		if
 		:: TOSEND(1) -> k = 1
-#ifdef VARIANT_PARALLEL_RELAY
+#if defined(MUTANT_PARALLEL_RELAY) || defined(VARIANT_GAPS_WAIT)
 		:: TOSEND(2) -> k = 2
 		:: TOSEND(3) -> k = 3
 #else
@@ -80,15 +75,17 @@ proctype Network() {
 end:	do :: atomic { late??k -> rows = rows | BIT(k); k = 0 } od
 }
 
-/* Whether owner me may apply row k: it knows what became of all lower numbers,
- * and none of them waits for the same instance. */
+/* READY: the owner has row k, and none of lower number for the same instance. */
 #define UPTO(k) (BIT(k) - 2)
 #define SAME(k) ((k) == 1 -> 2 : 12)
-#ifdef MUTANT_GAP_IGNORED
-#define READY(k) (HAS(seen & ~done, k) && !(seen & ~done & UPTO(k) & SAME(k)))
+#ifdef VARIANT_GAPS_WAIT /* a row waits for all lower numbers, whoever they are for */
+#define GAPS(k) (UPTO(k) & ~(seen | done))
 #else
-#define READY(k) (HAS(seen & ~done, k) && !(seen & ~done & UPTO(k) & SAME(k)) && !(UPTO(k) & ~(seen | done)))
+#define GAPS(k) false
 #endif
+#define READY(k) (HAS(seen & ~done, k) && !(seen & ~done & UPTO(k) & SAME(k)) && !GAPS(k))
+/* LATEST: all numbers up to the highest that was read, by instance. */
+#define LATEST ((found & 8 -> 12 : found & 4) | (found & 2))
 
 #ifdef MUTANT_DEDUPE_NOT_LOADED
 #define TAKEOVER over = true; seen = 0; k = 0; done = 0
@@ -97,16 +94,21 @@ end:	do :: atomic { late??k -> rows = rows | BIT(k); k = 0 } od
 #endif
 
 proctype Receiver() {
-	byte done, seen, k; /* in: as the owner knows it, m: rows that it has read */
-	bool over;          /* the owner has changed */
+	byte done, seen, k, found, again; /* in: as the owner knows it, m: rows that it has */
+	bool over;                        /* the owner has changed */
 #ifdef MUTANT_ZOMBIE_DROP
 	byte stale;
 #endif
 loop:
 	do
-	:: rows & ~seen -> /* sweep: two pages are no snapshot */
-		seen = seen | (rows & BIT(2));
-		seen = seen | (rows & ~BIT(2))
+	:: rows & ~seen -> /* sweep: two pages are no snapshot, so it reads twice */
+		found = rows & BIT(2);
+		found = found | (rows & ~BIT(2));
+#if !defined(MUTANT_READ_ONCE) && !defined(VARIANT_GAPS_WAIT)
+		again = rows & BIT(2) & LATEST;
+		found = again | (rows & ~BIT(2) & LATEST);
+#endif
+		atomic { seen = seen | found; found = 0; again = 0 }
 	:: atomic { READY(1) || READY(2) || READY(3) -> /* commit: a turn takes a message in */
 		if :: READY(1) -> k = 1 :: READY(2) -> k = 2 :: READY(3) -> k = 3 fi;
 #ifdef MUTANT_DELETE_BEFORE_COMMIT
@@ -114,8 +116,7 @@ loop:
 		if :: !over -> TAKEOVER; goto loop :: skip fi;
 #endif
 		times[k]++;
-		assert(times[k] == 1);                          /* Z4: once */
-		assert(k != 3 || times[2] == 1);                /* FIFO */
+		assert(times[k] == 1 && (k != 3 || times[2] == 1)); /* Z4: once; FIFO */
 		rows = rows & ~BIT(k); seen = seen & ~BIT(k); done = done | BIT(k);
 #ifdef MUTANT_DEDUPE_COMMITTED_LATER
 		if :: !over -> TAKEOVER; goto loop :: skip fi;
