@@ -10,6 +10,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -429,6 +430,9 @@ func (c *commit) settled(a journal.Applied) {
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
 	p.take(c.mail.letters(a.Direct)...)
+	if a.Outbox != "" && bug.Planted("outbox-deleted-early") {
+		p.journal.Submit(&journal.Entry{Ops: []storage.Op{deletion(a.Outbox)}})
+	}
 	if a.Outbox != "" {
 		p.relays.add(a.Outbox, a.Send)
 	}
@@ -472,6 +476,11 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 	}
 	if err := lock.turn.Seal(); err != nil {
 		return fmt.Errorf("azure: %s: %w", op, err)
+	}
+	if bug.Planted("delete-before-commit") {
+		for _, d := range c.done {
+			_, _ = h.store.account.Transact(ctx, h.store.cfg.Name, c.p.key, []storage.Op{deletion(d.Key)}) // as it goes
+		}
 	}
 	done := make(chan error, 1)
 	c.p.journal.Submit(c.entry(done))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
@@ -78,6 +79,9 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 		head = was
 	}
 	head.Owner, head.For, head.Epoch, head.Commit = l.incarnation, "", h.Epoch+1, 0
+	if bug.Planted("claim-without-epoch") {
+		head.Epoch = h.Epoch
+	}
 	etag, err := s.writeHead(ctx, n, head, h.ETag)
 	if err != nil {
 		return 0, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -279,8 +280,10 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	e := &journal.Entry{Consumed: found.letters, Applied: func(journal.Applied) {
 		// A commit that was under way when the removal began has put it back.
 		p.mu.Lock()
-		delete(p.instances, id)
-		p.removals++
+		if !bug.Planted("replaced-put-back") {
+			delete(p.instances, id)
+			p.removals++
+		}
 		p.mu.Unlock()
 	}}
 	for _, k := range found.keys {
@@ -315,7 +318,11 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	if old.Purged == 1 {
 		verb = storage.Insert
 	}
-	e.Ops = append(e.Ops, storage.Op{Verb: verb, Row: storage.Row{Key: row.Instance(id), Cells: c.Map}})
+	if bug.Planted("tombstone-dropped") && start == nil {
+		e.Ops = append(e.Ops, deletion(row.Instance(id)))
+	} else {
+		e.Ops = append(e.Ops, storage.Op{Verb: verb, Row: storage.Row{Key: row.Instance(id), Cells: c.Map}})
+	}
 	if err := s.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
 		return err
 	}

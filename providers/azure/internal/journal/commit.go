@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
@@ -44,7 +45,7 @@ func (j *Journal) commit(ctx context.Context, b *batch) bool {
 		case settledLost:
 			return j.lose(b)
 		case settledStopped:
-			return j.abandon(b, err)
+			return j.abandon(b, err) || bug.Planted("unknown-is-failure") && ctx.Err() == nil
 		}
 	}
 }
@@ -69,6 +70,12 @@ func (j *Journal) settle(ctx context.Context, b *batch, n int, cause error) sett
 	for ; ; n++ {
 		head, err := j.readHead(ctx)
 		switch {
+		case err == nil && bug.Planted("unknown-is-success"):
+			j.applied(b, head.ETag)
+			return settledApplied
+		case err == nil && bug.Planted("unknown-is-failure"):
+			j.etag = head.ETag
+			return settledStopped
 		case err == nil:
 			return j.compare(b, head)
 		case storage.Is(err, storage.Missing), errors.Is(err, storage.ErrGone):
@@ -96,6 +103,9 @@ func (j *Journal) compare(b *batch, r storage.Row) settled {
 		j.applied(b, r.ETag)
 		return settledApplied
 	case r.ETag == j.etag:
+		return settledNot
+	case bug.Planted("etag-reread"):
+		j.etag, b.ops[0].IfMatch = r.ETag, r.ETag
 		return settledNot
 	}
 	return settledLost

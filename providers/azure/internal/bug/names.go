@@ -1,0 +1,20 @@
+package bug
+
+// Names lists the bugs that can be planted.
+var Names = []string{
+	"no-fence",             // commits do not carry the head's ETag (Z1)
+	"unknown-is-success",   // a commit whose outcome is unknown counts as applied (J1)
+	"unknown-is-failure",   // … counts as not applied (J1)
+	"etag-reread",          // whoever lost the head reads its ETag and goes on (J2)
+	"delete-before-commit", // rows of the inbox are deleted before the commit that consumes them (Z5)
+	"no-dedupe-by-id",      // copies are not known by their messages (Z4)
+	"notices-not-written",  // what was consumed is known to memory alone (J5)
+	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)
+	"outbox-forgotten",     // a new owner does not send what its predecessor left (Z4)
+	"fifo-broken",          // relays send the latest first
+	"tombstone-dropped",    // a purge leaves nothing (Z10)
+	"claim-without-epoch",  // a claim keeps the epoch (Z1)
+	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)
+	"replaced-put-back",    // an instance that was replaced stays in memory
+	"self-fencing-off",     // a host out of touch starts things (L6)
+}
