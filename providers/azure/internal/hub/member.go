@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/sharding"
@@ -175,6 +176,9 @@ func (m *member) keepLiving() {
 			m.store.cfg.Log.Warn("joining again failed; it is tried again", "hub", m.store.cfg.Name, "error", err)
 			pause(m.ctx, backoff(n))
 		}
+		if m.ctx.Err() != nil {
+			return // the last life may not have joined
+		}
 	}
 }
 
@@ -252,6 +256,9 @@ func (m *member) current() *life {
 // safe reports whether something may start now: others still count on this host
 // being alive.
 func (m *member) safe() bool {
+	if bug.Planted("self-fencing-off") {
+		return true
+	}
 	m.mu.Lock()
 	l := m.life
 	m.mu.Unlock()

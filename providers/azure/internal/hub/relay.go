@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -128,6 +129,9 @@ func (rs *relays) serve(ctx context.Context, to target) {
 			rs.mu.Unlock()
 			return
 		}
+		if q := rs.queues[to]; bug.Planted("fifo-broken") {
+			q[0], q[len(q)-1] = q[len(q)-1], q[0]
+		}
 		next := rs.queues[to][0]
 		rs.active.Add(1)
 		rs.mu.Unlock()
@@ -224,6 +228,9 @@ func (a *away) insert(ctx context.Context, first int64, parcels []row.Parcel) er
 		key := ops[r.Index].Row.Key
 		if row.KindOf(key) == row.KindInbox {
 			a.arrived[key] = true
+			if err := a.found(ctx, key); err != nil {
+				return err
+			}
 			continue
 		}
 		for i := range parcels {
@@ -232,6 +239,20 @@ func (a *away) insert(ctx context.Context, first int64, parcels []row.Parcel) er
 			}
 		}
 	}
+}
+
+// found sees to a row that an earlier try inserted unnoticed: it comes before
+// what is relayed next.
+func (a *away) found(ctx context.Context, key string) error {
+	s := a.p.store
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(a.to), key)
+	if storage.Is(err, storage.Missing) {
+		return nil // it was consumed
+	}
+	if err == nil {
+		s.arrived(a.to, []storage.Row{r})
+	}
+	return err
 }
 
 // ops are the rows that are still to be inserted.
