@@ -136,3 +136,16 @@ func TestTheProviderConformsUnderFaults(t *testing.T) {
 	t.Parallel()
 	providertest.RunUnderFaults(t, newPlace(t).harness())
 }
+
+// On two partitions instances of the workload start and signal each other across.
+func TestTheProviderKeepsItsPromisesUnderStress(t *testing.T) {
+	t.Parallel()
+	place := newPlace(t)
+	h := place.harness()
+	h.Open = func(t testing.TB) provider.Store {
+		cfg := place.config(place.newHub())
+		cfg.Partitions = 2
+		return place.open(t, cfg)
+	}
+	providertest.Stress(t, h, providertest.StressConfig{})
+}

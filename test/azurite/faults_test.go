@@ -20,15 +20,20 @@ var (
 )
 
 // some lets so many of a thousand requests suffer.
-func some(perMille int, f faulty.Fault) faulty.Decide {
-	return faulty.Seeded(1, faulty.Share{Fault: f, PerMille: perMille})
+func some(perMille int, f faulty.Fault) func() faulty.Decide {
+	return func() faulty.Decide { return faulty.Seeded(1, faulty.Share{Fault: f, PerMille: perMille}) }
+}
+
+// first lets the first requests suffer.
+func first(faults ...faulty.Fault) func() faulty.Decide {
+	return func() faulty.Decide { return faulty.Script(faults...) }
 }
 
 // faults are what requests suffer, of some kinds or of all.
 var faults = []struct {
 	name   string
 	kinds  []operation.Kind
-	decide faulty.Decide
+	decide func() faulty.Decide
 }{
 	{"requests are lost on their way", nil, some(50,
 		faulty.Fault{Kind: faulty.LoseRequest})},
@@ -36,7 +41,7 @@ var faults = []struct {
 		faulty.Fault{Kind: faulty.LoseAnswer})},
 	{"transactions arrive after their sender gave up", transactions, some(150,
 		faulty.Fault{Kind: faulty.Late, Delay: 150 * time.Millisecond})},
-	{"wake-ups are lost, or put twice", wakeUps, faulty.Script(
+	{"wake-ups are lost, or put twice", wakeUps, first(
 		faulty.Fault{Kind: faulty.LoseRequest}, faulty.Fault{Kind: faulty.LoseAnswer},
 		faulty.Fault{Kind: faulty.LoseAnswer}, faulty.Fault{Kind: faulty.LoseRequest})},
 	{"the service is busy", nil, some(80,
@@ -67,19 +72,22 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 			hub := place.newHub()
 			transport := faulty.New(place.counter, nil)
 			client, a, b := place.through(t, hub, transport), place.through(t, hub, transport), place.through(t, hub, transport)
-			transport.Set(f.decide)
+			decide := f.decide()
 			if f.kinds != nil {
-				transport.Set(faulty.Only(faulty.Kinds(place.endpoints, f.kinds...), f.decide))
+				decide = faulty.Only(faulty.Kinds(place.endpoints, f.kinds...), decide)
 			}
+			transport.Set(decide)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			shop := openShop(t, client, a, b)
 			shop.serve(ctx, 0, 8)
-			shop.serve(ctx, 8, 12) // now there are hosts to be rung
+			// A client that comes now knows whom to ring.
+			shop.client = place.through(t, hub, transport)
+			shop.serve(ctx, 8, 12)
 			transport.Set(nil)
 			transport.Flush()
 			shop.audit(ctx)
-			shop.close(a, b)
+			shop.close(a, b, client)
 			if len(transport.Injected()) == 0 {
 				t.Error("no request suffered: the test shows nothing")
 			}
