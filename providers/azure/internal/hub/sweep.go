@@ -29,16 +29,19 @@ func (p *partition) sweep(ctx context.Context, r row.Range) {
 	if p.sweeping--; p.sweeping == 0 {
 		p.swept = nil
 	}
+	compared := err == nil && len(p.resolving) == 0
 	p.mu.Unlock()
+	if compared {
+		p.journal.Compared()
+	}
 }
 
 // sweepAgain looks into the inbox of a partition that was just claimed. Until
 // they have read the rows of the hosts anew, which they do every third of the
 // TTL, senders ring its former owner, or nobody.
 func (p *partition) sweepAgain(ctx context.Context) {
-	const times = 5 // two thirds of the TTL in all, and one for late rows
-	for range times {
-		if pause(ctx, p.store.cfg.TTL/6); ctx.Err() != nil {
+	for range 2 { // the second time for rows that were on their way
+		if pause(ctx, p.store.cfg.TTL/3); ctx.Err() != nil {
 			return
 		}
 		p.sweep(ctx, row.Inbox())
