@@ -39,6 +39,8 @@
 //	                      x: d:        index of instances; dead letters
 //	queue HUB-wake-…    wake-ups, one queue for each life of a host, which goes
 //	                    with it
+//	queues HUB-work     activities for any host, made when first needed, and
+//	       HUB-wt-TAG   those for hosts that serve a tag
 //	container HUB       payload/ID/…: what is too large for a row
 //
 // Ids are escaped in keys, and sort as they are; short printable values can be
@@ -56,6 +58,15 @@
 //
 // A wake-up is a hint, and may be lost, doubled or late: inboxes are also swept
 // once a minute.
+//
+// # Activities
+//
+// Activities run on the host that owns their instance, as soon as the commit
+// that scheduled them is applied; that costs no request. Those with a tag that
+// it does not serve, and those that wait while other hosts are idle, are offered
+// in a work queue, where a lease of queue visibility stands for the host that
+// runs one. An activity that was begun by a host that died is begun again: see
+// the idempotency key in activity.Info.
 //
 // # Invariants
 //

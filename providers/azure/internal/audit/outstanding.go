@@ -132,7 +132,11 @@ func (w *work) decode() (err error) {
 	if w.given, err = spans.Decode(w.Queued); err != nil {
 		return err
 	}
-	_, err = spans.Decode(w.Running)
+	for _, running := range w.Running {
+		if _, bad := spans.Decode(running); bad != nil {
+			err = bad
+		}
+	}
 	return err
 }
 

@@ -46,6 +46,7 @@ func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, 
 		return post{}, fmt.Errorf("%w: %w", provider.ErrInvalid, err)
 	}
 	envelope.Format, envelope.To, envelope.Count, envelope.Sent = row.Format, to, len(messages), wire.Nanos(s.cfg.Now())
+	envelope.Start = len(messages) > 0 && messages[0].Start != nil
 	c := row.Cells{Name: func() string { return s.blobName(to) }}
 	c.Set(row.MessagesCell, lines)
 	c.Map[row.EnvelopeCell] = wire.MustJSON(envelope)
@@ -162,7 +163,7 @@ func (s *Store) startTaken(ctx context.Context, m *provider.Message, born string
 }
 
 func requested(m *row.Meta, start *provider.Message) bool {
-	return start.Start.RequestID != "" && slices.Contains(m.Requests, start.Start.RequestID)
+	return slices.Contains(m.Requests, row.RequestOf(start.Start.RequestID, start.ID))
 }
 
 // reuse decides what a start does whose id is taken: replace, fail, or nothing

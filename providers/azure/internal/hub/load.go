@@ -267,14 +267,14 @@ func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Ro
 		return fmt.Errorf("%w: %w", row.ErrFormat, err)
 	}
 	i := of(w.ID)
-	i.born, i.execution, i.name, i.version, i.again, i.work, i.host = w.Born, w.Execution, w.Name, w.Version, w.Again, true, w.Host
+	i.born, i.execution, i.name, i.version, i.again, i.work = w.Born, w.Execution, w.Name, w.Version, w.Again, true
 	if w.Purging {
 		p.removing[w.ID] = true
 	}
 	for _, of := range []struct {
 		text string
 		set  *spans.Set
-	}{{w.Activities, &i.spans}, {w.Queued, &i.queued}, {w.Running, &i.running}} {
+	}{{w.Activities, &i.spans}, {w.Queued, &i.queued}} {
 		got, err := spans.Decode(of.text)
 		if err != nil {
 			return fmt.Errorf("%w: %w", row.ErrFormat, err)
@@ -283,7 +283,12 @@ func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Ro
 			*of.set = got
 		}
 	}
-	if bug.Planted("running-forgotten") && w.Running == w.Activities {
+	running, err := decodeLeft(w.Running)
+	if err != nil {
+		return fmt.Errorf("%w: %w", row.ErrFormat, err)
+	}
+	i.running = running
+	if bug.Planted("running-forgotten") && len(running) > 0 {
 		i.spans = nil
 	}
 	return nil
@@ -306,20 +311,25 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
 		Again: i.again, Timers: timers,
 	}
-	withheld := i.host != "" && p.alive(i.host)
+	withheld := map[string]bool{} // hosts that live, and will say what came of what they run
+	for host := range i.running {
+		if p.alive(host) {
+			withheld[host] = true
+		}
+	}
 	i.spans.Each(func(event int64, a spans.Span) {
 		if _, queued := i.queued.Find(event); queued {
 			return // other hosts have it
 		}
-		if _, running := i.running.Find(event); running && withheld {
-			return // the former owner still runs it, and will say what came of it
+		if host, running := i.running.find(event); running && withheld[host] {
+			return
 		}
 		r.Activities = append(r.Activities, p.restored(i, event, a, progress[event]))
 	})
 	p.mu.Lock()
 	p.putLocked(i)
-	if withheld && len(i.running) > 0 {
-		p.withheld[i.id] = i.host
+	if len(withheld) > 0 {
+		p.withheld[i.id] = withheld
 	}
 	p.mu.Unlock()
 	return r, nil

@@ -116,7 +116,7 @@ func (c *commit) sendDirectly(b *bundle) error {
 	now := p.store.cfg.Now()
 	d := &direct{letter: &letter{
 		partition: p, from: row.PartitionSender(p.number),
-		envelope: row.Envelope{Format: row.Format, To: b.to, Sent: wire.Nanos(now), Count: len(b.messages)},
+		envelope: row.Envelope{Format: row.Format, To: b.to, Sent: wire.Nanos(now), Count: len(b.messages), Start: b.messages[0].Start != nil},
 	}}
 	for _, m := range b.messages {
 		d.letter.messages = append(d.letter.messages, *m)
@@ -225,8 +225,9 @@ func (m *mail) letters(numbers []int64) []*letter {
 // rowOf is the inbox row that a parcel becomes, from a partition, with the
 // instance that its start makes unless that is known to exist.
 func (s *Store) rowOf(parcel *row.Parcel, key string, fresh bool) (r storage.Row, created *row.Meta, meta row.Cells, err error) {
-	envelope := row.Envelope{Format: row.Format, To: parcel.To, Sent: parcel.Sent, Count: parcel.Count}
-	if fresh && len(parcel.Messages) > 0 && parcel.Messages[0].Start != nil {
+	starts := len(parcel.Messages) > 0 && parcel.Messages[0].Start != nil
+	envelope := row.Envelope{Format: row.Format, To: parcel.To, Sent: parcel.Sent, Count: parcel.Count, Start: starts}
+	if fresh && starts {
 		first, err := startOf(&parcel.Messages[0])
 		if err != nil {
 			return r, nil, meta, err

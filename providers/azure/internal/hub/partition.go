@@ -45,13 +45,13 @@ type partition struct {
 	cold       coldList // of instances that need not stay in memory
 	inbox      map[string]*letter
 	inboxOf    map[history.InstanceID]map[string]*letter
-	unresolved map[history.InstanceID][]*letter      // until their receiver was read
-	resolving  map[history.InstanceID]chan struct{}  // closed when that is done
-	gathered   []broker.Delivery                     // to be handed to the broker at once
-	sweeping   int                                   // sweeps under way
-	swept      map[string]bool                       // keys deleted while one is
-	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
-	withheld   map[history.InstanceID]string         // whose activities another host still runs
+	unresolved map[history.InstanceID][]*letter       // until their receiver was read
+	resolving  map[history.InstanceID]chan struct{}   // closed when that is done
+	gathered   []broker.Delivery                      // to be handed to the broker at once
+	sweeping   int                                    // sweeps under way
+	swept      map[string]bool                        // keys deleted while one is
+	progress   map[history.InstanceID]map[int64]bool  // activities with a row of progress
+	withheld   map[history.InstanceID]map[string]bool // hosts that still run activities of an instance
 	answers    map[history.InstanceID]map[string]row.Answer
 	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
@@ -77,7 +77,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		unresolved: map[history.InstanceID][]*letter{},
 		resolving:  map[history.InstanceID]chan struct{}{},
 		progress:   map[history.InstanceID]map[int64]bool{},
-		withheld:   map[history.InstanceID]string{},
+		withheld:   map[history.InstanceID]map[string]bool{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},
 	}

@@ -41,9 +41,7 @@ func (o *open) row(id history.InstanceID) row.OpenWork {
 		Format: row.Format, ID: id, Born: o.born, Execution: o.execution, Name: o.name, Version: o.version,
 		Again: o.again, Activities: o.spans.Encode(), Queued: o.queued.Encode(),
 	}
-	if len(o.running) > 0 {
-		w.Running, w.Host = o.running.Encode(), o.host
-	}
+	w.Running = o.running.encode()
 	return w
 }
 
@@ -53,7 +51,8 @@ func (c *commit) encodeQueued(effects *provider.Commit) {
 	o := &c.after.open
 	closed := *effects
 	closed.Activities = nil
-	o.queued, o.running = o.queued.Apply(&closed), o.running.Apply(&closed)
+	o.queued = o.queued.Apply(&closed)
+	o.running = o.running.change(func(_ string, set spans.Set) spans.Set { return set.Apply(&closed) })
 	for i := range effects.Activities {
 		a := &effects.Activities[i]
 		if _, open := o.spans.Find(a.Scheduled.ID); !open || c.p.member.serves(a.Tag) {
@@ -145,12 +144,11 @@ func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID
 				continue
 			}
 			o := i.open
-			o.host, o.running = p.life.incarnation, nil
 			for _, event := range byInstance[id] {
 				if n, ok := o.spans.Find(event); ok {
 					a := o.spans[n]
 					a.First, a.Last = event, event
-					o.running = o.running.With(a)
+					o.running = o.running.with(p.life.incarnation, a) // besides what others still run
 				}
 			}
 			c := row.Cells{}
@@ -182,20 +180,29 @@ func (p *partition) alive(incarnation string) bool {
 // freeWithheld offers activities whose former owner has died before it said what
 // came of them.
 func (p *partition) freeWithheld() {
+	type freed struct {
+		*instance
+		host string
+	}
+	var free []freed
 	p.mu.Lock()
-	var free []*instance
-	for id, host := range p.withheld {
-		switch i := p.instances[id]; {
-		case i == nil || len(i.running) == 0 || i.host != host:
+	for id, hosts := range p.withheld {
+		i := p.instances[id]
+		for host := range hosts {
+			if i != nil && p.alive(host) {
+				continue
+			}
+			if delete(hosts, host); i != nil {
+				free = append(free, freed{i, host})
+			}
+		}
+		if len(hosts) == 0 {
 			delete(p.withheld, id)
-		case !p.alive(host):
-			delete(p.withheld, id)
-			free = append(free, i)
 		}
 	}
 	p.mu.Unlock()
-	for _, i := range free {
-		i.running.Each(func(event int64, a spans.Span) { p.reopen(i, event, a.Attempt) })
+	for _, f := range free {
+		f.running[f.host].Each(func(event int64, a spans.Span) { p.reopen(f.instance, event, a.Attempt) })
 	}
 }
 
@@ -208,21 +215,50 @@ func (p *partition) reopen(i *instance, event int64, attempt int) {
 	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], nil))
 }
 
-// takeReturned takes back an activity that a host gave back unfinished.
+// takeReturned takes back an activity that a host gave back unfinished. That the
+// host does not run it any more is noted in the same commit.
 func (p *partition) takeReturned(ctx context.Context, l *letter) {
 	r := l.envelope.Returned
+	for n := 0; ctx.Err() == nil; n++ {
+		err := p.tryReturn(ctx, l, r)
+		if err == nil || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+			return
+		}
+		pause(ctx, backoff(n))
+	}
+}
+
+func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) error {
 	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
+	i := p.get(l.to())
+	runs := false
+	if i != nil && i.execution == r.Execution {
+		_, runs = i.running.find(r.Event)
+	}
+	if !runs {
+		e.Applied = func(journal.Applied) { p.dropped(l) }
+		return p.commit(ctx, e)
+	}
+	if !p.member.broker.Reserve(l.to()) {
+		return errBusy
+	}
+	defer p.member.broker.Unreserve(l.to())
+	if p.get(l.to()) != i {
+		return errBusy
+	}
+	after := *i
+	after.running = i.running.without(r.Event)
+	c := row.Cells{}
+	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
+	e.Ops = []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}}}
 	e.Applied = func(journal.Applied) {
 		p.dropped(l)
-		if i := p.get(l.to()); i != nil && i.execution == r.Execution {
-			if _, running := i.running.Find(r.Event); running {
-				p.reopen(i, r.Event, r.Attempt)
-			}
-		}
+		p.mu.Lock()
+		p.putLocked(&after)
+		p.mu.Unlock()
+		p.reopen(&after, r.Event, r.Attempt)
 	}
-	if err := p.commit(ctx, e); err != nil && ctx.Err() == nil {
-		p.log().Warn("an activity that was given back could not be taken in; its host's end will free it", "instance", string(l.to()), "error", err)
-	}
+	return p.commit(ctx, e)
 }
 
 const (

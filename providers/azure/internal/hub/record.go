@@ -52,11 +52,73 @@ type open struct {
 	again     bool
 	spans     spans.Set
 	queued    spans.Set   // of spans: offered to other hosts
-	running   spans.Set   // of spans: run by host when it handed over
+	running   left        // of spans: what former owners still run
 	timers    []row.Timer // in order of event
 	due       int64       // in the key of the timers' row, 0 if there is none
 	work      bool        // there is a row of work
-	host      string      // whose are those that are running
+}
+
+// left are activities that former owners still ran when they handed the partition
+// over, by incarnation. It is a value: changes make a new one.
+type left map[string]spans.Set
+
+// find tells who runs the activity.
+func (l left) find(event int64) (host string, ok bool) {
+	for host, set := range l {
+		if _, ok := set.Find(event); ok {
+			return host, true
+		}
+	}
+	return "", false
+}
+
+// change applies f to the activities of every host, and leaves out hosts that
+// have none.
+func (l left) change(f func(host string, set spans.Set) spans.Set) left {
+	changed := left{}
+	for host, set := range l {
+		if set := f(host, set); len(set) > 0 {
+			changed[host] = set
+		}
+	}
+	return changed
+}
+
+// with is the activities with one more, which that host runs.
+func (l left) with(host string, a spans.Span) left {
+	changed := l.change(func(_ string, set spans.Set) spans.Set { return set })
+	changed[host] = changed[host].With(a)
+	return changed
+}
+
+// without is the activities without one.
+func (l left) without(event int64) left {
+	return l.change(func(_ string, set spans.Set) spans.Set {
+		return set.Apply(&provider.Commit{CancelActivities: []int64{event}})
+	})
+}
+
+func (l left) encode() map[string]string {
+	if len(l) == 0 {
+		return nil
+	}
+	text := map[string]string{}
+	for host, set := range l {
+		text[host] = set.Encode()
+	}
+	return text
+}
+
+func decodeLeft(text map[string]string) (left, error) {
+	l := left{}
+	for host, t := range text {
+		set, err := spans.Decode(t)
+		if err != nil {
+			return nil, err
+		}
+		l[host] = set
+	}
+	return l, nil
 }
 
 func (o *open) outstanding() bool { return o.again || len(o.spans) > 0 || len(o.timers) > 0 }

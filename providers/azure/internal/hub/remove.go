@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,10 +158,15 @@ func (p *partition) remove(ctx context.Context, old *row.Meta, o row.Order, star
 func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (found remnant, err error) {
 	id := old.ID
 	collect := func(r row.Range) error {
-		return p.store.scan(ctx, p.key, r, []string{row.BlobsCell}, func(rows []storage.Row) error {
+		return p.store.scan(ctx, p.key, r, []string{row.BlobsCell, row.EnvelopeCell}, func(rows []storage.Row) error {
 			for i := range rows {
-				found.blobs = append(found.blobs, row.Blobs(rows[i].Cells)...)
 				key := rows[i].Key
+				if stays, err := outlives(old, &rows[i], by); err != nil {
+					return err
+				} else if stays {
+					continue
+				}
+				found.blobs = append(found.blobs, row.Blobs(rows[i].Cells)...)
 				if row.KindOf(key) != row.KindInbox {
 					found.keys = append(found.keys, key)
 					continue
@@ -206,6 +212,35 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 		found.order = &c
 	}
 	return found, errors.Join(errs...)
+}
+
+// outlives reports whether a row stays when the instance goes: a letter that
+// starts another of its id, or asks the owner for something, is not the
+// instance's.
+func outlives(old *row.Meta, r *storage.Row, by *letter) (bool, error) {
+	if row.KindOf(r.Key) != row.KindInbox || by != nil && r.Key == by.key {
+		return false, nil
+	}
+	e, err := row.ParseEnvelope(r.Cells)
+	if err != nil {
+		return false, err
+	}
+	return e.Order != nil || e.Start && e.Born != old.Born, nil
+}
+
+// handAgain has letters handed on once more that were handed to an instance
+// which is gone, and are not its own.
+func (p *partition) handAgain(id history.InstanceID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var again []*letter
+	for _, l := range p.inboxOf[id] {
+		if !slices.Contains(p.unresolved[id], l) {
+			again = append(again, l)
+		}
+	}
+	slices.SortFunc(again, func(a, b *letter) int { return cmp.Compare(a.number, b.number) })
+	p.unresolved[id] = append(again, p.unresolved[id]...)
 }
 
 // removePartly deletes rows until few enough are left for the last transaction.
@@ -271,8 +306,8 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	s, id := p.store, old.ID
 	now := s.cfg.Now()
 	requests := old.Requests
-	if old.Request != "" {
-		requests = append(slices.Clone(requests), old.Request)
+	if old.Origin != "" {
+		requests = append(slices.Clone(requests), row.RequestOf(old.Request, old.Origin))
 	}
 	requests = requests[max(0, len(requests)-maxRequests):]
 	var blobs []row.BlobData
@@ -345,6 +380,7 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 		return err
 	}
 	p.droppedKeys(e.Consumed)
+	p.handAgain(id)
 	s.dropBlobs(found.blobs)
 	s.waiters.Look(id)
 	if fresh != nil && p.member != nil {

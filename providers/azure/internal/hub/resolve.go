@@ -164,7 +164,7 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 		if err != nil || old.Exists() {
 			return err
 		}
-		if start.Start.RequestID != "" && slices.Contains(old.Requests, start.Start.RequestID) {
+		if requested(old, start) {
 			p.mu.Lock()
 			p.popLocked(l.to(), l)
 			p.mu.Unlock()

@@ -130,6 +130,15 @@ func (j *Journal) Noticed(hash string) bool {
 	return j.notices.Noticed(hash)
 }
 
+// Compared says that everything which was in the inbox when the partition was
+// claimed has been compared with the notices: from now on ids may be forgotten
+// when their time is over.
+func (j *Journal) Compared() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.notices.mayExpire = true
+}
+
 // Commits is how many transactions were applied.
 func (j *Journal) Commits() int64 {
 	j.mu.Lock()

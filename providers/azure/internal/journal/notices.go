@@ -33,6 +33,9 @@ type Notices struct {
 	numbers map[int]row.Numbers
 	ids     map[string]bool
 	pages   []page // oldest first; the last one may grow
+	// mayExpire says that every copy of a message that was in the inbox when the
+	// partition was claimed has been compared with the ids.
+	mayExpire bool
 }
 
 type page struct {
@@ -134,7 +137,7 @@ func (d *draft) ops(n *Notices, now time.Time, newKey func() string) (ops []stor
 			Cells: map[string][]byte{row.IDsCell: wire.MustJSON(row.IDs{Since: d.page.since, IDs: d.page.ids})},
 		}})
 	}
-	for i := 0; i < len(n.pages)-1 && len(d.expired) < maxExpired; i++ {
+	for i := 0; n.mayExpire && i < len(n.pages)-1 && len(d.expired) < maxExpired; i++ {
 		// A page's successor began after its last id was added.
 		if at-n.pages[i+1].since <= int64(Remember) {
 			break

@@ -157,6 +157,8 @@ type Envelope struct {
 	// the first, were consumed.
 	Count int `json:"count"`
 	Done  int `json:"done,omitempty"`
+	// Start says that the first message starts an instance.
+	Start bool `json:"start,omitempty"`
 	// Born, of a row whose first message started the instance in the same
 	// transaction, is what tells the instance from others of its id; Created
 	// is the instance's time of creation.
@@ -227,10 +229,9 @@ type OpenWork struct {
 	Activities string             `json:"activities,omitempty"` // [spans.Set], encoded
 	// Queued are those of the activities that were offered to other hosts.
 	Queued string `json:"queued,omitempty"`
-	// Running are those that the host with the incarnation Host still ran when
-	// it handed the partition over.
-	Running string `json:"running,omitempty"`
-	Host    string `json:"host,omitempty"`
+	// Running are those that former owners still ran when they handed the
+	// partition over, by incarnation.
+	Running map[string]string `json:"running,omitempty"`
 	// Purging says that the instance is being removed.
 	Purging bool `json:"purging,omitempty"`
 }
@@ -372,4 +373,13 @@ func Indexed(cells map[string][]byte) (history.InstanceID, error) {
 	var x indexed
 	err := Parse(cells[IndexCell], &x)
 	return x.ID, err
+}
+
+// RequestOf is what a tombstone remembers of a start: the request, or else the
+// message.
+func RequestOf(request, message string) string {
+	if request != "" {
+		return request
+	}
+	return "message:" + message
 }

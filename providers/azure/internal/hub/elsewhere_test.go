@@ -1,0 +1,313 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/activity"
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// Activities that run elsewhere than where their instance lives: offered to
+// other hosts, or left behind when a partition changed hands.
+
+var (
+	longJob  = activity.Declare[time.Duration, string]("long")
+	longOne  = orchestration.Declare[time.Duration, string]("long one")
+	longTag  = orchestration.Declare[time.Duration, string]("long tagged")
+	longStop = orchestration.Declare[time.Duration, string]("long stopped")
+	longMany = orchestration.Declare[int, int]("long many")
+)
+
+// site is a host with what its activities did.
+type site struct {
+	name   string
+	client *simulated.Client
+	store  *hub.Store
+	stop   context.CancelFunc
+	done   chan error
+}
+
+// sites run activities and note it.
+type sites struct {
+	*bench
+	mu        sync.Mutex
+	began     []string // "host: activity"
+	cancelled []string
+}
+
+// starts are the hosts on which activities began, in order.
+func (s *sites) starts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.began...)
+}
+
+func (s *sites) handlers(host string) []core.Handler {
+	return []core.Handler{
+		longJob.Func(func(ctx context.Context, d time.Duration) (string, error) {
+			s.mu.Lock()
+			s.began = append(s.began, host)
+			s.mu.Unlock()
+			select {
+			case <-time.After(d):
+				return host, nil
+			case <-ctx.Done():
+				s.mu.Lock()
+				s.cancelled = append(s.cancelled, host)
+				s.mu.Unlock()
+				return "", ctx.Err()
+			}
+		}),
+		longOne.Func(func(ctx *orchestration.Context, d time.Duration) (string, error) {
+			return longJob.Call(ctx, d).Await()
+		}),
+		longTag.Func(func(ctx *orchestration.Context, d time.Duration) (string, error) {
+			return longJob.Call(ctx, d, activity.Options{Tag: "GPU/8 "}).Await()
+		}),
+		longStop.Func(func(ctx *orchestration.Context, d time.Duration) (string, error) {
+			job := longJob.Call(ctx, 10*d, activity.Options{Tag: "GPU/8 "})
+			if err := ctx.Sleep(d); err != nil {
+				return "", err
+			}
+			job.Cancel()
+			return "stopped", nil
+		}),
+		longMany.Func(func(ctx *orchestration.Context, n int) (int, error) {
+			var all []*orchestration.Future[string]
+			for range n {
+				all = append(all, longJob.Call(ctx, 10*time.Second))
+			}
+			got, err := orchestration.All(all...).Await()
+			return len(got), err
+		}),
+	}
+}
+
+// host runs a host.
+func (s *sites) host(name string, cfg core.WorkerConfig) *site {
+	s.Helper()
+	x := &site{name: name, client: s.account.Client(name), done: make(chan error, 1)}
+	var err error
+	if x.store, err = hub.Open(s.Context(), x.client, s.cfg); err != nil {
+		s.Fatal(err)
+	}
+	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.ShutdownGrace, cfg.Name = time.Minute, name
+	ctx, stop := context.WithCancel(context.Background())
+	x.stop = stop
+	go func() { x.done <- core.NewWorker(x.store, cfg).Register(s.handlers(name)...).Run(ctx) }()
+	s.stops = append(s.stops, func() { s.leave(x) })
+	<-time.After(2 * s.cfg.TTL)
+	return x
+}
+
+// leave ends a host in an orderly way.
+func (s *sites) leave(x *site) {
+	if x.stop == nil {
+		return
+	}
+	x.stop()
+	if err := <-x.done; err != nil {
+		s.Errorf("%s: %v", x.name, err)
+	}
+	if err := x.store.Close(); err != nil {
+		s.Error(err)
+	}
+	x.stop = nil
+}
+
+// kill ends a host as kill -9 does. Its goroutines end with the test.
+func (s *sites) kill(x *site) {
+	x.client.Kill()
+	stop := x.stop
+	x.stop = nil
+	s.stops = append([]func(){func() {
+		stop()
+		go func() { _ = x.store.Close() }()
+		s.account.Close() // lets go of all its calls
+		<-x.done
+		<-time.After(10 * time.Minute) // what its worker gives up on, which waits for the grace
+	}}, s.stops...)
+}
+
+func apart(t *testing.T, partitions int, test func(s *sites)) {
+	t.Helper()
+	measured(t, partitions, func(b *bench) {
+		b.cfg.TTL, b.cfg.SweepEvery = 3*time.Second, 30*time.Second
+		test(&sites{bench: b})
+	})
+}
+
+// begin starts an instance; the returned function waits for its result.
+func begin[I, O any](s *sites, x *site, of orchestration.Func[I, O], in I, id history.InstanceID) func() O {
+	s.Helper()
+	client := core.NewClient(x.store, core.ClientConfig{})
+	h, err := of.Start(s.Context(), client, in, orchestration.StartOptions{ID: id})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return func() O {
+		s.Helper()
+		ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)
+		defer cancel()
+		out, err := h.Wait(ctx)
+		if err != nil {
+			s.Fatalf("%s: %v", id, err)
+		}
+		return out
+	}
+}
+
+func TestATaggedActivityRunsOnTheHostThatServesItsTag(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		s.host("gpu", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+		if got := begin(s, owner, longTag, time.Second, "a")(); got != "gpu" {
+			s.Errorf("it ran on %q, want gpu", got)
+		}
+	})
+}
+
+func TestATaggedActivityWaitsForAHostThatServesItsTag(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		result := begin(s, owner, longTag, time.Second, "a")
+		<-time.After(10 * time.Minute)
+		s.host("late", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+		if got := result(); got != "late" {
+			s.Errorf("it ran on %q, want late", got)
+		}
+	})
+}
+
+func TestAnActivityOfAHostThatDiesRunsAgainElsewhereAndCountsOnce(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		first := s.host("first", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+		result := begin(s, owner, longTag, 20*time.Second, "a")
+		<-time.After(10 * time.Second)
+		s.kill(first)
+		s.host("second", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+		if got := result(); got != "second" {
+			s.Errorf("the result is from %q, want second", got)
+		}
+		if got := s.starts(); fmt.Sprint(got) != "[first second]" {
+			s.Errorf("it began on %v", got)
+		}
+	})
+}
+
+func TestACancelledActivityElsewhereLearnsOfItAtItsNextRenewal(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		s.host("gpu", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+		if got := begin(s, owner, longStop, 20*time.Second, "a")(); got != "stopped" {
+			s.Errorf("it ended with %q", got)
+		}
+		<-time.After(11 * time.Second) // a third of the lease, and a little
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if fmt.Sprint(s.cancelled) != "[gpu]" {
+			s.Errorf("cancelled were %v, want the one on gpu", s.cancelled)
+		}
+	})
+}
+
+func TestWhatWaitsHereRunsWhereOthersAreIdle(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{MaxActivities: 4})
+		s.host("idle", core.WorkerConfig{MaxActivities: 16})
+		began := time.Now()
+		if got := begin(s, owner, longMany, 40, "a")(); got != 40 {
+			s.Errorf("%d results, want 40", got)
+		}
+		took := time.Since(began)
+		by := map[string]int{}
+		for _, host := range s.starts() {
+			by[host]++
+		}
+		s.Logf("40 activities of 10 s on 4 and 16 slots: %v, %v", took, by)
+		if by["owner"]+by["idle"] != 40 || by["idle"] < 20 {
+			s.Errorf("they ran on %v, want each once, and most where there are slots", by)
+		}
+		if took > 50*time.Second {
+			s.Errorf("it took %v; 4 slots alone would take 100 s, 20 slots 20 s", took)
+		}
+	})
+}
+
+func TestAHandOverDoublesNoRunningActivity(t *testing.T) {
+	apart(t, 4, func(s *sites) {
+		first := s.host("first", core.WorkerConfig{})
+		var results []func() string
+		for i := range 12 {
+			results = append(results, begin(s, first, longOne, 30*time.Second, history.InstanceID(fmt.Sprint("order-", i))))
+		}
+		second := s.host("second", core.WorkerConfig{}) // partitions move to it
+		hosts, err := second.store.HostRows(s.Context())
+		moved := 0
+		for _, h := range hosts {
+			if h.Name == second.name {
+				moved = len(h.Serves)
+			}
+		}
+		if err != nil || moved == 0 {
+			s.Fatalf("the second host serves %d partitions, %v: nothing was handed over", moved, err)
+		}
+		for _, result := range results {
+			if got := result(); got != "first" {
+				s.Errorf("a result is from %q, want from first, where it ran", got)
+			}
+		}
+		if got := s.starts(); len(got) != 12 {
+			s.Errorf("12 activities began %d times: %v", len(got), got)
+		}
+	})
+}
+
+func TestAnActivityThatIsGivenBackAfterAHandOverRunsAgain(t *testing.T) {
+	apart(t, 2, func(s *sites) {
+		first := s.host("first", core.WorkerConfig{})
+		begin(s, first, longOne, 5*time.Minute, "order") // longer than the grace
+		<-time.After(time.Second)
+		second := s.host("second", core.WorkerConfig{})
+		s.leave(first)
+		client := core.NewClient(second.store, core.ClientConfig{})
+		i, err := longOne.Handle(client, "order").Wait(s.Context())
+		if err != nil || i != "second" {
+			s.Errorf("the result is %q, %v; want one from second", i, err)
+		}
+	})
+}
+
+func TestAnActivityOfAFormerOwnerThatDiesRunsAgain(t *testing.T) {
+	apart(t, 4, func(s *sites) {
+		first := s.host("first", core.WorkerConfig{})
+		var ids []history.InstanceID
+		for i := range 12 {
+			ids = append(ids, history.InstanceID(fmt.Sprint("order-", i)))
+			begin(s, first, longOne, time.Minute, ids[i])
+		}
+		second := s.host("second", core.WorkerConfig{})
+		<-time.After(10 * time.Second)
+		s.kill(first)
+		client := core.NewClient(second.store, core.ClientConfig{})
+		for _, id := range ids {
+			ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)
+			if got, err := longOne.Handle(client, id).Wait(ctx); err != nil || got != "second" {
+				s.Errorf("the result of %s is %q, %v; want one from second", id, got, err)
+			}
+			cancel()
+		}
+	})
+}
