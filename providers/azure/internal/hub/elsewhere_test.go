@@ -25,6 +25,7 @@ var (
 	longOne  = orchestration.Declare[time.Duration, string]("long one")
 	longTag  = orchestration.Declare[time.Duration, string]("long tagged")
 	longStop = orchestration.Declare[time.Duration, string]("long stopped")
+	longTwo  = orchestration.Declare[time.Duration, []string]("long two")
 	longMany = orchestration.Declare[int, int]("long many")
 )
 
@@ -81,6 +82,13 @@ func (s *sites) handlers(host string) []core.Handler {
 			}
 			job.Cancel()
 			return "stopped", nil
+		}),
+		longTwo.Func(func(ctx *orchestration.Context, d time.Duration) ([]string, error) {
+			first := longJob.Call(ctx, d)
+			if err := ctx.Sleep(30 * time.Second); err != nil {
+				return nil, err
+			}
+			return orchestration.All(first, longJob.Call(ctx, d)).Await()
 		}),
 		longMany.Func(func(ctx *orchestration.Context, n int) (int, error) {
 			var all []*orchestration.Future[string]
@@ -306,6 +314,52 @@ func TestAnActivityOfAFormerOwnerThatDiesRunsAgain(t *testing.T) {
 			ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)
 			if got, err := longOne.Handle(client, id).Wait(ctx); err != nil || got != "second" {
 				s.Errorf("the result of %s is %q, %v; want one from second", id, got, err)
+			}
+			cancel()
+		}
+	})
+}
+
+func TestOwnersThatFollowEachOtherDoubleNothing(t *testing.T) {
+	apart(t, 8, func(s *sites) {
+		first := s.host("first", core.WorkerConfig{})
+		var results []func() []string
+		for i := range 24 {
+			results = append(results, begin(s, first, longTwo, 10*time.Minute, history.InstanceID(fmt.Sprint("order-", i))))
+		}
+		s.host("second", core.WorkerConfig{}) // half of the partitions move to it
+		<-time.After(time.Minute)             // the second activities run where the instances are now
+		s.host("third", core.WorkerConfig{})  // and a third of the partitions move once more
+		by := map[string]int{}
+		for _, result := range results {
+			for _, host := range result() {
+				by[host]++
+			}
+		}
+		if got := s.starts(); len(got) != 48 || by["second"] == 0 {
+			s.Errorf("48 activities began %d times, with results from %v", len(got), by)
+		}
+	})
+}
+
+func TestAnActivityThatWasGivenBackIsNotForgottenWithItsNewOwner(t *testing.T) {
+	apart(t, 4, func(s *sites) {
+		first := s.host("first", core.WorkerConfig{})
+		var ids []history.InstanceID
+		for i := range 12 {
+			ids = append(ids, history.InstanceID(fmt.Sprint("order-", i)))
+			begin(s, first, longOne, 5*time.Minute, ids[i])
+		}
+		second := s.host("second", core.WorkerConfig{})
+		s.leave(first) // what it ran goes back to the second
+		<-time.After(time.Second)
+		s.kill(second)
+		third := s.host("third", core.WorkerConfig{})
+		client := core.NewClient(third.store, core.ClientConfig{})
+		for _, id := range ids {
+			ctx, cancel := context.WithTimeout(s.Context(), 20*time.Minute)
+			if got, err := longOne.Handle(client, id).Wait(ctx); err != nil || got != "third" {
+				s.Errorf("the result of %s is %q, %v; want one from third", id, got, err)
 			}
 			cancel()
 		}
