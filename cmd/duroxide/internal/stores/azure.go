@@ -160,6 +160,7 @@ func (r Ref) openAzure(ctx context.Context, o Options, existing bool) (provider.
 	}
 	s, err := azure.Open(ctx, r.account(), azure.Config{
 		Hub: r.Hub, Partitions: o.Partitions, Existing: existing, TTL: o.TTL, Transport: o.Transport, Log: o.Log,
+		Doorbell: azure.Doorbell{Listen: "127.0.0.1:0"}, // all processes of a command are on this machine
 	})
 	if err != nil {
 		return nil, err
