@@ -55,6 +55,7 @@ var errands = []struct {
 	{"purge", purges},
 	{"reuse", reuses},
 	{"twins", startsTwice},
+	{"stream", streams},
 }
 
 // send does n errands at random moments within a time.
@@ -219,6 +220,17 @@ func counts(ctx context.Context, c *clients, id string, r *rand.Rand) {
 		return
 	}
 	gives(ctx, c, h, func(got []int) bool { return slices.IsSorted(got) && received(got, acknowledged) })
+}
+
+// streams has numbers sent from one instance to another: they come in order.
+func streams(ctx context.Context, c *clients, id string, r *rand.Rand) {
+	h, err := begun(ctx, c, counter, tally{Each: 1 + r.IntN(12)}, orchestration.StartOptions{ID: history.InstanceID("k-" + id)})
+	if err != nil {
+		return
+	}
+	if _, err := begun(ctx, c, stream, string(h.ID()), orchestration.StartOptions{ID: history.InstanceID("k-" + id + "-source")}); err == nil {
+		gives(ctx, c, h, func(got []int) bool { return fmt.Sprint(got) == "[1 2 3 4 5 6 7 8 9]" })
+	}
 }
 
 // received reports whether got has each of these once, and nothing twice.

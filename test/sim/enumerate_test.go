@@ -57,6 +57,9 @@ func TestEveryFaultAtEveryRequest(t *testing.T) {
 					o := attempt(t, s.run, n, fault)
 					if len(o.wrong) > 0 {
 						o.seed(t, fmt.Sprintf("%s at request %d", fault, n))
+						if *stop {
+							return
+						}
 					}
 				}
 			}

@@ -37,9 +37,6 @@ var deeds = []deed{
 		w.wait(ctx, time.Duration(r.Int64N(int64(3*ttlOf(w)))))
 		h.process.Heal()
 	}},
-	{"skew", func(_ context.Context, _ *world, h *host, r *rand.Rand) {
-		h.process.Skew(time.Duration(r.Int64N(int64(2*time.Hour))) - time.Hour)
-	}},
 	{"leave", func(_ context.Context, w *world, h *host, _ *rand.Rand) { w.ended.Go(h.leave) }},
 	{"join", func(ctx context.Context, w *world, _ *host, _ *rand.Rand) {
 		if len(w.running()) < maxHosts {

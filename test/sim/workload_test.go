@@ -25,6 +25,8 @@ var (
 	fan      = orchestration.Declare[int, int]("fan")      // 1 + … + n by activities, and again by children
 	leaf     = orchestration.Declare[int, int]("leaf")     // n
 	race     = orchestration.Declare[time.Duration, string]("race")
+	wide     = orchestration.Declare[int, int]("wide")        // n activities at once
+	stream   = orchestration.Declare[string, none]("stream")  // sends 1 to 9 to a counter
 	counter  = orchestration.Declare[tally, []int]("counter") // what it received, in order
 	retry    = orchestration.Declare[int, int]("retry")       // n, at the third attempt
 	patient  = orchestration.Declare[int, string]("patient")  // until it is cancelled
@@ -108,6 +110,30 @@ func runCounter(c *octx, t tally) ([]int, error) {
 	return counter.ContinueAsNew(c, t)
 }
 
+func runWide(c *octx, n int) (int, error) {
+	var all []*orchestration.Future[int]
+	for range n {
+		all = append(all, step.Call(c, 1))
+	}
+	parts, err := orchestration.All(all...).Await()
+	return len(parts), err
+}
+
+// runStream sends three numbers a turn.
+func runStream(c *octx, to string) (none, error) {
+	for n := 1; n <= 9; n++ {
+		if err := numbers.Send(c, history.InstanceID(to), n); err != nil {
+			return none{}, err
+		}
+		if n%3 == 0 {
+			if err := c.Sleep(time.Millisecond); err != nil {
+				return none{}, err
+			}
+		}
+	}
+	return none{}, numbers.Send(c, history.InstanceID(to), last)
+}
+
 func runRetry(c *octx, n int) (int, error) {
 	return flaky.Call(c, n, activity.Retry{MaxAttempts: 5, First: 700 * time.Millisecond, Factor: 2}).Await()
 }
@@ -123,7 +149,7 @@ func runPatient(c *octx, n int) (string, error) {
 // handlers are the code of a host.
 func (h *host) handlers() []core.Handler {
 	return []core.Handler{
-		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace),
+		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace), stream.Func(runStream), wide.Func(runWide),
 		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
 		step.Func(h.run), cleanUp.Func(h.run),
 		flaky.Func(func(ctx context.Context, n int) (int, error) {
@@ -141,7 +167,7 @@ func (h *host) run(ctx context.Context, n int) (int, error) {
 	info := activity.Info(ctx)
 	h.world.effects.begin(info, h)
 	defer h.world.effects.end(info)
-	if err := h.takes(ctx, duration(h.world.seed, info)); err != nil {
+	if err := h.takes(ctx, h.world.effects.duration(h.world.seed, info)); err != nil {
 		return 0, err
 	}
 	h.world.effects.apply(info)
@@ -153,7 +179,13 @@ func (h *host) run(ctx context.Context, n int) (int, error) {
 
 // duration is how long an activity takes: mostly milliseconds, sometimes longer
 // than a lease.
-func duration(seed uint64, info activity.Details) time.Duration {
+func (e *effects) duration(seed uint64, info activity.Details) time.Duration {
+	switch {
+	case e.fast:
+		return time.Millisecond
+	case e.slow > 0:
+		return e.slow
+	}
 	r := draw(seed, info.IdempotencyKey, info.Attempt)
 	switch r.IntN(20) {
 	case 0:
@@ -170,8 +202,10 @@ type effects struct {
 	rows    []ledger.Row
 	keys    map[string]bool
 	running map[history.ActivityID]int
-	doubled int       // runs that began while another was running
-	began   []running // every run
+	doubled int           // runs that began while another was running
+	began   []running     // every run
+	fast    bool          // every activity takes a millisecond
+	slow    time.Duration // every activity takes this long
 }
 
 // running is one run of an activity.
@@ -191,6 +225,7 @@ func (e *effects) begin(info activity.Details, h *host) {
 	id := idOf(info)
 	if e.running[id]++; e.running[id] > 1 {
 		e.doubled++
+		h.world.tell("%v runs twice, on %s too", id, h.name)
 	}
 	e.began = append(e.began, running{id, h.name, time.Now()})
 }
@@ -221,4 +256,11 @@ func (e *effects) all(yield func(ledger.Row, error) bool) {
 			return
 		}
 	}
+}
+
+// runs are the runs so far.
+func (e *effects) runs() []running {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.began
 }

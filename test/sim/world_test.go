@@ -24,14 +24,15 @@ type world struct {
 	effects effects
 	ended   sync.WaitGroup // processes that were killed, as far as they go on
 
-	mu    sync.Mutex
-	hosts []*host // that run
-	names int
-	users *clients // the latest
-	waits int64
-	wrong []string       // what a test is to report
-	told  []string       // what the nemesis did
-	met   map[string]int // what happened how often
+	mu     sync.Mutex
+	hosts  []*host // that run
+	names  int
+	skewed bool     // clocks of hosts may be wrong
+	users  *clients // the latest
+	waits  int64
+	wrong  []string       // what a test is to report
+	told   []string       // what the nemesis did
+	met    map[string]int // what happened how often
 }
 
 func newWorld(seed uint64, cfg azuretest.Config) *world {
@@ -122,6 +123,10 @@ func (w *world) start(ctx context.Context) *host {
 	w.mu.Unlock()
 	if h.process = w.open(ctx, h.name); h.process == nil {
 		return nil
+	}
+	if r := draw(w.seed, "clock of ", h.name); w.skewed && r.IntN(4) == 0 {
+		h.process.Skew(time.Duration(r.Int64N(int64(2*time.Hour))) - time.Hour)
+		w.count("skew")
 	}
 	run, stop := context.WithCancel(context.Background())
 	h.stop = stop
@@ -246,4 +251,3 @@ func (w *world) close() {
 	w.ended.Wait()
 	w.wait(context.Background(), time.Minute) // workers do not wait for ever for what they called
 }
-

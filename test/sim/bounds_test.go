@@ -1,0 +1,190 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
+)
+
+// inWorld runs a test in a world with hosts and clients, where nothing fails
+// unless the test makes it.
+func inWorld(t *testing.T, ttl time.Duration, hosts int, f func(ctx context.Context, w *world, c *clients)) {
+	t.Helper()
+	inBubble(t, 7, func(t *testing.T) {
+		w := newWorld(7, azuretest.Config{Partitions: 8, TTL: ttl, TraceLines: *lines})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+		defer cancel()
+		for range hosts {
+			w.start(ctx)
+		}
+		c := w.enter(ctx)
+		w.wait(ctx, 2*ttl)
+		f(ctx, w, c)
+		if ctx.Err() == nil {
+			w.audit(ctx, c)
+		}
+		for _, h := range w.running() {
+			h.leave()
+		}
+		_ = c.process.Close() // it was only used
+		for _, wrong := range append(w.wrong, w.account.Violations()...) {
+			t.Error(wrong)
+		}
+		if *traced {
+			for _, l := range w.account.Trace() {
+				t.Log(l)
+			}
+		}
+		w.close()
+	})
+}
+
+// spread starts sequences, enough to be in every partition.
+func (c *clients) spread(ctx context.Context, name string, n, steps int) (all []*orchestration.Handle[int]) {
+	for i := range n {
+		h, err := begun(ctx, c, sequence, steps, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprintf("k-%s-%d", name, i))})
+		if err != nil {
+			return nil
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// TestBoundsOfDeath: what a killed host served progresses within TTL + two
+// observation intervals + 2 s.
+func TestBoundsOfDeath(t *testing.T) {
+	for _, ttl := range []time.Duration{3 * time.Second, 15 * time.Second} {
+		t.Run(ttl.String(), func(t *testing.T) {
+			inWorld(t, ttl, 3, func(ctx context.Context, w *world, c *clients) {
+				w.effects.fast = true
+				w.running()[0].kill()
+				died := time.Now()
+				for _, h := range c.spread(ctx, "after", 24, 2) {
+					gives(ctx, c, h, is(3))
+				}
+				if took, most := time.Since(died), ttl+2*ttl/3+2*time.Second; took > most {
+					w.failed("instances of a killed host progressed after %v, at most %v", took, most)
+				}
+			})
+		})
+	}
+}
+
+// TestBoundsOfHandOver: what a leaving host served progresses within 500 ms. It
+// rings by queue, into which the others look every TTL/60 while they expect it.
+func TestBoundsOfHandOver(t *testing.T) {
+	inWorld(t, 15*time.Second, 3, func(ctx context.Context, w *world, _ *clients) {
+		done, watched := make(chan none), make(chan time.Duration)
+		go func() { watched <- w.watch(done) }()
+		w.running()[0].leave()
+		w.wait(ctx, 5*time.Second)
+		close(done)
+		most := <-watched
+		if most == 0 || most > 500*time.Millisecond {
+			w.failed("from a release to the claim passed %v, at most 500 ms", most)
+		}
+	})
+}
+
+// TestBoundsOfPause: a paused host that wakes commits nothing, and starts nothing
+// whose check came after it had fenced itself.
+func TestBoundsOfPause(t *testing.T) {
+	const ttl = 15 * time.Second
+	inWorld(t, ttl, 3, func(ctx context.Context, w *world, c *clients) {
+		w.effects.slow = time.Second
+		var all []*orchestration.Handle[int]
+		for i := range 12 { // more than there are slots for
+			h, err := begun(ctx, c, wide, 200, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprint("k-wide-", i))})
+			if err != nil {
+				return
+			}
+			all = append(all, h)
+		}
+		w.wait(ctx, time.Second)
+		h := w.running()[0]
+		h.process.Pause() // its code runs on, and must stop by itself
+		paused := time.Now()
+		w.wait(ctx, 3*ttl)
+		for _, r := range w.effects.runs() {
+			if r.host == h.name && r.at.Sub(paused) > ttl-ttl/3 {
+				w.failed("%v started %v after the pause began", r.id, r.at.Sub(paused))
+			}
+		}
+		h.process.Resume()
+		for _, h := range all {
+			gives(ctx, c, h, is(200))
+		}
+	})
+}
+
+// TestBoundsOfOutage: when storage was away for a minute nobody takes over
+// anything.
+func TestBoundsOfOutage(t *testing.T) {
+	inWorld(t, 15*time.Second, 3, func(ctx context.Context, w *world, c *clients) {
+		w.wait(ctx, 2*time.Minute) // until balancing has ended
+		before := claims(w.account.Owners())
+		w.account.Outage()
+		w.wait(ctx, time.Minute)
+		w.account.Calm()
+		w.wait(ctx, time.Minute)
+		if after := claims(w.account.Owners()); after > before {
+			w.failed("an outage made hosts claim %d partitions", after-before)
+		}
+		for _, h := range c.spread(ctx, "later", 24, 2) {
+			gives(ctx, c, h, is(3))
+		}
+	})
+}
+
+// TestBoundsOfLeaving: an activity that outlives the grace of the host that
+// leaves, its partition having moved before, is given back and ends elsewhere.
+func TestBoundsOfLeaving(t *testing.T) {
+	inWorld(t, 3*time.Second, 1, func(ctx context.Context, w *world, c *clients) {
+		w.effects.slow = time.Minute
+		all := c.spread(ctx, "slow", 16, 1)
+		w.wait(ctx, time.Second)
+		w.start(ctx)
+		w.wait(ctx, 30*time.Second) // it has its share of the partitions by now
+		w.running()[0].leave()
+		for _, h := range all {
+			gives(ctx, c, h, is(1))
+		}
+	})
+}
+
+// claims is the sum of the epochs: each claim and each release adds one.
+func claims(owners []azuretest.Owner) (sum int64) {
+	for _, o := range owners {
+		sum += o.Epoch
+	}
+	return sum
+}
+
+// watch looks who owns what until done is closed, and returns the longest time
+// for which nobody owned a partition.
+func (w *world) watch(done <-chan none) (longest time.Duration) {
+	free := map[int]time.Time{}
+	for {
+		for n, o := range w.account.Owners() {
+			since, was := free[n]
+			switch {
+			case o.Incarnation == "" && !was:
+				free[n] = time.Now()
+			case o.Incarnation != "" && was:
+				longest = max(longest, time.Since(since))
+				delete(free, n)
+			}
+		}
+		select {
+		case <-done:
+			return longest
+		case <-time.After(time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,63 @@
+//go:build simbugs
+
+package sim
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// layers are the tests that may catch a planted bug, in the order in which they
+// are tried.
+var layers = []struct{ name, run, flags string }{
+	{"seeds", "TestSeeds$", "-sim.seeds=120"},
+	{"enumeration", "TestEveryFaultAtEveryRequest/fan-out", "-sim.every"},
+	{"bounds", "TestBounds", "-sim.every=false"},
+}
+
+// caughtBy names the layer that catches each planted bug.
+var caughtBy = map[string]string{
+	"no-fence":             "seeds",
+	"unknown-is-success":   "seeds",
+	"unknown-is-failure":   "seeds",
+	"etag-reread":          "seeds",
+	"delete-before-commit": "seeds",
+	"no-dedupe-by-id":      "seeds",
+	"notices-not-written":  "seeds",
+	"outbox-deleted-early": "enumeration",
+	"outbox-forgotten":     "enumeration",
+	"fifo-broken":          "seeds",
+	"tombstone-dropped":    "seeds",
+	"claim-without-epoch":  "seeds",
+	"replaced-put-back":    "seeds",
+	"self-fencing-off":     "bounds",
+}
+
+// TestPlantedBugsAreCaught runs the tests with each bug in turn, in a process of
+// its own: they must fail.
+func TestPlantedBugsAreCaught(t *testing.T) {
+	if os.Getenv("DUROXIDE_BUG") != "" {
+		t.Skip("this is the run with the bug")
+	}
+	for name, by := range caughtBy {
+		for _, l := range layers {
+			if l.name != by {
+				continue
+			}
+			began := time.Now()
+			run := exec.Command(os.Args[0], "-test.run=^"+l.run, "-sim.stop", "-test.timeout=100s", l.flags)
+			run.Env = append(os.Environ(), "DUROXIDE_BUG="+name)
+			out, err := run.CombinedOutput()
+			if err == nil {
+				t.Errorf("%s is not caught by the %s, in %v", name, by, time.Since(began).Round(time.Second))
+				continue
+			}
+			how := regexp.MustCompile(`(?m)^.*(seed [0-9]+: .*|_test.go:[0-9]+: .*|panic: .*|fatal error: .*)$`).FindString(string(out))
+			t.Logf("%-21s caught by the %s in %v: %.200s", name, by, time.Since(began).Round(100*time.Millisecond), fmt.Sprint(how))
+		}
+	}
+}
