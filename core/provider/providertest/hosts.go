@@ -290,7 +290,7 @@ func shareWork(e *env, hosts []provider.Host) {
 			t, err := host.NextTurn(working)
 			if err != nil {
 				if ctx.Err() == nil && working.Err() != nil {
-					return nil // all are done
+					return nil //nolint:nilerr // All are done.
 				}
 				return fmt.Errorf("taking a turn while others are at work: %w", explain(err))
 			}

@@ -37,7 +37,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w)
 		}
 		if g := guestOf(w); g != nil && err == nil {
-			err = h.admit(ctx, w, g)
+			err = h.admit(ctx, g)
 		}
 		if err != nil {
 			if errors.Is(err, errNotOpen) || w.Detached() && guestOf(w) == nil {

@@ -3,8 +3,8 @@ package hub_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -136,7 +136,7 @@ func (m *meter) reset() {
 }
 
 // count is how many requests there were since reset, and which.
-func (m *meter) count() (int, string) {
+func (m *meter) count() (n int, which string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all strings.Builder
@@ -162,8 +162,8 @@ func measured(t *testing.T, partitions int, test func(b *bench)) {
 		defer b.account.Close()
 		b.cfg = hub.Config{Name: "hub", Partitions: partitions, SweepEvery: 24 * time.Hour}
 		defer func() {
-			for i := len(b.stops) - 1; i >= 0; i-- {
-				b.stops[i]()
+			for _, stop := range slices.Backward(b.stops) {
+				stop()
 			}
 		}()
 		test(b)
@@ -188,7 +188,7 @@ func (b *bench) open(name string) (*hub.Store, *core.Client) {
 // work runs a worker in the store, and waits until nothing goes on any more.
 func (b *bench) work(s *hub.Store, cfg core.WorkerConfig) {
 	b.Helper()
-	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- core.NewWorker(s, cfg).Register(budgetHandlers()...).Run(ctx) }()
@@ -303,7 +303,7 @@ func TestTheBytesOfAFanInGrowWithItsWidth(t *testing.T) {
 			b.work(host, core.WorkerConfig{MaxActivities: 64})
 			before := b.account.Counts().Sent
 			run(b, budgetSlowFan, client, width, "fan")
-			bytes = int64(b.account.Counts().Sent - before)
+			bytes = b.account.Counts().Sent - before
 		})
 		return bytes
 	}
@@ -447,5 +447,14 @@ func TestAnIdleHubTakesFewOperations(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// idIn is the end of an id with which "b" and it live in a partition.
+func idIn(s *hub.Store, partition int) string {
+	for n := 0; ; n++ {
+		if end := fmt.Sprint("-", n); s.Partition(history.InstanceID("b"+end)) == partition {
+			return end
+		}
 	}
 }

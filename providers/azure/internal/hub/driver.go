@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -18,6 +20,11 @@ var _ sharding.Driver = (*life)(nil)
 // Head implements [sharding.Driver].
 func (l *life) Head(ctx context.Context, n int) (sharding.Head, error) {
 	head, etag, err := l.member.store.readHead(ctx, n)
+	if errors.Is(err, row.ErrFormat) {
+		// Nobody here can serve it, and others go on.
+		l.member.store.cfg.Log.Error("the owner row of a partition cannot be read: upgrade the program if a newer one wrote it", "hub", l.member.store.cfg.Name, "partition", n, "error", err)
+		return sharding.Head{Owner: "unreadable", Format: math.MaxInt, ETag: etag}, nil
+	}
 	if err != nil || etag == "" {
 		return sharding.Head{Format: row.Format}, err
 	}
@@ -140,6 +147,8 @@ var _ sharding.Directory = (*directory)(nil)
 
 const hostCell = "Host"
 
+var errRemade = fmt.Errorf("%w: the hub was deleted and made anew since it was opened: open it again", provider.ErrSchema)
+
 func (d *directory) row(h sharding.Host) storage.Row {
 	c := row.Cells{}
 	c.Set(hostCell, wire.MustJSON(h))
@@ -156,7 +165,7 @@ func (d *directory) Join(ctx context.Context, h sharding.Host) error {
 	}
 	var now hubRecord
 	if err := json.Unmarshal(r.Cells[hubCell], &now); err != nil || now.Generation != s.hub.Generation {
-		return fmt.Errorf("the hub was deleted and made anew since it was opened: open it again")
+		return errRemade
 	}
 	_, err = s.account.Transact(ctx, s.cfg.Name, row.Management, []storage.Op{
 		{Verb: storage.Insert, Row: d.row(h)},
@@ -190,6 +199,8 @@ func (d *directory) Remove(ctx context.Context, incarnation, etag string) error 
 		return nil
 	case storage.Is(err, storage.Precondition):
 		return sharding.ErrChanged
+	case err == nil && etag != "": // it died, and its queue with it
+		d.store.background(func(ctx context.Context) { _ = d.store.account.DeleteQueue(ctx, d.store.wakeQueue(incarnation)) })
 	}
 	return err
 }

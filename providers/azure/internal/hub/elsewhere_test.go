@@ -3,7 +3,6 @@ package hub_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -109,7 +108,7 @@ func (s *sites) host(name string, cfg core.WorkerConfig) *site {
 	if x.store, err = hub.Open(s.Context(), x.client, s.cfg); err != nil {
 		s.Fatal(err)
 	}
-	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.ShutdownGrace, cfg.Name = time.Minute, name
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
@@ -142,8 +141,10 @@ func (s *sites) kill(x *site) {
 	s.stops = append([]func(){func() {
 		stop()
 		go func() { _ = x.store.Close() }()
-		s.account.Close() // lets go of all its calls
-		<-x.done
+		s.account.Close()              // lets go of all its calls
+		if err := <-x.done; err != nil {
+			s.Logf("%s, killed: %v", x.name, err)
+		}
 		<-time.After(10 * time.Minute) // what its worker gives up on, which waits for the grace
 	}}, s.stops...)
 }

@@ -24,8 +24,9 @@ func classify(err error) error {
 			return provider.ErrNotFound
 		case storage.Precondition:
 			return provider.ErrConflict
+		case storage.TooLarge, storage.Invalid:
+			return provider.ErrInvalid
 		}
-		return provider.ErrInvalid
 	}
 	for _, c := range [...]struct{ err, class error }{
 		{journal.ErrLost, provider.ErrLockLost},
@@ -57,7 +58,7 @@ func failed(operation string, err error) error {
 	if class == nil || errors.Is(err, class) {
 		return fmt.Errorf("azure: %s: %w", operation, err)
 	}
-	if class == provider.ErrUnavailable {
+	if errors.Is(class, provider.ErrUnavailable) {
 		if after := storage.RetryAfter(err, 0); after > 0 {
 			return fmt.Errorf("azure: %s: %w", operation, &provider.UnavailableError{After: after, Cause: err})
 		}

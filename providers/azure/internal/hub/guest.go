@@ -183,7 +183,7 @@ func (m *member) invite(g *guest) {
 }
 
 // admit looks whether a guest that may have been run before is still open.
-func (h *host) admit(ctx context.Context, w *broker.Work, g *guest) error {
+func (h *host) admit(ctx context.Context, g *guest) error {
 	if !g.offer.Again && g.message.Taken <= 1 {
 		return nil
 	}
@@ -280,7 +280,7 @@ func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress hist
 // its queue, or to the owner.
 func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.Release) {
 	if g := guestOf(w); g != nil {
-		h.giveBackGuest(ctx, w, g, r)
+		h.giveBackGuest(ctx, g, r)
 		return
 	}
 	post, err := h.store.encodePost(w.ID.Instance, nil, row.Envelope{
@@ -296,7 +296,7 @@ func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.
 
 // giveBackGuest offers a guest here again at once, or makes it visible in its
 // queue after a while.
-func (h *host) giveBackGuest(ctx context.Context, w *broker.Work, g *guest, r provider.Release) {
+func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) {
 	m := h.member
 	if r.Uncounted {
 		g.offer.Deliveries--

@@ -42,12 +42,17 @@ func (p *partition) load(head row.Owner, etag string) {
 		if err == nil || p.ctx.Err() != nil {
 			return
 		}
-		p.log().Warn("reading what is outstanding in a partition failed; it is tried again", "error", err)
-		if errors.Is(err, row.ErrFormat) || errors.Is(err, storage.ErrGone) {
+		switch {
+		case errors.Is(err, storage.ErrGone):
 			p.lost()
 			return
+		case errors.Is(err, row.ErrFormat):
+			p.log().Error("a partition cannot be served: upgrade the program if a newer one wrote the row, or else restore or remove it; it is tried again", "error", err)
+			pause(p.ctx, p.store.cfg.TTL)
+		default:
+			p.log().Warn("reading what is outstanding in a partition failed; it is tried again", "error", err)
+			pause(p.ctx, backoff(n))
 		}
-		pause(p.ctx, backoff(n))
 	}
 }
 
@@ -60,29 +65,23 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	if err != nil {
 		return err
 	}
-	p.openJournal(head, etag, notices)
 	restored, err := p.restore(found)
 	if err != nil {
 		return err
 	}
-	if bug.Planted("outbox-forgotten") {
-		found.outbox = nil
-	}
-	for i := range found.outbox {
-		out, err := row.ParseOutgoing(p.ctx, found.outbox[i].Cells, p.store.getBlob)
-		if err != nil {
-			return fmt.Errorf("row %s: %w", found.outbox[i].Key, err)
-		}
-		for n := range out.Parts { // it may have been sent before
-			for o := range out.Parts[n].Offers {
-				out.Parts[n].Offers[o].Again = true
-			}
-		}
-		p.relays.add(found.outbox[i].Key, out)
+	outbox, err := p.readOutbox(found.outbox)
+	if err != nil {
+		return err
 	}
 	if found.pages > 1 { // not a snapshot
 		if found.inbox, err = p.readInbox(p.ctx, row.Inbox()); err != nil {
 			return err
+		}
+	}
+	p.openJournal(head, etag, notices)
+	for i, out := range outbox {
+		if out != nil {
+			p.relays.add(found.outbox[i].Key, *out)
 		}
 	}
 	p.takeOver(restored, p.readLetters(found.inbox))
@@ -94,6 +93,37 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	}
 	p.relays.start()
 	return nil
+}
+
+// readOutbox reads rows of the outbox. One that cannot be read stays where it
+// is, and others go on.
+func (p *partition) readOutbox(rows []storage.Row) ([]*row.Outgoing, error) {
+	if bug.Planted("outbox-forgotten") {
+		return nil, nil
+	}
+	all := make([]*row.Outgoing, len(rows))
+	for i := range rows {
+		out, err := row.ParseOutgoing(p.ctx, rows[i].Cells, p.store.getBlob)
+		switch {
+		case unreadable(err):
+			p.log().Error("a row of the outbox cannot be read: what it holds is not sent; upgrade the program if a newer one wrote it", "row", rows[i].Key, "error", err)
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("row %s: %w", rows[i].Key, err)
+		}
+		for n := range out.Parts { // it may have been sent before
+			for o := range out.Parts[n].Offers {
+				out.Parts[n].Offers[o].Again = true
+			}
+		}
+		all[i] = &out
+	}
+	return all, nil
+}
+
+// unreadable reports whether a row is damaged, rather than the way to it.
+func unreadable(err error) bool {
+	return errors.Is(err, row.ErrFormat) || storage.Is(err, storage.Missing)
 }
 
 // openJournal makes the partition ready to commit.
@@ -112,12 +142,18 @@ func (p *partition) openJournal(head row.Owner, etag string, notices *journal.No
 	p.journal = j
 }
 
-// trouble tells the log of requests that fail and are repeated, once, and once
-// more when they succeed again.
+// trouble tells the log that commits are held up, and that they go on.
 func (p *partition) trouble(err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = err
+	before := p.troubled
+	p.troubled = err != nil
+	p.mu.Unlock()
+	switch {
+	case err != nil && !before:
+		p.log().Warn("commits are held up by the storage account; they are tried again until they succeed", "error", err)
+	case err == nil && before:
+		p.log().Info("commits go on")
+	}
 }
 
 func (p *partition) readOutstanding() (found outstanding, err error) {
@@ -138,6 +174,7 @@ func (p *partition) readOutstanding() (found outstanding, err error) {
 				found.work = append(found.work, r)
 			case row.KindTimers:
 				found.timers = append(found.timers, r)
+			default: // none of ours, in that range
 			}
 		}
 		return nil
@@ -182,26 +219,23 @@ func (p *partition) restore(found outstanding) (all []broker.Restored, err error
 		}
 		return i
 	}
-	for _, r := range found.progress {
-		if err := p.readProgress(progress, r); err != nil {
-			return nil, fmt.Errorf("row %s: %w", r.Key, err)
+	read := func(rows []storage.Row, f func(storage.Row) error) error {
+		for _, r := range rows {
+			switch err := f(r); {
+			case unreadable(err):
+				p.damage(r.Key, err)
+			case err != nil:
+				return fmt.Errorf("row %s: %w", r.Key, err)
+			}
 		}
+		return nil
 	}
-	for _, r := range found.work {
-		if err := p.readWork(of, r); err != nil {
-			return nil, fmt.Errorf("row %s: %w", r.Key, err)
-		}
-	}
-	for _, r := range found.timers {
-		set, err := readTimerSet(p.ctx, r.Cells, p.store.getBlob)
-		if err != nil {
-			return nil, fmt.Errorf("row %s: %w", r.Key, err)
-		}
-		i := of(set.ID)
-		i.born, i.execution, i.name, i.version, i.timers = set.Born, set.Execution, set.Name, set.Version, set.Timers
-		if _, err := fmt.Sscanf(r.Key, "t:%016x:", &i.due); err != nil {
-			return nil, fmt.Errorf("%w: row %s: %w", row.ErrFormat, r.Key, err)
-		}
+	if err := errors.Join(
+		read(found.progress, func(r storage.Row) error { return p.readProgress(progress, r) }),
+		read(found.work, func(r storage.Row) error { return p.readWork(of, r) }),
+		read(found.timers, func(r storage.Row) error { return p.readTimers(of, r) }),
+	); err != nil {
+		return nil, err
 	}
 	ids := make([]history.InstanceID, 0, len(instances))
 	for id := range instances {
@@ -217,15 +251,32 @@ func (p *partition) restore(found outstanding) (all []broker.Restored, err error
 	}
 	p.mu.Unlock()
 	for _, id := range ids {
+		if p.damaged[row.Escape(id)] != nil {
+			continue
+		}
 		r, err := p.restoreOne(instances[id], progress[id])
 		if err != nil {
-			return nil, err
+			p.damage(row.Work(id), err)
+			continue
 		}
 		if r.Again || len(r.Activities)+len(r.Timers) > 0 {
 			all = append(all, r)
 		}
 	}
 	return all, nil
+}
+
+func (p *partition) readTimers(of func(history.InstanceID) *instance, r storage.Row) error {
+	set, err := readTimerSet(p.ctx, r.Cells, p.store.getBlob)
+	if err != nil {
+		return err
+	}
+	i := of(set.ID)
+	i.born, i.execution, i.name, i.version, i.timers = set.Born, set.Execution, set.Name, set.Version, set.Timers
+	if _, err := fmt.Sscanf(r.Key, "t:%016x:", &i.due); err != nil {
+		return fmt.Errorf("%w: %w", row.ErrFormat, err)
+	}
+	return nil
 }
 
 func readTimerSet(ctx context.Context, cells map[string][]byte, get row.GetBlob) (set row.TimerSet, err error) {

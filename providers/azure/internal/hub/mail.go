@@ -78,7 +78,7 @@ func (c *commit) encodeSends() error {
 		}
 	}
 	// What is still in the outbox for this partition must not be overtaken.
-	directly := home <= maxDirect && 3*home <= c.room()-1 && !c.p.relays.busy(c.p.number)
+	directly := home <= maxDirect && 3*home < c.room() && !c.p.relays.busy(c.p.number)
 	out := &row.Outgoing{}
 	at := map[int]int{} // index in out.Parts, by partition
 	for _, b := range all {

@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/sharding"
 )
@@ -73,8 +74,7 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 		}
 		s.mu.Unlock()
 		if closed {
-			m.leave(ctx)
-			return nil, fmt.Errorf("azure: joining: %w", provider.ErrClosed)
+			return nil, errors.Join(fmt.Errorf("azure: joining: %w", provider.ErrClosed), m.leave(ctx))
 		}
 		m.settleIn(ctx)
 	}
@@ -172,6 +172,11 @@ func (m *member) keepLiving() {
 			err := m.beginLife(m.ctx)
 			if err == nil {
 				break
+			}
+			if errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
+				m.store.cfg.Log.Error("the hub is gone: this host ends", "hub", m.store.cfg.Name, "error", err)
+				m.broker.Close() // whoever waits for work learns of it
+				return
 			}
 			m.store.cfg.Log.Warn("joining again failed; it is tried again", "hub", m.store.cfg.Name, "error", err)
 			pause(m.ctx, backoff(n))

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -38,7 +37,7 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 		if p := s.owned(n); p != nil && p.live() {
 			err = p.perform(ctx, id, o, start, nil)
 		} else if owner, ok := s.ownerElsewhere(ctx, n); ok {
-			return s.post(ctx, owner, id, o, start)
+			err = s.post(ctx, owner, id, o, start)
 		} else {
 			err = s.borrow(ctx, n, func(p *partition) error { return p.perform(ctx, id, o, start, nil) })
 		}
@@ -121,13 +120,14 @@ func (s *Store) borrow(ctx context.Context, n int, f func(*partition) error) err
 // waits for its answer.
 func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o row.Order, start *provider.Message) error {
 	got, err := s.getSeen(ctx, id)
-	if err != nil {
+	damaged := o.Purge && errors.Is(err, row.ErrFormat) // to purge it is what an operator can do
+	if err != nil && !damaged {
 		return err
 	}
-	if o.Purge && (got == nil || !got.meta.Exists()) {
+	if o.Purge && !damaged && (got == nil || !got.meta.Exists()) {
 		return provider.ErrNotFound
 	}
-	if o.Purge {
+	if o.Purge && !damaged {
 		o.Born = got.meta.Born // a copy that comes late purges no other
 	}
 	o.ID = s.born()
@@ -142,6 +142,7 @@ func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o
 	if err := s.insertPost(ctx, id, p); err != nil {
 		return err
 	}
+	watch := &deathWatch{owner: owner}
 	for try := 0; ; try++ {
 		pause(ctx, min(firstLook<<min(try, 8), time.Second))
 		if err := ctx.Err(); err != nil {
@@ -155,9 +156,46 @@ func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o
 			return answer
 		}
 		if try%8 == 7 {
+			if watch.dead(ctx, s) {
+				return errMoved // nobody else buries it: this client does, and carries the order out itself
+			}
 			s.arrivedUnread(s.Partition(id), id) // the ring may have been lost, or the owner changed
 		}
 	}
+}
+
+// deathWatch finds out whether an owner died while no other host is there to see
+// it. As hosts do, it compares no clocks: a row that stays as it is for more than
+// the TTL is that of a dead host, and is removed in exactly that version.
+type deathWatch struct {
+	owner string
+	etag  string
+	since time.Time
+}
+
+func (w *deathWatch) dead(ctx context.Context, s *Store) bool {
+	d := &directory{store: s}
+	hosts, err := d.Hosts(ctx)
+	if err != nil {
+		w.etag = ""
+		return false
+	}
+	etag := ""
+	for _, h := range hosts {
+		if h.Host.Incarnation == w.owner {
+			etag = h.ETag
+		}
+	}
+	switch {
+	case etag == "": // another buried it
+		return len(hosts) == 0
+	case etag != w.etag:
+		w.etag, w.since = etag, time.Now()
+		return false
+	case time.Since(w.since) <= s.cfg.TTL+s.cfg.TTL/3:
+		return false
+	}
+	return d.Remove(ctx, w.owner, etag) == nil
 }
 
 // answer looks for what came of an order.
@@ -308,6 +346,5 @@ func (p *partition) answersWith(id history.InstanceID, order string, err error) 
 		}
 		delete(all, oldest)
 	}
-	cell, _ := json.Marshal(all) // strings and numbers always encode
-	return cell
+	return wire.MustJSON(all)
 }

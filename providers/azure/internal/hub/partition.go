@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -51,6 +52,8 @@ type partition struct {
 	sweeping   int                                    // sweeps under way
 	swept      map[string]bool                        // keys deleted while one is
 	progress   map[history.InstanceID]map[int64]bool  // activities with a row of progress
+	damaged    map[string]error                       // instances of which open work cannot be read, by escaped id
+	troubled   bool                                   // commits are held up
 	withheld   map[history.InstanceID]map[string]bool // hosts that still run activities of an instance
 	answers    map[history.InstanceID]map[string]row.Answer
 	rings      rings
@@ -77,6 +80,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		unresolved: map[history.InstanceID][]*letter{},
 		resolving:  map[history.InstanceID]chan struct{}{},
 		progress:   map[history.InstanceID]map[int64]bool{},
+		damaged:    map[string]error{},
 		withheld:   map[history.InstanceID]map[string]bool{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},
@@ -270,8 +274,11 @@ func (p *partition) get(id history.InstanceID) *instance {
 // is none.
 func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance, error) {
 	p.mu.Lock()
-	i, removals := p.instances[id], p.removals
+	i, removals, damaged := p.instances[id], p.removals, p.damaged[row.Escape(id)]
 	p.mu.Unlock()
+	if damaged != nil {
+		return nil, fmt.Errorf("%w: %w", row.ErrFormat, damaged)
+	}
 	if i != nil && i.seen != nil {
 		return i, nil
 	}

@@ -121,8 +121,6 @@ func decodeLeft(text map[string]string) (left, error) {
 	return l, nil
 }
 
-func (o *open) outstanding() bool { return o.again || len(o.spans) > 0 || len(o.timers) > 0 }
-
 // kept reports whether the instance must stay in memory: rows in storage say
 // of it what is not in its own row.
 func (o *open) kept() bool { return o.work || o.due != 0 }
@@ -185,18 +183,23 @@ func readSeen(ctx context.Context, cells map[string][]byte, get row.GetBlob) (*s
 
 // getSeen reads an instance's row from storage; nil if there is none.
 func (s *Store) getSeen(ctx context.Context, id history.InstanceID) (*seen, error) {
-	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(s.Partition(id)), row.Instance(id))
-	if storage.Is(err, storage.Missing) {
-		return nil, nil
+	for etag := ""; ; {
+		r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(s.Partition(id)), row.Instance(id))
+		if storage.Is(err, storage.Missing) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		got, err := readSeen(ctx, r.Cells, s.getBlob)
+		if !storage.Is(err, storage.Missing) {
+			return got, err
+		}
+		if r.ETag == etag {
+			return nil, fmt.Errorf("%w: a blob that it names is gone: %w", row.ErrFormat, err)
+		}
+		etag = r.ETag // the row was replaced meanwhile, and its blob removed: once more
 	}
-	if err != nil {
-		return nil, err
-	}
-	got, err := readSeen(ctx, r.Cells, s.getBlob)
-	if storage.Is(err, storage.Missing) { // the row was replaced, and its blob removed
-		return s.getSeen(ctx, id)
-	}
-	return got, err
 }
 
 // applyTimers is what a commit makes of the open timers.

@@ -37,13 +37,6 @@ type target struct {
 	partition int
 }
 
-func (p *outPart) target() target {
-	if p.Queue != "" {
-		return target{queue: p.Queue}
-	}
-	return target{partition: p.To}
-}
-
 // outRow is a row of the outbox.
 type outRow struct {
 	key  string
@@ -55,6 +48,13 @@ type outRow struct {
 type outPart struct {
 	row *outRow
 	row.Part
+}
+
+func (p *outPart) target() target {
+	if p.Queue != "" {
+		return target{queue: p.Queue}
+	}
+	return target{partition: p.To}
 }
 
 func newRelays(p *partition) *relays {

@@ -197,9 +197,9 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 			found.keys = append(found.keys, row.Purged(old.Purged, id))
 		}
 	}
-	errs := make([]error, len(ranges))
-	for i, r := range ranges {
-		errs[i] = collect(r)
+	var errs []error
+	for _, r := range ranges {
+		errs = append(errs, collect(r))
 	}
 	if old.Exists() || old.Purging {
 		r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, row.Instance(id))

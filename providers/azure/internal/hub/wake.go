@@ -222,6 +222,9 @@ func (l *life) listen(ctx context.Context) {
 			return
 		}
 		taken, err := s.account.Take(ctx, s.wakeQueue(l.incarnation), 32, hideWakes)
+		if errors.Is(err, storage.ErrGone) { // somebody deleted it
+			_ = s.account.CreateQueue(ctx, s.wakeQueue(l.incarnation)) // or else at the next look
+		}
 		if err != nil || len(taken) == 0 {
 			next = min(2*next, s.cfg.WakeEvery)
 			continue

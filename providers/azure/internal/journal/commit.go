@@ -46,6 +46,7 @@ func (j *Journal) commit(ctx context.Context, b *batch) bool {
 			return j.lose(b)
 		case settledStopped:
 			return j.abandon(b, err) || bug.Planted("unknown-is-failure") && ctx.Err() == nil
+		case settledNot: // the identical transaction goes again
 		}
 	}
 }

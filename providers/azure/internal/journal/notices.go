@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
@@ -131,7 +132,7 @@ func (d *draft) ops(n *Notices, now time.Time, newKey func() string) (ops []stor
 		if d.opens {
 			d.page = page{key: newKey(), since: at}
 		}
-		d.page.ids = append(d.page.ids[:len(d.page.ids):len(d.page.ids)], d.ids...)
+		d.page.ids = append(slices.Clip(d.page.ids), d.ids...)
 		ops = append(ops, storage.Op{Verb: storage.Put, Row: storage.Row{
 			Key:   d.page.key,
 			Cells: map[string][]byte{row.IDsCell: wire.MustJSON(row.IDs{Since: d.page.since, IDs: d.page.ids})},

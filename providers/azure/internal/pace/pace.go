@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// Most is how many requests may be under way when nothing is throttled, and
-	// Least when everything is.
-	Most  = 256
+	// Most is how many requests may be under way when nothing is throttled.
+	Most = 256
+	// Least is how many may be when everything is.
 	Least = 4
 
 	// once is the time in which several refusals count as one: they answer

@@ -59,29 +59,29 @@ func load(a *pace.Account, n int, d time.Duration) {
 
 func TestABusyAccountGetsFewerRequestsAtATimeAndMoreAgainWhenItAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		real := &account{capacity: 20}
-		a := &pace.Account{Account: real}
+		service := &account{capacity: 20}
+		a := &pace.Account{Account: service}
 		load(a, 200, 10*time.Second)
 		if limit := a.Limit(); limit > 80 {
 			t.Errorf("after 10 s the limit is %d, the account takes 20", limit)
 		}
-		real.mu.Lock()
-		real.capacity, real.refused = 1_000, 0
-		real.mu.Unlock()
+		service.mu.Lock()
+		service.capacity, service.refused = 1_000, 0
+		service.mu.Unlock()
 		load(a, 300, 20*time.Second)
 		if limit := a.Limit(); limit < pace.Most*3/4 {
 			t.Errorf("when the account takes all again the limit is %d, want nearly %d", limit, pace.Most)
 		}
-		if real.most > 300 {
-			t.Errorf("%d requests at once", real.most)
+		if service.most > 300 {
+			t.Errorf("%d requests at once", service.most)
 		}
 	})
 }
 
 func TestNeverLessThanAFewAndHeartbeatsAreNeverHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		real := &account{}
-		a := &pace.Account{Account: real, Exempt: "exempt"}
+		service := &account{}
+		a := &pace.Account{Account: service, Exempt: "exempt"}
 		load(a, 100, 20*time.Second)
 		if limit := a.Limit(); limit != pace.Least {
 			t.Errorf("the limit is %d, want %d", limit, pace.Least)
@@ -100,8 +100,8 @@ func TestNeverLessThanAFewAndHeartbeatsAreNeverHeldUp(t *testing.T) {
 
 func TestACallerWhoGivesUpSendsNothingAndHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		real := &account{}
-		a := &pace.Account{Account: real}
+		service := &account{}
+		a := &pace.Account{Account: service}
 		load(a, 100, 20*time.Second) // the limit is the least
 		var all sync.WaitGroup
 		for range pace.Least {

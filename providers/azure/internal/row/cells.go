@@ -48,7 +48,7 @@ var codec = func() (c struct {
 	return c
 }()
 
-// Blob is a blob to be written before the row that names it.
+// BlobData is a blob to be written before the row that names it.
 type BlobData struct {
 	Name string
 	Data []byte

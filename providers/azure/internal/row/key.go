@@ -106,6 +106,21 @@ func Sequence(epoch int64, n uint32) int64 { return epoch<<32 | int64(n) }
 // Instance is the key of an instance's row.
 func Instance(id history.InstanceID) string { return instancePrefix + Escape(id) }
 
+// InstanceEscaped is the key of an instance's row, by its escaped id.
+func InstanceEscaped(escaped string) string { return instancePrefix + escaped }
+
+// EscapedOf is the escaped id in the key of a row of open work.
+func EscapedOf(key string) string {
+	parts := strings.Split(key, ":")
+	switch {
+	case len(parts) < 2:
+		return ""
+	case KindOf(key) == KindTimers:
+		return parts[len(parts)-1]
+	}
+	return parts[1]
+}
+
 // Segment is the key of a sealed segment of a history that begins with an event.
 func Segment(id history.InstanceID, execution, first int64) string {
 	return fmt.Sprintf("%s%s:%08x:%08x", historyPrefix, Escape(id), execution, first)
@@ -242,6 +257,7 @@ func KindOf(key string) Kind {
 		switch k := Kind(key[0]); k {
 		case KindDead, KindHistory, KindInstance, KindState, KindInbox, KindNotice, KindOutbox, KindProgress, KindWork, KindTimers, KindIndex:
 			return k
+		case KindHead, KindUnknown: // no prefixes
 		}
 	}
 	return KindUnknown

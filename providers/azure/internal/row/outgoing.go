@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
@@ -59,8 +60,9 @@ func (o *Outgoing) Spill(name func() string) []BlobData {
 func (o *Outgoing) Cells() map[string][]byte {
 	shown := *o
 	cells := map[string][]byte{}
-	names := o.Blob
+	var names []string
 	if o.Blob != "" {
+		names = append(names, o.Blob)
 		shown.Parts = make([]Part, len(o.Parts))
 		for i, p := range o.Parts {
 			shown.Parts[i] = Part{To: p.To, First: p.First, Queue: p.Queue}
@@ -68,16 +70,16 @@ func (o *Outgoing) Cells() map[string][]byte {
 	}
 	// A blob that holds messages is named by this row, and later by the row of
 	// the inbox that the parcel becomes.
-	for _, p := range shown.Parts {
+	for _, p := range o.Parts {
 		for _, parcel := range p.Parcels {
 			if parcel.Blob != "" {
-				names += " " + parcel.Blob
+				names = append(names, parcel.Blob)
 			}
 		}
 	}
 	cells[OutboxCell] = Pack(wire.MustJSON(&shown))
-	if names != "" {
-		cells[BlobsCell] = []byte(names)
+	if len(names) > 0 {
+		cells[BlobsCell] = []byte(strings.Join(names, " "))
 	}
 	return cells
 }

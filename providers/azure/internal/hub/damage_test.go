@@ -1,0 +1,131 @@
+package hub_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+)
+
+// Rows that cannot be read: one instance is set aside, one partition at most is
+// not served, and others go on.
+
+// spoil overwrites a cell as a broken program would.
+func (b *bench) spoil(partition, key, cell string, value []byte) {
+	b.Helper()
+	_, err := b.account.Client("vandal").Transact(b.Context(), "hub", partition, []storage.Op{{
+		Verb: storage.Merge, Row: storage.Row{Key: key, Cells: map[string][]byte{cell: value}},
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// end ends what was opened so far.
+func (b *bench) end() {
+	for _, stop := range slices.Backward(b.stops) {
+		stop()
+	}
+	b.stops = nil
+}
+
+// restart ends what was opened last and opens the hub anew, with a worker.
+func (b *bench) restart() (*hub.Store, *core.Client) {
+	b.Helper()
+	b.end()
+	host, client := b.open("again")
+	b.work(host, core.WorkerConfig{})
+	return host, client
+}
+
+func TestAnInstanceOfWhichTheOpenWorkCannotBeReadIsSetAsideAlone(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		for _, id := range []history.InstanceID{"damaged", "sound"} {
+			if _, err := client.StartInstance(b.Context(), budgetSleeping.Name(), 1_000, orchestration.StartOptions{ID: id}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		<-time.After(90 * time.Second)
+		for pk, r := range b.account.State().Rows("hub") {
+			if strings.HasPrefix(r.Key, "t:") && strings.HasSuffix(r.Key, ":damaged") {
+				b.spoil(pk, r.Key, row.TimersCell, []byte("jnonsense"))
+			}
+		}
+		_, client = b.restart()
+		run(b, budgetSequence, client, 3, "new") // others go on
+		i, err := client.Status(b.Context(), "damaged")
+		if err != nil || i.Parked == nil || !strings.Contains(i.Parked.Reason, "purge the instance") {
+			b.Errorf("the damaged instance is %+v, %v; want it parked, with what to do", i, err)
+		}
+		if err := client.Cancel(b.Context(), "sound", "enough"); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := client.Wait(b.Context(), "sound", provider.Until{Final: true}); err != nil {
+			b.Errorf("its neighbour: %v", err)
+		}
+	})
+}
+
+func TestAMissingBlobIsDamageAndNotAnEndlessSearch(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		run(b, budgetSequence, client, 1, "a")
+		pk := host.PartitionKey(0)
+		b.spoil(pk, row.Instance("a"), row.OutputCell, row.InBlob("payload/a/gone"))
+		b.reset()
+		if _, err := client.Status(b.Context(), "a"); !errors.Is(err, provider.ErrCorrupt) {
+			b.Errorf("reading it: %v, want ErrCorrupt", err)
+		}
+		if n, calls := b.count(); n > 8 {
+			b.Errorf("it took %d requests:%s", n, calls)
+		}
+		if err := host.Purge(b.Context(), "a", true); err != nil {
+			b.Errorf("purging it: %v", err)
+		}
+	})
+}
+
+func TestAnOwnerRowThatCannotBeReadStopsNoOtherPartition(t *testing.T) {
+	measured(t, 4, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		run(b, budgetSequence, client, 1, "a")
+		bad := (host.Partition("a") + 1) % 4
+		b.end()
+		b.spoil(host.PartitionKey(bad), row.Head, row.HeadCell, []byte(`{"format":99}`))
+		again, client := b.open("again")
+		b.work(again, core.WorkerConfig{})
+		run(b, budgetSequence, client, 1, "b"+history.InstanceID(idIn(again, host.Partition("a"))))
+	})
+}
+
+func TestAPurgeAfterTheLastHostWasKilledIsCarriedOut(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		last := s.host("last", core.WorkerConfig{})
+		begin(s, last, longOne, time.Hour, "a")
+		s.kill(last)
+		client, _ := s.open("client")
+		began := time.Now()
+		if err := client.Purge(s.Context(), "a", true); err != nil {
+			s.Errorf("purging: %v", err)
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			s.Errorf("it took %v, with a TTL of 3 s", took)
+		}
+		if _, err := client.Instance(s.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
+			s.Errorf("afterwards: %v, want not found", err)
+		}
+	})
+}
