@@ -141,7 +141,7 @@ func (s *sites) kill(x *site) {
 	s.stops = append([]func(){func() {
 		stop()
 		go func() { _ = x.store.Close() }()
-		s.account.Close()              // lets go of all its calls
+		s.account.Close() // lets go of all its calls
 		if err := <-x.done; err != nil {
 			s.Logf("%s, killed: %v", x.name, err)
 		}
