@@ -85,10 +85,10 @@ func (c *commit) settled(a journal.Applied) {
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
 	p.take(c.mail.letters(a.Direct)...)
-	if a.Outbox != "" && bug.Planted("outbox-deleted-early") {
-		p.journal.Submit(&journal.Entry{Ops: []storage.Op{deletion(a.Outbox)}})
-	}
 	if a.Outbox != "" {
+		if bug.Planted("outbox-deleted-early") {
+			p.journal.Submit(&journal.Entry{Ops: []storage.Op{deletion(a.Outbox)}})
+		}
 		p.relays.add(a.Outbox, a.Send)
 	}
 	if m.Revision != c.before.seen.meta.Revision || m.Status != c.before.seen.meta.Status {

@@ -111,9 +111,6 @@ const NoticeRows = 2 + maxExpired
 
 // ops completes the draft and returns its rows.
 func (d *draft) ops(n *Notices, now time.Time, newKey func() string) (ops []storage.Op) {
-	if bug.Planted("notices-not-written") {
-		return nil
-	}
 	if len(d.numbers) > 0 {
 		all := maps.Clone(n.numbers)
 		maps.Copy(all, d.numbers)
@@ -145,6 +142,9 @@ func (d *draft) ops(n *Notices, now time.Time, newKey func() string) (ops []stor
 		}
 		d.expired = append(d.expired, n.pages[i].key)
 		ops = append(ops, storage.Op{Verb: storage.Delete, Row: storage.Row{Key: n.pages[i].key}})
+	}
+	if bug.Planted("notices-not-written") {
+		return nil
 	}
 	return ops
 }
