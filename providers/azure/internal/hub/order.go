@@ -284,6 +284,9 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 	}
 	for n := 0; ctx.Err() == nil; n++ {
 		err := p.perform(ctx, l.to(), *l.envelope.Order, start, l)
+		if err == nil && p.known(l.key) {
+			err = p.answerWith(ctx, l, nil) // there was nothing to do, as of a start that came twice
+		}
 		if err == nil || errors.Is(err, errMoved) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
 			return
 		}
@@ -299,6 +302,11 @@ func (p *partition) refuse(ctx context.Context, l *letter, why error) error {
 	if class := classify(why); !definite(why) && (class == nil || provider.Retryable(class)) {
 		return why // to be tried again
 	}
+	return p.answerWith(ctx, l, why)
+}
+
+// answerWith consumes an order and leaves its answer.
+func (p *partition) answerWith(ctx context.Context, l *letter, why error) error {
 	e := &journal.Entry{
 		Consumed: []journal.Consumed{l.consumption("")},
 		Applied:  func(journal.Applied) { p.dropped(l) },
