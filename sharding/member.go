@@ -249,12 +249,19 @@ func (m *Member) depart(ctx context.Context) error {
 	m.tasks.Wait() // what is being claimed is handed over too
 	m.giveAll(ctx)
 	m.end("it left")
-	err := m.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return m.dir.Remove(ctx, m.cfg.Me.Incarnation, "") })
-	if err != nil {
-		return fmt.Errorf("sharding: removing the row of %s, which others will find dead: %w", m.cfg.Me.Incarnation, err)
+	var err error
+	for range removals { // to remove a row twice does no harm
+		err = m.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return m.dir.Remove(ctx, m.cfg.Me.Incarnation, "") })
+		if err == nil {
+			return nil
+		}
 	}
-	return nil
+	return fmt.Errorf("sharding: removing the row of %s, which others will find dead: %w", m.cfg.Me.Incarnation, err)
 }
+
+// removals is how often a leaver tries to remove its row: one lost answer is no
+// reason to make others wait for its death.
+const removals = 3
 
 // beginLeaving makes sure that no task begins any more. It reports false if the
 // incarnation is over.

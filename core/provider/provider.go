@@ -122,6 +122,12 @@ type Host interface {
 	Leave(ctx context.Context) error
 }
 
+// CompletionKeeper is implemented by hosts whose Leave makes durable what
+// CompleteActivity took and no commit consumed, and of which instances may go to
+// another host meanwhile. A worker that stops need not wait until it has
+// committed the outcomes of its activities itself.
+type CompletionKeeper interface{ KeepsCompletions() bool }
+
 // Named is implemented by stores that know the name of their hub. It becomes
 // part of the idempotency keys of activities; without it the name is "default".
 type Named interface{ Hub() string }

@@ -238,7 +238,9 @@ func (d *Dispatcher) complete(work context.Context, t *provider.ActivityTask, s 
 		m.Data = &history.ActivityFailed{Source: t.ID.Event, Attempt: t.Activity.Attempt, Failure: f, Started: &started, Worker: d.config.Worker}
 	}
 	log := func() *slog.Logger { return d.activityLog(t, s) }
-	d.handedIn.add(t.ID) // before it is: its turn may be the first to know
+	if !d.keptByHost {
+		d.handedIn.add(t.ID) // before it is: its turn may be the first to know
+	}
 	err := d.insist(work, log, "handing in what an activity came to", func() error { return d.host.CompleteActivity(work, t, m) })
 	if err == nil {
 		return

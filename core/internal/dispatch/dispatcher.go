@@ -68,8 +68,10 @@ type Dispatcher struct {
 	running runningActivities
 
 	handedIn handedIn
-	missing  missingActivities
-	code     sync.WaitGroup // of activities, those included that no slot waits for
+	// keptByHost says that outcomes need not be recorded before the host leaves.
+	keptByHost bool
+	missing    missingActivities
+	code       sync.WaitGroup // of activities, those included that no slot waits for
 
 	stop   context.CancelCauseFunc // ends the taking of new work
 	giveUp chan struct{}           // closed when what still runs is given up
@@ -81,9 +83,10 @@ type Dispatcher struct {
 
 // New makes a dispatcher. It does nothing until [Dispatcher.Run].
 func New(host provider.Host, executor Executor, r *registry.Registry, config Config) *Dispatcher {
+	keeper, ok := host.(provider.CompletionKeeper)
 	return &Dispatcher{
 		host: host, executor: executor, registry: r, config: config.withDefaults(), log: config.Env.Logger,
-		giveUp: make(chan struct{}),
+		keptByHost: ok && keeper.KeepsCompletions(), giveUp: make(chan struct{}),
 	}
 }
 
@@ -121,7 +124,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	go func() {                                             // ends with what it waits for
 		<-taking.Done()
 		activities.Wait()
-		ends(d.handedIn.none(), d.config.ShutdownGrace)
+		if !d.keptByHost {
+			ends(d.handedIn.none(), d.config.ShutdownGrace)
+		}
 		stopTurns(context.Cause(taking))
 		turns.Wait()
 		close(idle)

@@ -281,6 +281,11 @@ func TestAHandOverDoublesNoRunningActivity(t *testing.T) {
 		if got := s.starts(); len(got) != 12 {
 			s.Errorf("12 activities began %d times: %v", len(got), got)
 		}
+		leaving := time.Now()
+		s.leave(first)
+		if took := time.Since(leaving); took > 10*time.Second {
+			s.Errorf("leaving took %v: outcomes that another host committed are not waited for", took)
+		}
 	})
 }
 

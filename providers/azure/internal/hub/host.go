@@ -35,7 +35,14 @@ type host struct {
 	err    error // of Leave
 }
 
-var _ provider.Host = (*host)(nil)
+var (
+	_ provider.Host             = (*host)(nil)
+	_ provider.CompletionKeeper = (*host)(nil)
+)
+
+// KeepsCompletions implements [provider.CompletionKeeper]: a partition that is
+// released takes the completions that wait with it, into its inbox.
+func (h *host) KeepsCompletions() bool { return true }
 
 // turnLock is the Lock of the turns that a host hands out.
 type turnLock struct {
