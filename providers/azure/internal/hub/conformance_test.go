@@ -159,6 +159,13 @@ func conforms(t *testing.T, partitions int, run func(*testing.T, providertest.Ha
 	l.done(t)
 }
 
-func TestOnePartitionConforms(t *testing.T)  { conforms(t, 1, providertest.Run) }
-func TestFourPartitionsConform(t *testing.T) { conforms(t, 4, providertest.Run) }
-func TestConformsUnderFaults(t *testing.T)   { conforms(t, 2, providertest.RunUnderFaults) }
+func TestOnePartitionConforms(t *testing.T) { conforms(t, 1, providertest.Run) }
+
+func TestFourPartitionsConform(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short runs the suite with one partition only; run it without -short")
+	}
+	conforms(t, 4, providertest.Run)
+}
+
+func TestConformsUnderFaults(t *testing.T) { conforms(t, 2, providertest.RunUnderFaults) }
