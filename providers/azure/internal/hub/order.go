@@ -284,7 +284,7 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 	}
 	for n := 0; ctx.Err() == nil; n++ {
 		err := p.perform(ctx, l.to(), *l.envelope.Order, start, l)
-		if err == nil && p.known(l.key) {
+		if err == nil && p.waits(l) {
 			err = p.answerWith(ctx, l, nil) // there was nothing to do, as of a start that came twice
 		}
 		if err == nil || errors.Is(err, errMoved) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
@@ -295,6 +295,13 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 		}
 		pause(ctx, backoff(n))
 	}
+}
+
+// waits reports whether the letter is still in the inbox.
+func (p *partition) waits(l *letter) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inbox[l.key] == l
 }
 
 // refuse answers an order that is not carried out.
