@@ -90,6 +90,10 @@ func (w *world) heal(ctx context.Context) {
 		h.resume()
 		h.process.Heal()
 	}
-	for len(w.running()) < wanted && w.start(ctx) != nil {
+	for len(w.running()) < wanted {
+		if w.start(ctx) == nil {
+			w.failed("a host cannot open the hub although all is healed")
+			return
+		}
 	}
 }
