@@ -31,7 +31,6 @@ type desk struct {
 	trouble []error
 
 	mu    sync.Mutex
-	sent  int // transactions
 	order []string
 }
 
@@ -79,9 +78,17 @@ func (d *desk) claim(owner string, epoch int64, etag string) string {
 	return etags[0]
 }
 
+// ok waits for an entry that must succeed.
+func (d *desk) ok(done chan error) {
+	d.Helper()
+	if err := <-done; err != nil {
+		d.Fatal(err)
+	}
+}
+
 // entry puts a row; done receives what becomes of it.
-func (d *desk) entry(key string) (*journal.Entry, chan error) {
-	done := make(chan error, 1)
+func (d *desk) entry(key string) (e *journal.Entry, done chan error) {
+	done = make(chan error, 1)
 	return &journal.Entry{
 		Ops: []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: key, Cells: map[string][]byte{"Cell": []byte(key)}}}},
 		Applied: func(journal.Applied) {
@@ -163,7 +170,7 @@ func TestASuccessorEndsTheJournal(t *testing.T) {
 		old := d.journal
 		e, done := d.entry("k:mine")
 		old.Submit(e)
-		<-done
+		d.ok(done)
 		head, _ := d.account.State().Row(table, partition, row.Head)
 		d.claim("other", 2, head.ETag)
 		var all []chan error
@@ -188,7 +195,7 @@ func TestOneBadEntryIsEjectedAndTheOthersGoOn(t *testing.T) {
 	within(t, func(d *desk) {
 		first, done := d.entry("k:taken")
 		d.journal.Submit(first)
-		<-done
+		d.ok(done)
 		good1, done1 := d.entry("k:1")
 		bad, doneBad := d.entry("k:taken")
 		bad.Ops[0].Verb = storage.Insert
@@ -214,7 +221,7 @@ func TestAnEntryMayBeReplacedWhenItIsRejected(t *testing.T) {
 	within(t, func(d *desk) {
 		first, done := d.entry("k:taken")
 		d.journal.Submit(first)
-		<-done
+		d.ok(done)
 		instead, doneInstead := d.entry("k:instead")
 		bad, _ := d.entry("k:taken")
 		bad.Ops[0].Verb = storage.Insert
@@ -254,7 +261,7 @@ func TestNumbersAreDenseAlsoWhenABatchIsNotApplied(t *testing.T) {
 	within(t, func(d *desk) {
 		first, done := d.entry("k:taken")
 		d.journal.Submit(first)
-		<-done
+		d.ok(done)
 		var numbers []int64
 		var mu sync.Mutex
 		send := func(bad bool) chan error {
@@ -276,8 +283,10 @@ func TestNumbersAreDenseAlsoWhenABatchIsNotApplied(t *testing.T) {
 			d.journal.Submit(e)
 			return done
 		}
-		for _, done := range []chan error{send(false), send(true), send(false), send(true), send(false)} {
-			<-done
+		for n, done := range []chan error{send(false), send(true), send(false), send(true), send(false)} {
+			if err := <-done; (err != nil) != (n%2 == 1) {
+				t.Errorf("entry %d: %v", n, err)
+			}
 		}
 		if fmt.Sprint(numbers) != "[1 1 2 4 3 7]" {
 			t.Errorf("numbers within, and first ones to 5, are %v; want 1 1, 2 4, 3 7", numbers)
@@ -292,7 +301,7 @@ func TestWhatIsConsumedIsNoticedInTheSameTransaction(t *testing.T) {
 		put, done := d.entry(key)
 		put.Ops = append(put.Ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: client}})
 		d.journal.Submit(put)
-		<-done
+		d.ok(done)
 		e, done := d.entry("k:a")
 		e.Consumed = []journal.Consumed{
 			{Key: key, From: row.PartitionSender(7), Seq: 3, Hash: []string{"h1"}},
@@ -324,7 +333,7 @@ func TestIDsAreForgottenAfterTheirTimeAndNotBeforeAllThatWaitedWasCompared(t *te
 			key := row.Message("a", row.ClientSender("c"), int64(n))
 			put, done := d.entry(key)
 			d.journal.Submit(put)
-			<-done
+			d.ok(done)
 			e, done := d.entry("k:a")
 			e.Consumed = []journal.Consumed{{Key: key, From: row.ClientSender("c"), Seq: int64(n), Hash: []string{fmt.Sprint("h", n)}}}
 			d.journal.Submit(e)
@@ -356,15 +365,15 @@ func TestLazyEntriesGoAlongOrAloneAfterAMinuteOrAtTheEnd(t *testing.T) {
 		d.journal.SubmitLazily(lazy)
 		e, doneE := d.entry("k:a")
 		d.journal.Submit(e)
-		<-doneE
-		<-done
+		d.ok(doneE)
+		d.ok(done)
 		if n := d.commitsNow(); n != 1 {
 			t.Errorf("a lazy entry and another took %d transactions", n)
 		}
 		lazy, done = d.entry("k:lazy2")
 		began := time.Now()
 		d.journal.SubmitLazily(lazy)
-		<-done
+		d.ok(done)
 		if took := time.Since(began); took < 50*time.Second || took > 70*time.Second {
 			t.Errorf("alone a lazy entry went after %v", took)
 		}
