@@ -72,7 +72,7 @@ func TestNumbersAreASet(t *testing.T) {
 			}
 			s, model[n] = with, true
 		}
-		for n := int64(0); n < 45; n++ {
+		for n := range int64(45) {
 			if s.Has(n) != model[n] {
 				t.Fatalf("%v has %d: %t, want %t", s, n, s.Has(n), model[n])
 			}
