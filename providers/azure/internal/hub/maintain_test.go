@@ -47,3 +47,21 @@ func TestATombstoneIsForgottenAfterADay(t *testing.T) {
 		}
 	})
 }
+
+func TestAChildThatTakesAPurgedIDIsNotForgottenWithItsTombstone(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		b.cfg.TTL, b.cfg.WakeEvery = 10*time.Minute, 10*time.Minute
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		run(b, budgetSequence, client, 1, "child")
+		if err := client.Purge(b.Context(), "child"); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		run(b, budgetParent, client, "child", "parent") // the owner makes it: the id is taken by the tombstone
+		<-time.After(26 * time.Hour)
+		if _, err := client.Status(b.Context(), "child"); err != nil {
+			b.Errorf("a day after a purge of its id: %v", err)
+		}
+	})
+}

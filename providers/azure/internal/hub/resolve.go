@@ -154,9 +154,8 @@ func (p *partition) popLocked(id history.InstanceID, l *letter) {
 func (p *partition) create(ctx context.Context, l *letter) error {
 	start := &l.messages[0]
 	m := row.Pending(start, p.store.born(), p.store.cfg.Now())
-	c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
-	c.Set(row.InstanceCell, wire.MustJSON(m))
-	op := storage.Op{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(l.to()), Cells: c.Map}}
+	op := storage.Op{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(l.to())}}
+	var tombstone []storage.Op // its row in the index goes with it
 	r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, op.Row.Key)
 	switch {
 	case err == nil:
@@ -171,21 +170,26 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 			p.dropAll([]*letter{l}) // it ran, and was purged: nothing comes back
 			return nil
 		}
+		m.Requests = old.Requests
 		op.Verb, op.IfMatch = storage.Replace, r.ETag
+		tombstone = append(tombstone, deletion(row.Purged(old.Purged, l.to())))
 	case !storage.Is(err, storage.Missing):
 		return err
 	}
+	c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
+	c.Set(row.InstanceCell, wire.MustJSON(m))
+	op.Row.Cells = c.Map
 	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
 		return err
 	}
 	envelope := l.envelope
 	envelope.Born, envelope.Created = m.Born, m.Created
 	err = p.commit(ctx, &journal.Entry{
-		Ops: []storage.Op{
+		Ops: append(tombstone,
 			op,
-			{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to()), Cells: row.IndexCells(m)}},
-			{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
-		},
+			storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to()), Cells: row.IndexCells(m)}},
+			storage.Op{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
+		),
 		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			l.envelope = envelope
