@@ -26,6 +26,7 @@ var (
 	longStop = orchestration.Declare[time.Duration, string]("long stopped")
 	longTwo  = orchestration.Declare[time.Duration, []string]("long two")
 	longMany = orchestration.Declare[int, int]("long many")
+	longBusy = orchestration.Declare[int, int]("long busy")
 )
 
 // site is a host with what its activities did.
@@ -96,6 +97,16 @@ func (s *sites) handlers(host string) []core.Handler {
 			}
 			got, err := orchestration.All(all...).Await()
 			return len(got), err
+		}),
+		longBusy.Func(func(ctx *orchestration.Context, n int) (int, error) {
+			long := longJob.Call(ctx, 40*time.Second)
+			for range n {
+				if _, err := longJob.Call(ctx, 0).Await(); err != nil {
+					return 0, err
+				}
+			}
+			_, err := long.Await()
+			return n, err
 		}),
 	}
 }
@@ -285,6 +296,23 @@ func TestAHandOverDoublesNoRunningActivity(t *testing.T) {
 		s.leave(first)
 		if took := time.Since(leaving); took > 10*time.Second {
 			s.Errorf("leaving took %v: outcomes that another host committed are not waited for", took)
+		}
+	})
+}
+
+// While an activity runs, one commit after the other opens and closes others of
+// its instance: at the hand-over one is on its way.
+func TestAHandOverLosesNoActivityOfACommitUnderWay(t *testing.T) {
+	apart(t, 4, func(s *sites) {
+		first := s.host("first", core.WorkerConfig{})
+		var results []func() int
+		for i := range 12 {
+			results = append(results, begin(s, first, longBusy, 1000, history.InstanceID(fmt.Sprint("order-", i))))
+		}
+		<-time.After(5 * time.Second)
+		s.host("second", core.WorkerConfig{})
+		for _, result := range results {
+			result() // or else it is stuck
 		}
 	})
 }

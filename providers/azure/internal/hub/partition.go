@@ -112,6 +112,17 @@ func (p *partition) live() bool {
 	return p.loaded && !p.gone
 }
 
+// served is the Valid of entries that change rows of open work beside a turn: what
+// the next owner is told of them must not be overtaken.
+func (p *partition) served() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return journal.ErrStopped
+	}
+	return nil
+}
+
 // close ends what goes on in the partition and forgets it. It writes nothing.
 // It reports whether this was the first call, and returns what the next owner
 // should hear of.
@@ -182,7 +193,13 @@ func (p *partition) release(ctx context.Context, target string) error {
 	}
 	p.relays.finish()
 	p.keepCompletions(j, left.completions)
-	p.keepRunning(j, left.running)
+	if len(left.running) > 0 {
+		// A commit that is being sent changes the same rows of open work.
+		if err := j.Settle(ctx); err != nil {
+			return err
+		}
+		p.keepRunning(j, left.running)
+	}
 	head, etag, err := j.Drain(ctx)
 	if err != nil {
 		return err

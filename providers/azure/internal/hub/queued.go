@@ -251,6 +251,7 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 	c := row.Cells{}
 	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
 	e.Ops = []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}}}
+	e.Valid = p.served
 	e.Applied = func(journal.Applied) {
 		p.dropped(l)
 		p.mu.Lock()
@@ -366,8 +367,9 @@ func (p *partition) divert(ctx context.Context, id history.InstanceID, all []bro
 		return err
 	}
 	return p.commit(ctx, &journal.Entry{
-		Ops:  []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}}},
-		Send: out,
+		Ops:   []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}}},
+		Send:  out,
+		Valid: p.served,
 		Applied: func(a journal.Applied) {
 			p.mu.Lock()
 			p.putLocked(&after)

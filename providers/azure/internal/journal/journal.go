@@ -48,7 +48,7 @@ type Journal struct {
 	stopped  bool      // nothing is sent any more
 	notices  *Notices
 	commits  int64 // transactions applied
-	sending  bool  // a batch is between being packed and being settled
+	sending  bool  // entries are between being asked whether they are valid and being settled
 	settling []chan error
 
 	// Of the journal's goroutine:
@@ -238,6 +238,7 @@ func (j *Journal) run(ctx context.Context) {
 		for {
 			b, more := j.pack()
 			if b == nil {
+				j.settled(nil)
 				if !more {
 					return
 				}

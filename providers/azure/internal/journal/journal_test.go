@@ -424,6 +424,25 @@ func TestSettleWaitsForWhatIsBeingSent(t *testing.T) {
 	})
 }
 
+func TestSettleWaitsForWhatWasFoundValid(t *testing.T) {
+	within(t, func(d *desk) {
+		e, done := d.entry("k:a")
+		asked, answer := make(chan bool), make(chan error)
+		e.Valid = func() error { close(asked); return <-answer }
+		d.journal.Submit(e)
+		<-asked
+		settled := make(chan error, 1)
+		go func() { settled <- d.journal.Settle(d.Context()) }()
+		synctest.Wait()
+		if len(settled) > 0 {
+			t.Error("Settle returned while an entry was between being found valid and being sent")
+		}
+		answer <- nil
+		d.ok(done)
+		d.ok(settled)
+	})
+}
+
 func TestTroubleIsToldAndItsEnd(t *testing.T) {
 	within(t, func(d *desk) {
 		d.client.Cut()

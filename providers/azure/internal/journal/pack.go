@@ -41,6 +41,7 @@ func (j *Journal) sift() {
 	j.mu.Lock()
 	queue := j.queue
 	j.queue = nil
+	j.sending = true // what is valid now is sent, and Settle waits for it
 	j.mu.Unlock()
 	valid := make([]*Entry, 0, len(queue))
 	for _, e := range queue {
@@ -97,7 +98,6 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 		return nil, !j.draining || len(rest)+len(j.lazy) > 0
 	}
 	b.ops = append(b.ops, b.draft.ops(j.notices, j.cfg.Now(), func() string { return row.RecentIDs(b.next()) })...)
-	j.sending = true
 	b.ops[0] = storage.Op{Verb: storage.Replace, IfMatch: j.etag, Row: storage.Row{Key: row.Head, Cells: b.head.Cells()}}
 	if bug.Planted("no-fence") {
 		b.ops[0].IfMatch = ""
