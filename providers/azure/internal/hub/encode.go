@@ -320,6 +320,8 @@ func (c *commit) room() int {
 // encodeConsumed deletes the rows of the inbox that the turn consumes; of a row
 // that it consumes in part it keeps how far.
 func (c *commit) encodeConsumed() {
+	c.p.mu.Lock() // copies of the letters may come meanwhile
+	defer c.p.mu.Unlock()
 	taken := map[*letter]int{}
 	for _, key := range c.lock.turn.Keys[:c.given.Consumed] {
 		if key == 0 {
