@@ -231,6 +231,30 @@ func TestAPartitionLostByItsDriverIsServedAgain(t *testing.T) {
 }
 
 // What fails while it is claimed is lost before the member knows that it has it.
+// A host that lost a partition has not seen it unlisted for as long as it had it.
+func TestAPartitionThatAnotherHasJustClaimedIsNotTakenBack(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(rest)
+		w.start("b")
+		wait(rest)
+		w.mu.Lock()
+		was := w.heads[0]
+		_, err := w.write(0, was.ETag, Head{Owner: "b", Epoch: was.Epoch + 1}) // of which b does not know yet
+		w.mu.Unlock()
+		if was.Owner != "a" || err != nil {
+			t.Fatalf("the head was %+v; writing it: %v", was, err)
+		}
+		w.counted()
+		a.Drop(0)
+		a.Lost(0, was.Epoch)
+		w.settle(rest)
+		if _, _, claims := w.counted(); len(claims) != 1 || claims[0].by != "b" {
+			t.Errorf("the claims are %+v, want one of b, whose the partition was", claims)
+		}
+	})
+}
+
 func TestAPartitionLostWhileItIsClaimedIsServedAgain(t *testing.T) {
 	bubble(t, 4, func(t *testing.T, w *world) {
 		a := w.host("a")

@@ -276,6 +276,7 @@ func (l *looker) view(s *sight) (v *view, soonest time.Time) {
 		if mine != nil || m.busy[p] {
 			v.parts[p] = part{owner: v.me, pinned: true}
 			if mine != nil {
+				l.watch.unlisted(p, true, s.start) // this host lists it, or will at once
 				v.parts[p].to, v.parts[p].format = mine.to, mine.format
 				v.parts[p].pinned = m.busy[p] || s.end.Sub(mine.since) < m.cfg.TTL
 			}
