@@ -97,7 +97,7 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 	m.ctx, m.cancel = context.WithCancel(s.ctx)
 	err := m.openDoor()
 	if err == nil {
-		err = m.beginLife(ctx)
+		err = m.beginFirstLife(ctx)
 	}
 	if err != nil {
 		m.door.close()
@@ -116,6 +116,23 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 // maxTurnRows bounds the rows of the inbox that a turn consumes, since its
 // commit deletes them in one transaction.
 const maxTurnRows = 64
+
+// maxJoins is how often a host tries to join before it gives up: for ten seconds
+// or so, plus what the requests take.
+const maxJoins = 10
+
+// beginFirstLife joins, again with a new incarnation if storage did not answer:
+// a program that starts in a busy moment must not end for that.
+func (m *member) beginFirstLife(ctx context.Context) error {
+	for n := 0; ; n++ {
+		err := m.beginLife(ctx)
+		if err == nil || ctx.Err() != nil || n+1 >= maxJoins || !errors.Is(err, storage.ErrBusy) && !errors.Is(err, storage.ErrUnknown) {
+			return err
+		}
+		m.store.cfg.Log.Warn("joining failed; it is tried again", "hub", m.store.cfg.Name, "error", err)
+		pause(ctx, backoff(n))
+	}
+}
 
 // beginLife joins the hub as a new incarnation.
 func (m *member) beginLife(ctx context.Context) error {
