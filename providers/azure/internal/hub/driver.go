@@ -126,6 +126,16 @@ func (l *life) Drop(n int) {
 	}
 }
 
+// dropLost is Drop for a partition that may have been claimed again meanwhile.
+func (l *life) dropLost(p *partition) {
+	l.member.mu.Lock()
+	if l.partitions[p.number] == p {
+		l.partitions[p.number] = nil
+	}
+	l.member.mu.Unlock()
+	p.stop()
+}
+
 // Load implements [sharding.Driver].
 func (l *life) Load(n int) sharding.Load {
 	p := l.member.partition(n)

@@ -237,6 +237,8 @@ func (p *partition) lost() {
 		if shard := p.life.sharded(); shard != nil {
 			shard.Lost(p.number, p.epoch)
 		}
+		// Not from here, which may be one of the goroutines that it waits for.
+		p.store.background(func(context.Context) { p.life.dropLost(p) })
 	}
 }
 
