@@ -155,6 +155,9 @@ func TestBoundsOfLeaving(t *testing.T) {
 		for _, h := range all {
 			gives(ctx, c, h, is(1))
 		}
+		if n := w.effects.doubled; n > 0 {
+			t.Errorf("%d activities ran twice at once", n)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,7 +13,9 @@ import (
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
@@ -264,6 +267,62 @@ func TestWhatWaitsHereRunsWhereOthersAreIdle(t *testing.T) {
 			s.Errorf("it took %v; 4 slots alone would take 100 s, 20 slots 20 s", took)
 		}
 	})
+}
+
+// TestWhatWaitedForASlotForTooLongRunsOnceOnly: a host takes an activity for a
+// slot that is gone when it comes, and has a slot again when another host runs it.
+func TestWhatWaitedForASlotForTooLongRunsOnceOnly(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		first, second := s.raw("first"), s.raw("second")
+		slot, gone := context.WithCancel(s.Context())
+		defer gone()
+		queue, offered := s.cfg.Name+"-wt-"+row.QueuePart("GPU/8 "), time.Time{}
+		s.account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case c.Kind == simulated.Enqueue && c.Resource == queue:
+				offered = time.Now()
+			case c.Kind == simulated.Take && c.Client == "first" && c.Resource == queue && !offered.IsZero() && time.Since(offered) > 100*time.Millisecond:
+				gone()
+			}
+			return simulated.Fault{}
+		})
+		begin(s, owner, longTag, time.Second, "a")
+		if _, err := first.NextActivity(slot); !errors.Is(err, context.Canceled) {
+			s.Fatalf("the first host: %v, want its slot to be gone", err)
+		}
+		task, err := second.NextActivity(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		short, stop := context.WithTimeout(s.Context(), 10*time.Second)
+		defer stop()
+		if again, err := first.NextActivity(short); err == nil {
+			s.Errorf("both hosts run %v", again.ID)
+		}
+		if _, err := second.ExtendActivity(s.Context(), task, nil); err != nil {
+			s.Errorf("the second host lost it: %v", err)
+		}
+	})
+}
+
+// raw joins a host without an engine, which serves the tag.
+func (s *sites) raw(name string) provider.Host {
+	s.Helper()
+	store, err := hub.Open(s.Context(), s.account.Client(name), s.cfg)
+	if err != nil {
+		s.Fatal(err)
+	}
+	host, err := store.Join(s.Context(), provider.HostInfo{Name: name, Tags: []string{"GPU/8 "}})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.stops = append(s.stops, func() {
+		if err := errors.Join(host.Leave(context.WithoutCancel(s.Context())), store.Close()); err != nil {
+			s.Error(err)
+		}
+	})
+	return host
 }
 
 func TestAHandOverDoublesNoRunningActivity(t *testing.T) {

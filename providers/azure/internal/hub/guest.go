@@ -44,6 +44,7 @@ type guest struct {
 
 	mu      sync.Mutex
 	message storage.Message // with its newest receipt
+	hidden  time.Time       // when it was last hidden, before the request
 	gone    bool            // removed, or given back
 }
 
@@ -117,12 +118,13 @@ func (m *member) workTags() []string {
 func (m *member) take(tag string, n int) int {
 	s := m.store
 	queue := s.workQueue(tag)
+	sent := time.Now()
 	taken, err := s.account.Take(m.ctx, queue, n, workLease)
 	if err != nil {
 		return 0 // mostly there is no such queue yet
 	}
 	for _, message := range taken {
-		g := &guest{member: m, queue: queue, message: message}
+		g := &guest{member: m, queue: queue, message: message, hidden: sent}
 		if err := json.Unmarshal(message.Body, &g.offer); err != nil || g.offer.Format < 1 || g.offer.Format > row.Format {
 			s.cfg.Log.Error("a message in a work queue cannot be read: it becomes visible again; upgrade the program if a newer one wrote it", "queue", queue, "message", message.ID)
 			continue
@@ -182,8 +184,20 @@ func (m *member) invite(g *guest) {
 	m.broker.Invite(b)
 }
 
-// admit looks whether a guest that may have been run before is still open.
+// admit looks whether a guest is still this host's to run, if it waited for long,
+// and whether one that may have been run before is still open.
 func (h *host) admit(ctx context.Context, g *guest) error {
+	g.mu.Lock()
+	waited := time.Since(g.hidden)
+	g.mu.Unlock()
+	if waited > workLease/3 {
+		if err := g.extend(ctx, workLease, nil); isTaken(err) {
+			h.member.farewell(g)
+			return errNotOpen
+		} else if err != nil {
+			return err
+		}
+	}
 	if !g.offer.Again && g.message.Taken <= 1 {
 		return nil
 	}
@@ -233,6 +247,12 @@ func (g *guest) done(ctx context.Context) {
 	g.member.farewell(g)
 }
 
+// isTaken reports whether extending failed because the message became visible
+// and another host took it, or has even removed it.
+func isTaken(err error) bool {
+	return storage.Is(err, storage.Missing) || storage.Is(err, storage.Precondition)
+}
+
 // extend hides the guest's message anew, with the progress in it.
 func (g *guest) extend(ctx context.Context, hide time.Duration, progress history.Payload) error {
 	g.mu.Lock()
@@ -243,12 +263,13 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 		body = wire.MustJSON(&g.offer)
 	}
 	g.mu.Unlock()
+	sent := time.Now()
 	receipt, err := g.member.store.account.Extend(ctx, g.queue, m, hide, body)
 	if err != nil {
 		return err
 	}
 	g.mu.Lock()
-	g.message.Receipt = receipt
+	g.message.Receipt, g.hidden = receipt, sent
 	g.mu.Unlock()
 	return nil
 }
@@ -261,7 +282,7 @@ func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress hist
 		return provider.Signals{}, nil // it goes on, and its new owner hears of its end
 	}
 	if err := g.extend(ctx, workLease, progress); err != nil {
-		if storage.Is(err, storage.Missing) || storage.Is(err, storage.Precondition) {
+		if isTaken(err) {
 			return provider.Signals{}, fmt.Errorf("%w: its lease ran out and another host took it", provider.ErrLockLost)
 		}
 		return provider.Signals{}, err
