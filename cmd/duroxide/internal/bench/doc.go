@@ -21,11 +21,16 @@
 // engine comes.
 //
 // On Azure Storage the limit is another, since the store's own protocol is what is
-// to be judged: bare entity groups against the same account, full ones, with rows
-// of the run's sizes and mixture. How many orchestrations a second those rows
-// would be is the limit. Requests are counted as they are billed, and a loop of
-// single rows says what the Durable Task Framework's number of transactions would
-// come to.
+// to be judged: bare entity groups against the same account. They are equal to
+// the run's: as many rows in a group, inserted, changed and deleted in the run's
+// proportions and as large, in as many partitions, each of them as full as the
+// hub's were, averaged over the run. (Emulators become slower as a partition
+// fills.) Heads of partitions are not among them: they are the price of safety,
+// and so is what an upsert costs more than a change. How many orchestrations a
+// second those rows would be is the limit; beside it stands what groups of a
+// hundred rows would come to. Requests are counted as they are billed, and a loop
+// of single rows, in the same partitions, says what the Durable Task Framework's
+// number of transactions would come to. The three loops take turns.
 //
 // # What can be trusted
 //

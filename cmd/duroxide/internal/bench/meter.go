@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
 	"github.com/duroxide/duroxide-go/internal/azurite/tally"
@@ -20,19 +21,28 @@ type meter struct {
 	counter *tally.Counter
 	used    usage // of the run, once it is over
 
+	partitions int           // of the hub
+	took       time.Duration // the run
+
 	mu     sync.Mutex
 	groups groups
+	there  map[string]bool // rows that this process made
+	at     time.Time       // to which the groups' standing counts
 	model  *http.Request
 }
 
 // groups sums up entity groups.
 type groups struct {
 	Groups  int64 `json:"groups"`
-	Heads   int64 `json:"heads"` // rows that are heads of partitions
-	Inserts int64 `json:"inserts"`
+	Heads   int64 `json:"heads"`   // rows that are heads of partitions
+	Inserts int64 `json:"inserts"` // upserts that make a row among them
 	Changes int64 `json:"changes"`
 	Deletes int64 `json:"deletes"`
 	Bytes   int64 `json:"bytes"`
+	// Standing is the number of rows that stand in the table, integrated over
+	// time, in row-seconds. Processes add up: each counts the rows that it made,
+	// less those that it deleted, whoever made them.
+	Standing float64 `json:"standing"`
 }
 
 // rows are all but the heads.
@@ -42,6 +52,7 @@ func (g groups) plus(o groups, sign int64) groups {
 	return groups{
 		g.Groups + sign*o.Groups, g.Heads + sign*o.Heads, g.Inserts + sign*o.Inserts,
 		g.Changes + sign*o.Changes, g.Deletes + sign*o.Deletes, g.Bytes + sign*o.Bytes,
+		g.Standing + float64(sign)*o.Standing,
 	}
 }
 
@@ -83,7 +94,7 @@ func (u usage) operations() Operations {
 }
 
 func newMeter(ref stores.Ref) *meter {
-	m := &meter{ref: ref}
+	m := &meter{ref: ref, there: map[string]bool{}}
 	if ref.OnAzure() {
 		m.pool = ref.NewTransport()
 		m.counter = tally.New(m.pool, ref.Endpoints())
@@ -114,8 +125,18 @@ func (m *meter) usage() usage {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.standLocked()
 	u.Groups = m.groups
 	return u
+}
+
+// standLocked counts the rows that stand up to now.
+func (m *meter) standLocked() {
+	now := time.Now()
+	if !m.at.IsZero() {
+		m.groups.Standing += float64(m.groups.Inserts-m.groups.Deletes) * now.Sub(m.at).Seconds()
+	}
+	m.at = now
 }
 
 // RoundTrip passes a request on.
@@ -128,15 +149,55 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	begins := func(method string) int64 { return int64(bytes.Count(body, []byte("\r\n\r\n"+method+" http"))) }
-	g := groups{
-		Groups: 1, Heads: int64(bytes.Count(body, []byte(`,"RowKey":"head",`))),
-		Inserts: begins(http.MethodPost), Changes: begins(http.MethodPut) + begins(http.MethodPatch), Deletes: begins(http.MethodDelete),
-		Bytes: int64(len(body)),
-	}
 	m.mu.Lock()
-	m.groups = m.groups.plus(g, 1)
+	m.standLocked()
+	m.countLocked(body)
 	m.model = &http.Request{Method: r.Method, URL: r.URL, Header: r.Header.Clone()}
 	m.mu.Unlock()
 	return m.counter.RoundTrip(r)
+}
+
+// countLocked counts the rows of a group. A row that an upsert names is made by
+// it unless this process made it: no other process upserts or changes what it
+// has not made.
+func (m *meter) countLocked(body []byte) {
+	g := groups{Groups: 1, Bytes: int64(len(body))}
+	for _, part := range bytes.Split(body, []byte("Content-Transfer-Encoding: binary\r\n\r\n"))[1:] {
+		request, content, _ := strings.Cut(string(part), "\r\n\r\n")
+		method, rest, _ := strings.Cut(request, " ")
+		name := unquote(between(rest, "(PartitionKey=", ",RowKey=")) + " " + unquote(between(rest, ",RowKey=", ")"))
+		if method == http.MethodPost {
+			name = between(content, `"PartitionKey":"`, `"`) + " " + between(content, `"RowKey":"`, `"`)
+		}
+		upsert := method == http.MethodPut && !strings.Contains(rest, "\r\nIf-Match:")
+		switch {
+		case method == http.MethodDelete:
+			g.Deletes++
+			delete(m.there, name)
+		case method == http.MethodPost, upsert && !m.there[name]:
+			g.Inserts++
+			m.there[name] = true
+		default:
+			g.Changes++
+			if strings.HasSuffix(name, " head") {
+				g.Heads++
+			}
+		}
+	}
+	m.groups = m.groups.plus(g, 1)
+}
+
+// between is what stands between two texts.
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, _ = strings.Cut(s, to)
+	return s
+}
+
+// unquote removes the quotes around a key in an address.
+func unquote(s string) string {
+	for _, quote := range []string{"'", "%27"} {
+		s = strings.TrimSuffix(strings.TrimPrefix(s, quote), quote)
+	}
+	return s
 }

@@ -47,17 +47,24 @@ type Entities struct {
 	RowsChanged          float64 `json:"rows_changed_per_orchestration"`
 	RowsDeleted          float64 `json:"rows_deleted_per_orchestration"`
 	RowsPerGroup         float64 `json:"rows_per_group"`
-	// RawRowsPerSecond is what a bare loop of full entity groups wrote.
+	// RawRowsPerSecond is what a bare loop of equal entity groups wrote.
 	RawRowsPerSecond float64 `json:"raw_rows_per_second"`
 	// RawGroupMillis is how long a lonely group of one row took, at the median.
 	RawGroupMillis float64 `json:"raw_group_ms"`
 	// DTF is the Durable Task Framework's Azure Storage backend: how many
 	// transactions it needs for an orchestration of this shape, and how many
-	// orchestrations a bare loop of as many would be, with one row each; 0 where
-	// no figure is known. Times is how often that this run was.
+	// orchestrations a bare loop of as many would be, with one row each, in
+	// partitions as full; 0 where no figure is known. Times is how often that this run was.
 	DTFTransactions int     `json:"dtf_transactions"`
 	DTFPerSecond    float64 `json:"dtf_per_second"`
 	TimesDTF        float64 `json:"times_dtf"`
+	// RowsPerPartition is how many rows a partition held, averaged over the run:
+	// so many the bare loops find in theirs.
+	RowsPerPartition int `json:"rows_per_partition"`
+	// FullGroupsPerSecond is the raw limit if all groups had a hundred rows, the
+	// most that the service takes; Ratio is what the run reached of it.
+	FullGroupsPerSecond float64 `json:"full_groups_per_second"`
+	RatioToFullGroups   float64 `json:"ratio_to_full_groups"`
 }
 
 // Latency is per orchestration, from accepted start to visible completion.
@@ -125,9 +132,19 @@ func (r *Report) Show(s *screen.Screen) {
 	if r.ActivitiesPerSecond > 0 {
 		rows = append(rows, row("activities", num(r.ActivitiesPerSecond), "per second"))
 	}
+	percent := func(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
+	if e := r.Entities; e != nil {
+		rows = append(rows,
+			row("raw limit in groups as large as ours", num(r.RawLimit.PerSecond), fmt.Sprintf("per second, without an engine; %s rows each, in partitions of %d", num(e.RowsPerGroup), e.RowsPerPartition)),
+			row("reached of it", percent(r.RatioToRawLimit), ""),
+			row("raw limit in full groups", num(e.FullGroupsPerSecond), "per second, without an engine; 100 rows each, in such partitions"),
+			row("reached of it", percent(e.RatioToFullGroups), ""))
+	} else {
+		rows = append(rows,
+			row("raw limit of the store", num(r.RawLimit.PerSecond), "per second, without an engine"),
+			row("reached of it", percent(r.RatioToRawLimit), ""))
+	}
 	rows = append(rows,
-		row("raw limit of the store", num(r.RawLimit.PerSecond), "per second, without an engine"),
-		row("reached of it", fmt.Sprintf("%.0f%%", 100*r.RatioToRawLimit), ""),
 		row("latency p50", ms(r.LatencyMillis.P50), "ms from accepted start to visible completion"),
 		row("latency p90", ms(r.LatencyMillis.P90), "ms"),
 		row("latency p99", ms(r.LatencyMillis.P99), "ms"),
@@ -154,7 +171,7 @@ func (r *Report) Show(s *screen.Screen) {
 			row("a bare entity group", ms(e.RawGroupMillis), "ms, alone, of one row, at the median"))
 		if e.DTFTransactions > 0 {
 			rows = append(rows,
-				row("DTF's limit", num(e.DTFPerSecond), fmt.Sprintf("per second: %d transactions each, from a bare loop of groups of one row", e.DTFTransactions)),
+				row("DTF's limit", num(e.DTFPerSecond), fmt.Sprintf("per second: %d transactions each, from a bare loop of groups of one row in such partitions", e.DTFTransactions)),
 				row("reached of that", num(e.TimesDTF), "times"))
 		}
 	}
