@@ -39,8 +39,8 @@
 //	                      x: d:        index of instances; dead letters
 //	queue HUB-wake-…    wake-ups, one queue for each life of a host, which goes
 //	                    with it
-//	queues HUB-work     activities for any host
-//	       HUB-wt-TAG   those for hosts that serve a tag, made when first needed
+//	queue HUB-work      activities for any host
+//	queues HUB-wt-TAG   those for hosts that serve a tag, made when first needed
 //	container HUB       payload/ID/…: what is too large for a row
 //
 // Ids are escaped in keys, and sort as they are; short printable values can be

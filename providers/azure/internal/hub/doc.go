@@ -21,17 +21,21 @@
 //
 // # Where to look
 //
-//	store.go               opening, creating and deleting a hub
-//	client.go read.go      what clients do and see
-//	order.go remove.go     purge, and starts that replace: only an owner may
-//	member.go driver.go    joining; claims, releases; host rows
-//	partition.go load.go   a partition in memory; what a new owner reads
-//	intake.go sweep.go     rows of the inbox become messages of the broker
-//	commit.go mail.go      a turn's decisions become rows
-//	relay.go               the outbox, on its way to other partitions
-//	host.go activity.go    what a worker calls
-//	wake.go                wake-ups between processes
-//	ring.go ask.go         the doorbell of a host, and those who wait at it
+//	store.go repeat.go        opening, creating and deleting a hub; its storage
+//	client.go read.go         what clients do and see
+//	hosts.go errors.go        who serves what; errors as callers see them
+//	order.go remove.go        purge, and starts that replace: only an owner may
+//	member.go driver.go       joining; claims, releases; host rows
+//	partition.go load.go      a partition in memory; what a new owner reads
+//	record.go damage.go       an instance in memory; one that cannot be read
+//	intake.go letter.go       rows of the inbox become letters
+//	resolve.go sweep.go       letters find their receiver, whoever sent them
+//	commit.go encode.go       a turn's decisions become rows
+//	mail.go relay.go          messages for others: at once, or by the outbox
+//	host.go activity.go       what a worker calls
+//	queued.go guest.go        activities that run elsewhere, and those of others
+//	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
+//	maintain.go               tombstones and blobs that nobody needs any more
 //
 // # Rules
 //
