@@ -81,16 +81,17 @@ func (c *commit) settled(a journal.Applied) {
 	if m.Status.Final() || c.given.NewExecution {
 		p.member.scheduled.drop(i.id)
 	}
-	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
-	// The turn is sealed and the instance was there: it is still held.
-	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
-	p.take(c.mail.letters(a.Direct)...)
 	if a.Outbox != "" {
 		if bug.Planted("outbox-deleted-early") {
 			p.journal.Submit(&journal.Entry{Ops: []storage.Op{deletion(a.Outbox)}})
 		}
+		// Before the instance has its next turn, whose messages must not overtake.
 		p.relays.add(a.Outbox, a.Send)
 	}
+	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
+	// The turn is sealed and the instance was there: it is still held.
+	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
+	p.take(c.mail.letters(a.Direct)...)
 	if m.Revision != c.before.seen.meta.Revision || m.Status != c.before.seen.meta.Status {
 		seen := i.seen.instance()
 		p.store.waiters.Changed(&seen)

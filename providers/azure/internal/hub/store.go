@@ -323,7 +323,7 @@ func (s *Store) background(f func(ctx context.Context)) {
 	s.work.Go(func() { f(s.ctx) })
 }
 
-// owner is the partition's state if this process owns it, nil otherwise.
+// owned is the partition's state if this process owns it, nil otherwise.
 func (s *Store) owned(number int) *partition {
 	s.mu.Lock()
 	m := s.member

@@ -191,7 +191,7 @@ func (s *Store) life() *life {
 	if m == nil {
 		return nil
 	}
-	if l := m.current(); l != nil && l.shard != nil {
+	if l := m.current(); l != nil && l.sharded() != nil {
 		return l
 	}
 	return nil
