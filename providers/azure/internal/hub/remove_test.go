@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -33,7 +34,8 @@ func ends(turn *provider.Turn, sends ...provider.Message) *provider.Commit {
 	}
 }
 
-func TestAPurgeLeavesTheStartOfAnotherWithItsID(t *testing.T) {
+// A start whose id is taken is a message to who is there, and goes with it.
+func TestAPurgeTakesTheStartsThatItsInstanceWasHanded(t *testing.T) {
 	l := &lab{partitions: 1}
 	s := l.open(t, nil)
 	h, err := s.Join(t.Context(), provider.HostInfo{})
@@ -61,9 +63,13 @@ func TestAPurgeLeavesTheStartOfAnotherWithItsID(t *testing.T) {
 	if err := s.Purge(t.Context(), "child", false); err != nil {
 		t.Fatal(err)
 	}
-	turn = turnOf(t, h, "child") // the start that was sent starts it now
-	if len(turn.Messages) != 1 || turn.Messages[0].ID != "parent/2" || turn.Instance.Status != history.StatusPending {
-		t.Errorf("the turn is %+v, want the child that the parent started", turn)
+	if i, err := s.Instance(t.Context(), "child"); !errors.Is(err, provider.ErrNotFound) {
+		t.Errorf("after its purge: %+v, %v", i, err)
+	}
+	send(story("child", "3", ""))
+	turn = turnOf(t, h, "child")
+	if len(turn.Messages) != 1 || turn.Messages[0].ID != "3" || turn.Instance.Status != history.StatusPending {
+		t.Errorf("the turn is %+v, want one of the new instance alone", turn)
 	}
 	commit(turn, ends(turn))
 	if err := h.Leave(t.Context()); err != nil {
