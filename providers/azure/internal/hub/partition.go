@@ -192,7 +192,7 @@ func (p *partition) release(ctx context.Context, target string) error {
 		return errors.New("what is outstanding could not be read")
 	}
 	p.relays.finish()
-	p.keepCompletions(j, left.completions)
+	p.keepCompletions(ctx, j, left.completions)
 	if len(left.running) > 0 {
 		// A commit that is being sent changes the same rows of open work.
 		if err := j.Settle(ctx); err != nil {
@@ -212,12 +212,15 @@ func (p *partition) release(ctx context.Context, target string) error {
 
 // keepCompletions puts completions that wait for a turn into the inbox, so that
 // their activities need not run again.
-func (p *partition) keepCompletions(j *journal.Journal, left []provider.Message) {
+func (p *partition) keepCompletions(ctx context.Context, j *journal.Journal, left []provider.Message) {
 	for batch := range slices.Chunk(bundles(left), maxSideRows) {
 		e := &journal.Entry{}
 		for _, b := range batch {
 			post, err := p.store.encodePost(b.to, b.messages, row.Envelope{})
-			if err != nil || len(post.blobs) > 0 {
+			if err == nil {
+				err = p.store.putBlobs(ctx, post.blobs)
+			}
+			if err != nil {
 				continue // the activity is offered again
 			}
 			e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: post.row})
