@@ -11,7 +11,11 @@ import (
 
 // A completion that no turn has taken when its host leaves is kept, also one that
 // is too large for a row: its activity does not run again.
-func TestALargeCompletionOutlivesItsHost(t *testing.T) {
+func TestACompletionOutlivesItsHost(t *testing.T)      { outlives(t, history.Payload(`1`)) }
+func TestALargeCompletionOutlivesItsHost(t *testing.T) { outlives(t, bulky()) }
+
+func outlives(t *testing.T, result history.Payload) {
+	t.Helper()
 	l := &lab{partitions: 1}
 	first := l.open(t, nil)
 	h, err := first.Join(t.Context(), provider.HostInfo{})
@@ -35,7 +39,7 @@ func TestALargeCompletionOutlivesItsHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := h.CompleteActivity(t.Context(), task, provider.Message{
-		ID: "drawn", To: "order", Execution: 1, Data: &history.ActivityCompleted{Source: 2, Attempt: 1, Output: bulky()},
+		ID: "drawn", To: "order", Execution: 1, Data: &history.ActivityCompleted{Source: 2, Attempt: 1, Output: result},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +55,11 @@ func TestALargeCompletionOutlivesItsHost(t *testing.T) {
 	turn, err = h.NextTurn(ctx)
 	if err != nil || len(turn.Messages) != 1 || turn.Messages[0].ID != "drawn" {
 		t.Errorf("the next host has the turn %+v, %v; want one with the completion", turn, err)
+	}
+	soon, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	if again, err := h.NextActivity(soon); err == nil {
+		t.Errorf("activity %v is offered again", again.ID)
 	}
 	for _, err := range []error{h.Leave(t.Context()), first.Close(), second.Close()} {
 		if err != nil {

@@ -84,7 +84,8 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 			p.relays.add(found.outbox[i].Key, *out)
 		}
 	}
-	p.takeOver(restored, p.readLetters(found.inbox))
+	letters := p.readLetters(found.inbox)
+	p.takeOver(withoutDone(restored, letters), letters)
 	p.mu.Lock()
 	missed := p.missed
 	p.mu.Unlock()
@@ -93,6 +94,37 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	}
 	p.relays.start()
 	return nil
+}
+
+// withoutDone leaves out activities of which the completion is in the inbox. One
+// with progress stays, since its next attempt is to have that.
+func withoutDone(restored []broker.Restored, letters []*letter) []broker.Restored {
+	type attempt struct {
+		history.ActivityID
+		attempt int
+	}
+	done := map[attempt]bool{}
+	for _, l := range letters {
+		for _, m := range l.messages {
+			id := history.ActivityID{Instance: m.To, Execution: m.Execution}
+			switch d := m.Data.(type) {
+			case *history.ActivityCompleted:
+				id.Event = d.Source
+				done[attempt{id, d.Attempt}] = true
+			case *history.ActivityFailed:
+				id.Event = d.Source
+				done[attempt{id, d.Attempt}] = true
+			}
+		}
+	}
+	for i := range restored {
+		r := &restored[i]
+		r.Activities = slices.DeleteFunc(r.Activities, func(a broker.RestoredActivity) bool {
+			id := history.ActivityID{Instance: r.Instance, Execution: r.Execution, Event: a.Activity.Scheduled.ID}
+			return a.Progress == nil && done[attempt{id, a.Activity.Attempt}]
+		})
+	}
+	return restored
 }
 
 // readOutbox reads rows of the outbox. One that cannot be read stays where it
