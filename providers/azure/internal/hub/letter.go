@@ -3,8 +3,10 @@ package hub
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -72,6 +74,19 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	return l, nil
 }
 
+// maxLetterTries bounds how often blobs of rows that are taken in together are
+// read again, because storage does not answer: for two or three seconds. Who
+// sends waits for that.
+const maxLetterTries = 8
+
+// streamOf is what the keys of one sender's letters to one instance begin with.
+func streamOf(key string) string { return key[:strings.LastIndexByte(key, ':')+1] }
+
+// transient reports whether reading again may succeed.
+func transient(err error) bool {
+	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown)
+}
+
 // takeRows takes in rows of the inbox as they were read, in the order of their
 // keys. Rows that are known already are left alone.
 func (p *partition) takeRows(rows []storage.Row) { p.take(p.readLetters(rows)...) }
@@ -81,20 +96,30 @@ func (p *partition) takeRows(rows []storage.Row) { p.take(p.readLetters(rows)...
 // sender numbers its own, and between senders the time of sending decides.
 func (p *partition) readLetters(rows []storage.Row) []*letter {
 	var fresh []*letter
+	tries := maxLetterTries
+	held := map[string]bool{} // senders of which a letter must be read first
 	for i := range rows {
 		r := &rows[i]
-		if p.known(r.Key) {
+		if p.known(r.Key) || held[streamOf(r.Key)] {
 			continue
 		}
 		l, err := p.readLetter(p.ctx, r)
-		if err != nil {
-			if storage.Is(err, storage.Missing) || p.ctx.Err() != nil {
-				continue // consumed meanwhile, and its blob removed
-			}
-			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
-			continue
+		for n := 0; transient(err) && tries > 0 && p.ctx.Err() == nil; n++ {
+			tries--
+			pause(p.ctx, backoff(n))
+			l, err = p.readLetter(p.ctx, r)
 		}
-		fresh = append(fresh, l)
+		switch {
+		case err == nil:
+			fresh = append(fresh, l)
+		case storage.Is(err, storage.Missing) || p.ctx.Err() != nil:
+			// It was consumed meanwhile, and its blob removed.
+		case transient(err):
+			held[streamOf(r.Key)] = true
+			p.log().Warn("a message cannot be read now; a later look at the inbox finds it", "row", r.Key, "error", err)
+		default:
+			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
+		}
 	}
 	for _, of := range byReceiver(fresh) {
 		mergeSenders(of)
