@@ -166,7 +166,7 @@ func retries(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	runs(ctx, c, retry, n, "k-"+id, n)
 }
 
-// raises raises an event long before the timer: the event must win.
+// raises sends an event long before the timer: the event must win.
 func raises(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	h, err := begun(ctx, c, race, time.Hour, orchestration.StartOptions{ID: history.InstanceID("k-" + id)})
 	if err != nil || !c.w.wait(ctx, time.Duration(r.Int64N(int64(20*time.Second)))) {
@@ -267,7 +267,7 @@ func cancels(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	c.saw(ctx, h.ID())
 }
 
-// purges purges an instance and uses its id anew.
+// purges removes an instance and uses its id anew.
 func purges(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	o := orchestration.StartOptions{ID: history.InstanceID("p-" + id)}
 	n := 1 + r.IntN(3)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ func attempt(t *testing.T, scenario func(context.Context, *clients), n int, faul
 		for _, h := range w.running() {
 			h.leave()
 		}
-		o.wrong = append(w.wrong, w.account.Violations()...)
+		o.wrong = slices.Concat(w.wrong, w.account.Violations())
 		o.trace = w.account.Trace()
 		w.close()
 	})

@@ -94,7 +94,7 @@ func live(t *testing.T, seed uint64) (o outcome) {
 		if err := users.process.Close(); err != nil {
 			w.failed("closing the clients' store: %v", err)
 		}
-		o.wrong = append(w.wrong, w.account.Violations()...)
+		o.wrong = slices.Concat(w.wrong, w.account.Violations())
 		o.hash, o.trace, o.told, o.met = w.account.Hash(), w.account.Trace(), w.told, w.met
 		for what, pattern := range sometimes {
 			for _, l := range o.trace {
@@ -232,7 +232,7 @@ func plain(trace []string) (lines []string) {
 		lines = append(lines, number.ReplaceAllString(l, ""))
 	}
 	slices.SortStableFunc(lines, func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(a[:strings.Index(a, "ms")]), len(b[:strings.Index(b, "ms")])), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(strings.Index(a, "ms"), strings.Index(b, "ms")), cmp.Compare(a, b))
 	})
 	return lines
 }

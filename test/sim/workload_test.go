@@ -177,25 +177,6 @@ func (h *host) run(ctx context.Context, n int) (int, error) {
 	return n, nil
 }
 
-// duration is how long an activity takes: mostly milliseconds, sometimes longer
-// than a lease.
-func (e *effects) duration(seed uint64, info activity.Details) time.Duration {
-	switch {
-	case e.fast:
-		return time.Millisecond
-	case e.slow > 0:
-		return e.slow
-	}
-	r := draw(seed, info.IdempotencyKey, info.Attempt)
-	switch r.IntN(20) {
-	case 0:
-		return time.Duration(r.Int64N(int64(20 * time.Second)))
-	case 1, 2, 3:
-		return time.Duration(r.Int64N(int64(time.Second)))
-	}
-	return time.Duration(r.Int64N(int64(20 * time.Millisecond)))
-}
-
 // effects is the ledger: what activities did.
 type effects struct {
 	mu      sync.Mutex
@@ -217,6 +198,25 @@ type running struct {
 
 func idOf(info activity.Details) history.ActivityID {
 	return history.ActivityID{Instance: info.Instance, Execution: info.Execution, Event: info.Event}
+}
+
+// duration is how long an activity takes: mostly milliseconds, sometimes longer
+// than a lease.
+func (e *effects) duration(seed uint64, info activity.Details) time.Duration {
+	switch {
+	case e.fast:
+		return time.Millisecond
+	case e.slow > 0:
+		return e.slow
+	}
+	r := draw(seed, info.IdempotencyKey, info.Attempt)
+	switch r.IntN(20) {
+	case 0:
+		return time.Duration(r.Int64N(int64(20 * time.Second)))
+	case 1, 2, 3:
+		return time.Duration(r.Int64N(int64(time.Second)))
+	}
+	return time.Duration(r.Int64N(int64(20 * time.Millisecond)))
 }
 
 func (e *effects) begin(info activity.Details, h *host) {

@@ -2,7 +2,6 @@ package hub_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +15,7 @@ import (
 // joins is lost, or its answer is, for a while.
 func TestAHostJoinsWhileStorageDoesNotAnswer(t *testing.T) {
 	for _, kind := range []simulated.FaultKind{simulated.LostRequest, simulated.LostAnswer} {
-		t.Run(fmt.Sprint(kind), func(t *testing.T) {
+		t.Run(kind.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(10 * time.Millisecond)})
 				defer account.Close()
