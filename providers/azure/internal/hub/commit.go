@@ -43,9 +43,15 @@ func (c *commit) entry(done chan<- error) *journal.Entry {
 }
 
 // amend changes the commit so that a row that was rejected is not in it any
-// more. It reports whether that is possible.
+// more, or is made. It reports whether that is possible.
 func (c *commit) amend(key string, r *storage.Rejection) bool {
 	if r.Reason == storage.Missing && row.KindOf(key) != row.KindInstance {
+		for i := range c.ops {
+			if o := &c.ops[i]; o.Row.Key == key && o.Verb == storage.Replace {
+				o.Verb = storage.Put
+				return true
+			}
+		}
 		// It was to be removed, and is not there: all the better.
 		before := len(c.ops)
 		c.ops = slices.DeleteFunc(c.ops, func(o storage.Op) bool { return o.Verb == storage.Delete && o.Row.Key == key })

@@ -98,7 +98,7 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 		return nil, !j.draining || len(rest)+len(j.lazy) > 0
 	}
 	b.ops = append(b.ops, b.draft.ops(j.notices, j.cfg.Now(), func() string { return row.RecentIDs(b.next()) })...)
-	b.ops[0] = storage.Op{Verb: storage.Replace, IfMatch: j.etag, Row: storage.Row{Key: row.Head, Cells: b.head.Cells()}}
+	b.ops[0] = storage.Op{Verb: storage.Merge, IfMatch: j.etag, Row: storage.Row{Key: row.Head, Cells: b.head.Cells()}}
 	if bug.Planted("no-fence") {
 		b.ops[0].IfMatch = ""
 	}
