@@ -113,12 +113,12 @@ func live(t *testing.T, seed uint64) (o outcome) {
 // sometimes are things that must happen in a run of many seeds, or it has shown
 // nothing, as they look in a trace.
 var sometimes = map[string]*regexp.Regexp{
-	"commit applied, answer lost": regexp.MustCompile(`transact .* replace:head@.*: ok, lost`),
-	"commit lost":                 regexp.MustCompile(`transact .* replace:head@.*: never arrives`),
+	"commit applied, answer lost": regexp.MustCompile(`transact .* merge:head@.*: ok, lost`),
+	"commit lost":                 regexp.MustCompile(`transact .* merge:head@.*: never arrives`),
 	"late copy rejected":          regexp.MustCompile(`: late: row`),
-	"stale owner fenced":          regexp.MustCompile(`replace:head@.* row head was changed by another`),
+	"stale owner fenced":          regexp.MustCompile(`merge:head@.* row head was changed by another`),
 	"relayed row found there":     regexp.MustCompile(`host-.* row m:.* exists already`),
-	"duplicate dropped":           regexp.MustCompile(`replace:head@\S+ delete:m:\S+: ok`),
+	"duplicate dropped":           regexp.MustCompile(`merge:head@\S+ delete:m:\S+: ok`),
 	"dead host removed":           regexp.MustCompile(`delete:host:\S+@`),
 }
 
