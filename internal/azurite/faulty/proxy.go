@@ -2,18 +2,14 @@ package faulty
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/internal/azurite"
+	"github.com/duroxide/duroxide-go/internal/azurite/forward"
 )
 
 // idleLimit is less than the five seconds after which Azurite closes a
@@ -25,11 +21,9 @@ const idleLimit = 2 * time.Second
 type Proxy struct {
 	*Transport // decides on single requests, as they leave the proxy
 
-	endpoints azurite.Endpoints
-	outbound  *http.Transport
-	servers   []*http.Server
-	running   sync.WaitGroup // servers
-	line      line
+	servers  *forward.Servers
+	outbound *http.Transport
+	line     line
 }
 
 // NewProxy starts a proxy on free ports of this machine. A nil decider disturbs
@@ -38,61 +32,21 @@ func NewProxy(target azurite.Endpoints, decide Decide) (*Proxy, error) {
 	outbound := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: idleLimit, DisableCompression: true}
 	p := &Proxy{Transport: New(outbound, decide), outbound: outbound}
 	p.line.connections, p.line.changed = map[net.Conn]bool{}, make(chan struct{})
-	for _, service := range []struct{ target, here *string }{
-		{&target.Blob, &p.endpoints.Blob}, {&target.Queue, &p.endpoints.Queue}, {&target.Table, &p.endpoints.Table},
-	} {
-		address, err := p.serve(*service.target)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("faulty: %w", err), p.Close())
-		}
-		*service.here = address
+	var err error
+	p.servers, err = forward.Open(target, forward.Config{
+		Transport:   p,
+		Before:      func(r *http.Request) error { return p.line.travel(r.Context()) },
+		After:       func(answer *http.Response) error { return p.line.wait(answer.Request.Context()) },
+		Connections: p.line.watch,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("faulty: %w", err)
 	}
 	return p, nil
 }
 
-// serve starts the server of one service, and returns its address.
-func (p *Proxy) serve(target string) (string, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", err
-	}
-	if u.Scheme != "http" {
-		return "", fmt.Errorf("the target %s does not speak plain HTTP", target)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is at once.
-	if err != nil {
-		return "", err
-	}
-	reverse := &httputil.ReverseProxy{
-		Transport: p,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: u.Scheme, Host: u.Host})
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // to the letter, it is signed
-		},
-		ModifyResponse: func(answer *http.Response) error { return p.line.wait(answer.Request.Context()) },
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
-			panic(http.ErrAbortHandler) // panic: the server knows no other way to break off without an answer.
-		},
-		ErrorLog: log.New(io.Discard, "", 0),
-	}
-	server := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if p.line.travel(r.Context()) != nil {
-				panic(http.ErrAbortHandler) // panic: as above.
-			}
-			reverse.ServeHTTP(w, r)
-		}),
-		ConnState:         p.line.watch,
-		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0),
-	}
-	p.servers = append(p.servers, server)
-	p.running.Go(func() { _ = server.Serve(listener) }) // ends with an error when it is closed
-	return "http://" + listener.Addr().String() + u.Path, nil
-}
-
 // Endpoints are where the proxy listens.
-func (p *Proxy) Endpoints() azurite.Endpoints { return p.endpoints }
+func (p *Proxy) Endpoints() azurite.Endpoints { return p.servers.Endpoints() }
 
 // Cut breaks every connection, and each new one at once, until [Proxy.Heal].
 func (p *Proxy) Cut() { p.line.set(func(s *state) { s.cut = true }) }
@@ -109,15 +63,11 @@ func (p *Proxy) Heal() { p.line.set(func(s *state) { *s = state{} }) }
 // Close breaks all connections, delivers late requests, and waits for the end of
 // all that the proxy does.
 func (p *Proxy) Close() error {
-	var errs []error
-	for _, s := range p.servers {
-		errs = append(errs, s.Close())
-	}
-	p.running.Wait()
+	err := p.servers.Close()
 	p.line.open.Wait() // no more of them begin
 	p.Flush()
 	p.outbound.CloseIdleConnections()
-	return errors.Join(errs...)
+	return err
 }
 
 // line is what all connections of a proxy share: a cable.

@@ -5,18 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/internal/azurite"
+	"github.com/duroxide/duroxide-go/internal/azurite/forward"
 	"github.com/duroxide/duroxide-go/internal/azurite/tally"
 )
 
@@ -26,10 +22,8 @@ import (
 type gate struct {
 	*tally.Counter
 
-	here    azurite.Endpoints
 	pool    *http.Transport
-	servers []*http.Server
-	running sync.WaitGroup
+	servers *forward.Servers
 
 	mu      sync.Mutex
 	commits []commitSeen
@@ -46,53 +40,18 @@ type commitSeen struct {
 // openGate opens a gate to an emulator. Close closes it.
 func openGate(target azurite.Endpoints, pool *http.Transport) (*gate, error) {
 	g := &gate{Counter: tally.New(pool, target), pool: pool}
-	for _, service := range []struct{ target, here *string }{
-		{&target.Blob, &g.here.Blob}, {&target.Queue, &g.here.Queue}, {&target.Table, &g.here.Table},
-	} {
-		address, err := g.serve(*service.target)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("opening a gate to the emulator: %w", err), g.Close())
-		}
-		*service.here = address
+	var err error
+	if g.servers, err = forward.Open(target, forward.Config{Transport: g}); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
 
-func (g *gate) serve(target string) (string, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is at once.
-	if err != nil {
-		return "", err
-	}
-	reverse := &httputil.ReverseProxy{
-		Transport: g,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: u.Scheme, Host: u.Host})
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // to the letter: it is signed
-		},
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
-			panic(http.ErrAbortHandler) // panic: the server knows no other way to break off without an answer.
-		},
-		ErrorLog: log.New(io.Discard, "", 0),
-	}
-	server := &http.Server{Handler: reverse, ReadHeaderTimeout: time.Minute, ErrorLog: reverse.ErrorLog}
-	g.servers = append(g.servers, server)
-	g.running.Go(func() { _ = server.Serve(listener) }) // ends with an error when it is closed
-	return "http://" + listener.Addr().String() + u.Path, nil
-}
-
 // Close breaks all connections.
 func (g *gate) Close() error {
-	var errs []error
-	for _, s := range g.servers {
-		errs = append(errs, s.Close())
-	}
-	g.running.Wait()
+	err := g.servers.Close()
 	g.pool.CloseIdleConnections()
-	return errors.Join(errs...)
+	return err
 }
 
 // RoundTrip passes a request on, and remembers it if it is signed by an owner.

@@ -120,7 +120,7 @@ func (c *cast) start() (*host, error) {
 		if h.gate, err = openGate(ref.Endpoints(), ref.NewTransport()); err != nil {
 			return nil, err
 		}
-		ref = ref.At(h.gate.here)
+		ref = ref.At(h.gate.servers.Endpoints())
 	}
 	command := append(slices.Clone(c.Worker), ref.Args()...)
 	command = append(command, "--ledger", c.Ledger, "--pace", c.pace.String(), "--ttl", HostTTL.String(), "--name", h.String())

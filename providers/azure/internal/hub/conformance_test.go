@@ -163,7 +163,7 @@ func TestOnePartitionConforms(t *testing.T) { conforms(t, 1, providertest.Run) }
 
 func TestFourPartitionsConform(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short runs the suite with one partition only; run it without -short")
+		t.Skip("the suite runs with one partition under -short: run it without")
 	}
 	conforms(t, 4, providertest.Run)
 }

@@ -46,6 +46,11 @@ func classify(err error) error {
 	return nil
 }
 
+// transient reports whether the same may succeed soon.
+func transient(err error) bool {
+	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown)
+}
+
 // failed adds to an error what was to be done, and its class.
 func failed(operation string, err error) error {
 	if err == nil {

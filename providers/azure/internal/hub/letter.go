@@ -3,7 +3,6 @@ package hub
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,11 +80,6 @@ const maxLetterTries = 8
 
 // streamOf is what the keys of one sender's letters to one instance begin with.
 func streamOf(key string) string { return key[:strings.LastIndexByte(key, ':')+1] }
-
-// transient reports whether reading again may succeed.
-func transient(err error) bool {
-	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown)
-}
 
 // takeRows takes in rows of the inbox as they were read, in the order of their
 // keys. Rows that are known already are left alone.

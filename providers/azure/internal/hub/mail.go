@@ -228,7 +228,7 @@ func (s *Store) rowOf(parcel *row.Parcel, key string, fresh bool) (r storage.Row
 	starts := len(parcel.Messages) > 0 && parcel.Messages[0].Start != nil
 	envelope := row.Envelope{Format: row.Format, To: parcel.To, Sent: parcel.Sent, Count: parcel.Count, Start: starts}
 	if fresh && starts {
-		first, err := startOf(&parcel.Messages[0])
+		first, err := parcel.Messages[0].Message()
 		if err != nil {
 			return r, nil, meta, err
 		}
@@ -250,13 +250,4 @@ func (s *Store) rowOf(parcel *row.Parcel, key string, fresh bool) (r storage.Row
 		cells[row.MessagesCell] = row.Pack(lines.Bytes())
 	}
 	return storage.Row{Key: key, Cells: cells}, created, meta, nil
-}
-
-// startOf reads a start of which the data may be missing.
-func startOf(w *wire.Message) (provider.Message, error) {
-	if w.Data != nil {
-		return w.Message()
-	}
-	head := *w
-	return head.Message()
 }

@@ -126,7 +126,7 @@ const maxJoins = 10
 func (m *member) beginFirstLife(ctx context.Context) error {
 	for n := 0; ; n++ {
 		err := m.beginLife(ctx)
-		if err == nil || ctx.Err() != nil || n+1 >= maxJoins || !errors.Is(err, storage.ErrBusy) && !errors.Is(err, storage.ErrUnknown) {
+		if err == nil || ctx.Err() != nil || n+1 >= maxJoins || !transient(err) {
 			return err
 		}
 		m.store.cfg.Log.Warn("joining failed; it is tried again", "hub", m.store.cfg.Name, "error", err)

@@ -79,6 +79,9 @@ func (p *partition) unreserve(id history.InstanceID) {
 	p.resolveSoonLocked(id)
 }
 
+// neverWas is when an instance was purged that never existed.
+const neverWas = 1
+
 // judge reads the instance and decides whether the order may be carried out. It
 // returns nothing if there is nothing to do. An instance that does not exist
 // and never did is shown as an empty tombstone.
@@ -106,7 +109,7 @@ func (p *partition) judge(ctx context.Context, id history.InstanceID, o row.Orde
 		}
 		return &got.meta, nil
 	case got == nil:
-		return &row.Meta{ID: id, Purged: 1}, nil
+		return &row.Meta{ID: id, Purged: neverWas}, nil
 	case requested(&got.meta, start):
 		return nil, nil
 	}
@@ -185,17 +188,17 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 			return nil
 		})
 	}
-	ranges := []row.Range{row.InboxOf(id)}
+	var ranges []row.Range // none if there is no instance: what waits is for the one that is made now
 	if old.Exists() || old.Purging {
-		ranges = append(ranges, row.HistoryOf(id), row.ProgressOf(id), row.Only(row.Work(id)), row.Only(row.State(id)), row.Only(row.Open(id)), row.Only(row.Final(old.Finished, id)))
+		ranges = []row.Range{
+			row.InboxOf(id), row.HistoryOf(id), row.ProgressOf(id),
+			row.Only(row.Work(id)), row.Only(row.State(id)), row.Only(row.Open(id)), row.Only(row.Final(old.Finished, id)),
+		}
 		if old.Timer != 0 {
 			ranges = append(ranges, row.Only(row.Timers(old.Timer, id)))
 		}
-	} else {
-		ranges = nil // what waits is for the instance that is made now
-		if old.Purged > 1 {
-			found.keys = append(found.keys, row.Purged(old.Purged, id))
-		}
+	} else if old.Purged > neverWas {
+		found.keys = append(found.keys, row.Purged(old.Purged, id))
 	}
 	var errs []error
 	for _, r := range ranges {
@@ -363,7 +366,7 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 		}
 	}
 	verb := storage.Replace
-	if old.Purged == 1 {
+	if old.Purged == neverWas {
 		verb = storage.Insert
 	}
 	if bug.Planted("tombstone-dropped") && start == nil {

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
@@ -119,16 +120,13 @@ func (j *Journal) eject(b *batch, r *storage.Rejection) bool {
 	if r.Index < 0 || e == nil {
 		return j.bisect(b, r)
 	}
-	rest := append(append([]*Entry(nil), b.entries[:at]...), b.entries[at+1:]...)
-	var instead *Entry
+	var instead []*Entry // in its old place: what waits behind it may depend on it
 	if e.Rejected != nil && op < len(e.Ops)+len(e.Consumed) {
-		instead = e.Rejected(op, r)
+		if i := e.Rejected(op, r); i != nil {
+			instead = []*Entry{i}
+		}
 	}
-	if instead != nil {
-		// In its old place: what waits behind it may depend on it.
-		rest = append(append(append([]*Entry(nil), b.entries[:at]...), instead), b.entries[at+1:]...)
-	}
-	j.requeue(rest)
+	j.requeue(slices.Concat(b.entries[:at], instead, b.entries[at+1:]))
 	if instead == nil {
 		e.failed(r)
 	}

@@ -15,7 +15,8 @@ var (
 	// applied, unless its outcome was unknown when that was found out: what is
 	// stored tells.
 	ErrLost = errors.New("the partition belongs to another host")
-	// ErrStopped: the journal was stopped before the entry was sent.
+	// ErrStopped: the journal was stopped. The entry was not sent, or its
+	// outcome is not known: what is stored tells.
 	ErrStopped = errors.New("the journal was stopped")
 	// ErrTooLarge: the entry alone does not fit into a transaction.
 	ErrTooLarge = errors.New("too large for one transaction")
