@@ -214,7 +214,7 @@ func TestAReadOnlyStoreReadsAndRefusesToWrite(t *testing.T) {
 
 func TestAFileWithoutWritePermissionIsReadOnly(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root writes to files without permission: run as another user")
+		t.Skip("root may write to every file: run this as another user, or .ci/run unprivileged")
 	}
 	path := filepath.Join(t.TempDir(), "hub.db")
 	w := openAt(t, path, Config{})

@@ -95,7 +95,7 @@ func (p *place) corrupt(t testing.TB, s *process, id history.InstanceID) {
 	}
 	table := p.table(s)
 	if table == nil {
-		t.Skip("damaging a row needs a connection string")
+		t.Skip("damages a row, for which the account must be given as a connection string in DUROXIDE_AZURE_STORAGE")
 	}
 	found := rows(t, table, fmt.Sprintf("RowKey eq 'i:%s'", id))
 	if len(found) != 1 {

@@ -11,9 +11,7 @@ import (
 )
 
 func TestABenchOnAzureStorageCountsItsTransactions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts Azurite, for some ten seconds each: run without -short")
-	}
+	startsAzurite(t)
 	withProcesses(t)
 	for _, client := range []string{"in-process", "separate"} {
 		t.Run(client, func(t *testing.T) {
@@ -45,9 +43,7 @@ func TestABenchOnAzureStorageCountsItsTransactions(t *testing.T) {
 }
 
 func TestAHubInAnAccountIsAudited(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts Azurite: run without -short")
-	}
+	startsAzurite(t)
 	server, err := azurite.Start(t.Context(), azurite.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -13,9 +13,7 @@ import (
 )
 
 func TestOrdersSurviveWhatHappensToTheirHosts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts Azurite and four worker processes, for a minute: run without -short")
-	}
+	startsAzurite(t)
 	withProcesses(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	code, stdout, stderr := run(t, "demo", "--store", "azurite", "--hosts", "3", "-o", "json", "--timeout", "4m")
@@ -52,9 +50,7 @@ func TestOrdersSurviveWhatHappensToTheirHosts(t *testing.T) {
 }
 
 func TestAnInterruptEndsHostsAndEmulator(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts Azurite and worker processes: run without -short")
-	}
+	startsAzurite(t)
 	withProcesses(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, interrupt := context.WithCancel(t.Context())

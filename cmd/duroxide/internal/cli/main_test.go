@@ -18,6 +18,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// startsAzurite skips a test that starts the emulator, and worker processes with
+// it, where tests are to be short.
+func startsAzurite(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Azurite and processes, for up to a minute: run it without -short")
+	}
+}
+
 // withProcesses lets a test start child processes.
 func withProcesses(t *testing.T) {
 	t.Helper()
