@@ -198,7 +198,7 @@ func waitsForTimer(ctx context.Context, c *clients, id string, r *rand.Rand) {
 // counts puts numbers into a queue, and wants them back: each that was
 // acknowledged once and in order, each other at most once.
 func counts(ctx context.Context, c *clients, id string, r *rand.Rand) {
-	h, err := begun(ctx, c, counter, tally{Each: 1 + r.IntN(4)}, orchestration.StartOptions{ID: history.InstanceID("k-" + id)})
+	h, err := begun(ctx, c, counter, tally{Each: 1 + r.IntN(4), Lasts: 1}, orchestration.StartOptions{ID: history.InstanceID("k-" + id)})
 	if err != nil {
 		return
 	}
@@ -222,15 +222,32 @@ func counts(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	gives(ctx, c, h, func(got []int) bool { return slices.IsSorted(got) && received(got, acknowledged) })
 }
 
-// streams has numbers sent from one instance to another: they come in order.
+// streams has numbers sent from several instances to one: those of each come in
+// order.
 func streams(ctx context.Context, c *clients, id string, r *rand.Rand) {
-	h, err := begun(ctx, c, counter, tally{Each: 1 + r.IntN(12)}, orchestration.StartOptions{ID: history.InstanceID("k-" + id)})
+	const springs, gap = 6, 100
+	h, err := begun(ctx, c, counter, tally{Each: 1 + r.IntN(30), Lasts: springs}, orchestration.StartOptions{ID: history.InstanceID("k-" + id)})
 	if err != nil {
 		return
 	}
-	if _, err := begun(ctx, c, stream, string(h.ID()), orchestration.StartOptions{ID: history.InstanceID("k-" + id + "-source")}); err == nil {
-		gives(ctx, c, h, func(got []int) bool { return fmt.Sprint(got) == "[1 2 3 4 5 6 7 8 9]" })
+	for i := range springs {
+		source := history.InstanceID(fmt.Sprintf("k-%s-source-%d", id, i))
+		if _, err := begun(ctx, c, stream, spring{string(h.ID()), gap * i}, orchestration.StartOptions{ID: source}); err != nil {
+			return
+		}
+		if !c.w.wait(ctx, time.Duration(r.Int64N(int64(10*time.Second)))) {
+			return
+		}
 	}
+	gives(ctx, c, h, func(got []int) bool {
+		slices.SortStableFunc(got, func(a, b int) int { return a/gap - b/gap })
+		for i := range springs * 9 {
+			if len(got) != springs*9 || got[i] != i/9*gap+i%9 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // received reports whether got has each of these once, and nothing twice.

@@ -14,7 +14,7 @@ import (
 // layers are the tests that may catch a planted bug, in the order in which they
 // are tried.
 var layers = []struct{ name, run, flags string }{
-	{"seeds", "TestSeeds$", "-sim.seeds=120"},
+	{"seeds", "TestSeeds$", "-sim.seeds=200"},
 	{"enumeration", "TestEveryFaultAtEveryRequest/fan-out", "-sim.every"},
 	{"bounds", "TestBounds", "-sim.every=false"},
 }
@@ -31,6 +31,7 @@ var caughtBy = map[string]string{
 	"outbox-deleted-early": "enumeration",
 	"outbox-forgotten":     "enumeration",
 	"fifo-broken":          "seeds",
+	"arrival-overtakes":    "seeds",
 	"tombstone-dropped":    "seeds",
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",

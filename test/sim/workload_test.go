@@ -26,7 +26,7 @@ var (
 	leaf     = orchestration.Declare[int, int]("leaf")     // n
 	race     = orchestration.Declare[time.Duration, string]("race")
 	wide     = orchestration.Declare[int, int]("wide")        // n activities at once
-	stream   = orchestration.Declare[string, none]("stream")  // sends 1 to 9 to a counter
+	stream   = orchestration.Declare[spring, none]("stream")  // sends nine numbers to a counter
 	counter  = orchestration.Declare[tally, []int]("counter") // what it received, in order
 	retry    = orchestration.Declare[int, int]("retry")       // n, at the third attempt
 	patient  = orchestration.Declare[int, string]("patient")  // until it is cancelled
@@ -44,11 +44,18 @@ var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name()}
 
 // tally is what a counter carries from one execution to the next.
 type tally struct {
-	Got  []int `json:"got"`
-	Each int   `json:"each"` // numbers per execution
+	Got   []int `json:"got"`
+	Each  int   `json:"each"`  // numbers per execution
+	Lasts int   `json:"lasts"` // that are still to come
 }
 
-// last is the number with which a counter ends.
+// spring is where a stream flows.
+type spring struct {
+	To    string `json:"to"`
+	First int    `json:"first"` // number
+}
+
+// last is the number with which a sender ends.
 const last = -1
 
 func runSequence(c *octx, n int) (int, error) {
@@ -102,10 +109,14 @@ func runCounter(c *octx, t tally) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n == last {
+		switch {
+		case n != last:
+			t.Got = append(t.Got, n)
+		case t.Lasts == 1:
 			return t.Got, nil
+		default:
+			t.Lasts--
 		}
-		t.Got = append(t.Got, n)
 	}
 	return counter.ContinueAsNew(c, t)
 }
@@ -119,19 +130,19 @@ func runWide(c *octx, n int) (int, error) {
 	return len(parts), err
 }
 
-// runStream sends three numbers a turn.
-func runStream(c *octx, to string) (none, error) {
-	for n := 1; n <= 9; n++ {
-		if err := numbers.Send(c, history.InstanceID(to), n); err != nil {
+// runStream sends three numbers a turn, and takes ever more time between turns.
+func runStream(c *octx, s spring) (none, error) {
+	for n := range 9 {
+		if err := numbers.Send(c, history.InstanceID(s.To), s.First+n); err != nil {
 			return none{}, err
 		}
-		if n%3 == 0 {
-			if err := c.Sleep(time.Millisecond); err != nil {
+		if n%3 == 2 {
+			if err := c.Sleep(time.Duration(n*n*n) * time.Millisecond); err != nil {
 				return none{}, err
 			}
 		}
 	}
-	return none{}, numbers.Send(c, history.InstanceID(to), last)
+	return none{}, numbers.Send(c, history.InstanceID(s.To), last)
 }
 
 func runRetry(c *octx, n int) (int, error) {

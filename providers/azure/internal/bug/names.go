@@ -12,6 +12,7 @@ var Names = []string{
 	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)
 	"outbox-forgotten",     // a new owner does not send what its predecessor left (Z4)
 	"fifo-broken",          // relays send the latest first
+	"arrival-overtakes",    // what arrives is taken in although something before it is not known (B3)
 	"tombstone-dropped",    // a purge leaves nothing (Z10)
 	"claim-without-epoch",  // a claim keeps the epoch (Z1)
 	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)

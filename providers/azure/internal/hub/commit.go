@@ -97,7 +97,7 @@ func (c *commit) settled(a journal.Applied) {
 	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
-	p.take(c.mail.letters(a.Direct)...)
+	p.arrive(c.mail.letters(a.Direct)...)
 	if m.Revision != c.before.seen.meta.Revision || m.Status != c.before.seen.meta.Status {
 		seen := i.seen.instance()
 		p.store.waiters.Changed(&seen)

@@ -10,11 +10,24 @@ import (
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
-// take takes in letters whose rows are durable, in order.
+// take takes in letters that a look into the inbox found, in order.
 func (p *partition) take(letters ...*letter) {
+	p.takeIf(func(*letter) bool { return true }, letters)
+}
+
+// arrive takes in letters that just became durable, in order.
+func (p *partition) arrive(letters ...*letter) {
+	p.takeIf(p.arrivesLocked, letters)
+}
+
+func (p *partition) takeIf(mayLocked func(*letter) bool, letters []*letter) {
 	var drop []*letter
 	p.mu.Lock()
-	p.takeLocked(letters, &drop)
+	for _, l := range letters {
+		if mayLocked(l) {
+			p.takeLocked(l, &drop)
+		}
+	}
 	p.deliverNowLocked()
 	p.mu.Unlock()
 	p.dropAll(drop)
@@ -26,29 +39,26 @@ func (p *partition) takeOver(restored []broker.Restored, letters []*letter) {
 	var drop []*letter
 	p.mu.Lock()
 	p.loaded = true
-	p.takeLocked(letters, &drop)
+	for _, l := range letters {
+		p.takeLocked(l, &drop)
+	}
 	p.deliverNowLocked(restored...)
 	p.mu.Unlock()
 	p.dropAll(drop)
 }
 
-func (p *partition) takeLocked(letters []*letter, drop *[]*letter) {
-	for _, l := range letters {
-		if p.gone || !p.loaded {
-			break // whoever serves the partition next finds the rows
-		}
-		if p.inbox[l.key] != nil || p.swept[l.key] {
-			continue
-		}
-		if len(l.messages) == 0 && !l.special() {
-			*drop = append(*drop, l)
-			continue
-		}
-		p.addLocked(l)
-		if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, drop) {
-			p.unresolved[l.to()] = append(p.unresolved[l.to()], l)
-			p.resolveSoonLocked(l.to())
-		}
+func (p *partition) takeLocked(l *letter, drop *[]*letter) {
+	if p.gone || !p.loaded || p.inbox[l.key] != nil || p.swept[l.key] {
+		return // it is known, or for whoever serves the partition next
+	}
+	if len(l.messages) == 0 && !l.special() {
+		*drop = append(*drop, l)
+		return
+	}
+	p.addLocked(l)
+	if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, drop) {
+		p.unresolved[l.to()] = append(p.unresolved[l.to()], l)
+		p.resolveSoonLocked(l.to())
 	}
 }
 

@@ -46,7 +46,8 @@ func (l *letter) consumption(born string) journal.Consumed {
 	return c
 }
 
-// readLetter reads a row of the inbox.
+// readLetter reads a row of the inbox. Where only its blob could not be read, the
+// letter without its messages comes with the error.
 func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, error) {
 	l := &letter{partition: p, key: r.Key, blobs: row.Blobs(r.Cells)}
 	var err error
@@ -58,7 +59,7 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	}
 	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	for line := range bytes.Lines(lines) {
 		m, err := wire.Decode(bytes.TrimSuffix(line, []byte{'\n'}))
@@ -73,24 +74,15 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	return l, nil
 }
 
-// maxLetterTries bounds how often blobs of rows that are taken in together are
-// read again, because storage does not answer: for two or three seconds. Who
-// sends waits for that.
-const maxLetterTries = 8
-
 // streamOf is what the keys of one sender's letters to one instance begin with.
 func streamOf(key string) string { return key[:strings.LastIndexByte(key, ':')+1] }
 
-// takeRows takes in rows of the inbox as they were read, in the order of their
-// keys. Rows that are known already are left alone.
-func (p *partition) takeRows(rows []storage.Row) { p.take(p.readLetters(rows)...) }
-
 // readLetters reads rows of the inbox that are not known. Those of one instance
 // come in the order in which they were sent, as far as that is known: each
-// sender numbers its own, and between senders the time of sending decides.
+// sender numbers its own, and between senders the time of sending decides. Where
+// a blob cannot be read now, the instance is behind.
 func (p *partition) readLetters(rows []storage.Row) []*letter {
 	var fresh []*letter
-	tries := maxLetterTries
 	held := map[string]bool{} // senders of which a letter must be read first
 	for i := range rows {
 		r := &rows[i]
@@ -98,11 +90,6 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 			continue
 		}
 		l, err := p.readLetter(p.ctx, r)
-		for n := 0; transient(err) && tries > 0 && p.ctx.Err() == nil; n++ {
-			tries--
-			pause(p.ctx, backoff(n))
-			l, err = p.readLetter(p.ctx, r)
-		}
 		switch {
 		case err == nil:
 			fresh = append(fresh, l)
@@ -110,7 +97,8 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 			// It was consumed meanwhile, and its blob removed.
 		case transient(err):
 			held[streamOf(r.Key)] = true
-			p.log().Warn("a message cannot be read now; a later look at the inbox finds it", "row", r.Key, "error", err)
+			p.unread(l.to())
+			p.log().Warn("a message cannot be read now; it is read again, before what was sent after it", "row", r.Key, "error", err)
 		default:
 			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
 		}

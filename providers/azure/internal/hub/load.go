@@ -78,6 +78,7 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 			return err
 		}
 	}
+	latest := notices.Latest()
 	p.openJournal(head, etag, notices)
 	for i, out := range outbox {
 		if out != nil {
@@ -85,13 +86,10 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 		}
 	}
 	letters := p.readLetters(found.inbox)
-	p.takeOver(withoutDone(restored, letters), letters)
 	p.mu.Lock()
-	missed := p.missed
+	p.lookedLocked(look{over: row.Inbox(), latest: latest}, found.inbox)
 	p.mu.Unlock()
-	if missed {
-		p.sweep(p.ctx, row.Inbox())
-	}
+	p.takeOver(withoutDone(restored, letters), letters)
 	p.relays.start()
 	return nil
 }

@@ -417,5 +417,5 @@ func (m *member) quiet() bool {
 func (p *partition) unresolvedAny() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.resolving) > 0
+	return len(p.resolving)+len(p.behind.of) > 0
 }

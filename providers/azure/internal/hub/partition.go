@@ -41,14 +41,14 @@ type partition struct {
 	mu         sync.Mutex
 	gone       bool // lost, or being released: nothing is taken in any more
 	loaded     bool
-	missed     bool // rows came while what is outstanding was being read
 	instances  map[history.InstanceID]*instance
 	cold       coldList // of instances that need not stay in memory
 	inbox      map[string]*letter
 	inboxOf    map[history.InstanceID]map[string]*letter
-	unresolved map[history.InstanceID][]*letter       // until their receiver was read
-	resolving  map[history.InstanceID]chan struct{}   // closed when that is done
-	gathered   []broker.Delivery                      // to be handed to the broker at once
+	unresolved map[history.InstanceID][]*letter     // until their receiver was read
+	resolving  map[history.InstanceID]chan struct{} // closed when that is done
+	gathered   []broker.Delivery                    // to be handed to the broker at once
+	behind     behind
 	sweeping   int                                    // sweeps under way
 	swept      map[string]bool                        // keys deleted while one is
 	progress   map[history.InstanceID]map[int64]bool  // activities with a row of progress
@@ -84,6 +84,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		withheld:   map[history.InstanceID]map[string]bool{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},
+		behind:     behind{of: map[history.InstanceID]int64{}, found: map[int]row.Numbers{}},
 	}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
 	p.relays = newRelays(p)
@@ -191,7 +192,7 @@ func (p *partition) release(ctx context.Context, target string) error {
 	if j == nil {
 		return errors.New("what is outstanding could not be read")
 	}
-	p.relays.finish()
+	p.relays.finish(ctx)
 	p.keepCompletions(ctx, j, left.completions)
 	if len(left.running) > 0 {
 		// A commit that is being sent changes the same rows of open work.

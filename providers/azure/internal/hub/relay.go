@@ -94,13 +94,18 @@ func (rs *relays) start() {
 	}
 }
 
-// finish lets what is being delivered be delivered, and nothing more: what is
-// left is for the next owner.
-func (rs *relays) finish() {
+// finish lets what is being delivered be delivered while ctx lasts, and nothing
+// more: what is left is for the next owner.
+func (rs *relays) finish(ctx context.Context) {
 	rs.mu.Lock()
 	rs.ended = true
 	rs.mu.Unlock()
-	rs.active.Wait()
+	done := make(chan struct{})
+	rs.p.work.Go(func() {
+		rs.active.Wait()
+		close(done)
+	})
+	await(ctx, done)
 }
 
 // busy reports whether something is on its way to the partition.
@@ -283,22 +288,11 @@ func (a *away) ops(ctx context.Context, first int64, parcels []row.Parcel) (ops 
 // owns it takes them in.
 func (s *Store) arrived(to int, rows []storage.Row) {
 	q := s.owned(to)
-	switch {
-	case q == nil:
+	if q == nil {
 		s.waker.wake(to, receiver(rows))
-	case q.sweepsLater(): // what is outstanding is being read, and may be without them
-	default:
-		q.takeRows(rows)
+		return
 	}
-}
-
-// sweepsLater reports whether the partition is not served yet, and arranges that
-// its inbox is read once more when it is.
-func (p *partition) sweepsLater() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.missed = p.missed || !p.loaded
-	return !p.loaded
+	q.arrive(q.readLetters(rows)...)
 }
 
 // any reports whether something is on its way.

@@ -402,7 +402,7 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	s.dropBlobs(found.blobs)
 	s.waiters.Look(id)
 	if fresh != nil && p.member != nil {
-		p.unreserved(id, func() { p.takeRows([]storage.Row{*fresh}) })
+		p.unreserved(id, func() { p.arrive(p.readLetters([]storage.Row{*fresh})...) })
 	}
 	return nil
 }

@@ -207,6 +207,10 @@ const maxNamed = 4
 func (p *partition) ring(id history.InstanceID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.ringLocked(id)
+}
+
+func (p *partition) ringLocked(id history.InstanceID) {
 	if p.gone {
 		return
 	}

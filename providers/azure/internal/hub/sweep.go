@@ -20,14 +20,20 @@ func (p *partition) sweep(ctx context.Context, r row.Range) {
 		p.swept = map[string]bool{}
 	}
 	p.sweeping++
+	look := p.lookLocked(r)
 	p.mu.Unlock()
 	rows, err := p.readInbox(ctx, r)
 	if err == nil {
-		p.takeRows(rows)
+		p.take(p.readLetters(rows)...)
 	}
 	p.mu.Lock()
 	if p.sweeping--; p.sweeping == 0 {
 		p.swept = nil
+	}
+	if err == nil {
+		p.lookedLocked(look, rows)
+	} else if len(p.behind.of) > 0 {
+		p.lookAgainLocked()
 	}
 	compared := err == nil && len(p.resolving) == 0
 	p.mu.Unlock()

@@ -77,6 +77,15 @@ func (n *Notices) load(r *storage.Row) error {
 // Noticed reports whether a message was consumed lately, by its hash.
 func (n *Notices) Noticed(hash string) bool { return n.ids[hash] && !bug.Planted("no-dedupe-by-id") }
 
+// Latest are the highest numbers that were consumed of rows of each partition.
+func (n *Notices) Latest() map[int]int64 {
+	latest := map[int]int64{}
+	for p, numbers := range n.numbers {
+		latest[p] = numbers.Latest()
+	}
+	return latest
+}
+
 // Numbered reports whether a row of the inbox with that number was consumed.
 func (n *Notices) Numbered(from row.Sender, seq int64) bool {
 	p, ok := from.Partition()

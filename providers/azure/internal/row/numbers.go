@@ -53,6 +53,27 @@ func (s Numbers) With(n int64) Numbers {
 	return slices.Insert(s, i, [2]int64{n, n})
 }
 
+// Latest is the highest number in the set, 0 if there is none.
+func (s Numbers) Latest() int64 {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[len(s)-1][1]
+}
+
+// UpTo is the set with all numbers up to n in it. The set itself does not change.
+func (s Numbers) UpTo(n int64) Numbers {
+	if n < 1 {
+		return s
+	}
+	first := [2]int64{1, n}
+	for len(s) > 0 && s[0][0] <= first[1]+1 {
+		first[1] = max(first[1], s[0][1])
+		s = s[1:]
+	}
+	return append(Numbers{first}, s...)
+}
+
 // Hash stands for a message that an instance consumed, in a notice row. The
 // chance that two of a million messages share one is 10^-17.
 func Hash(message string, to history.InstanceID, born string) string {

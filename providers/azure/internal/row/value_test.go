@@ -67,6 +67,12 @@ func TestNumbersAreASet(t *testing.T) {
 			n := rapid.Int64Range(1, 40).Draw(t, "number")
 			before := fmt.Sprint(s)
 			with := s.With(n)
+			if rapid.IntRange(0, 9).Draw(t, "up to") == 0 {
+				with = s.UpTo(n)
+				for m := range n {
+					model[m+1] = true
+				}
+			}
 			if fmt.Sprint(s) != before {
 				t.Fatal("adding a number changed the set itself")
 			}
