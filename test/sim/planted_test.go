@@ -36,6 +36,7 @@ var caughtBy = map[string]string{
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",
 	"self-fencing-off":     "bounds",
+	"late-copies-count":    "bounds",
 }
 
 // TestPlantedBugsAreCaught runs the tests with each bug in turn, in a process of

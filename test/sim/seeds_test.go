@@ -153,8 +153,8 @@ func (w *world) audit(ctx context.Context, users *clients) {
 			w.failed("%s ended as %+v, and later is %+v, %v", id, was, now, err)
 		}
 	}
-	if letters, err := p.DeadLetters(ctx, 100); err != nil || len(letters) > 0 {
-		w.failed("dead letters: %+v, %v", letters, err)
+	if letters, err := p.DeadLetters(ctx, 100); err != nil || len(letters) != w.dead {
+		w.failed("dead letters: %+v, %v, want %d", letters, err, w.dead)
 	}
 }
 

@@ -30,6 +30,7 @@ type world struct {
 	skewed bool     // clocks of hosts may be wrong
 	users  *clients // the latest
 	waits  int64
+	dead   int            // letters that a test expects
 	wrong  []string       // what a test is to report
 	told   []string       // what the nemesis did
 	met    map[string]int // what happened how often

@@ -89,7 +89,7 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{Store: store, store: store, client: client}, nil
+	return &Host{Store: store, store: store, client: client, account: a.inner}, nil
 }
 
 // Violations are the invariants of the provider that writes broke, at most a

@@ -8,6 +8,7 @@ var Names = []string{
 	"etag-reread",          // whoever lost the head reads its ETag and goes on (J2)
 	"delete-before-commit", // rows of the inbox are deleted before the commit that consumes them (Z5)
 	"no-dedupe-by-id",      // copies are not known by their messages (Z4)
+	"late-copies-count",    // what arrives when ids may be forgotten is applied (Z4)
 	"notices-not-written",  // what was consumed is known to memory alone (J5)
 	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)
 	"outbox-forgotten",     // a new owner does not send what its predecessor left (Z4)

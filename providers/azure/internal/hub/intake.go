@@ -56,6 +56,10 @@ func (p *partition) takeLocked(l *letter, drop *[]*letter) {
 		return
 	}
 	p.addLocked(l)
+	if l.late() {
+		p.work.Go(func() { p.buryLate(p.ctx, l) })
+		return
+	}
 	if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, drop) {
 		p.unresolved[l.to()] = append(p.unresolved[l.to()], l)
 		p.resolveSoonLocked(l.to())

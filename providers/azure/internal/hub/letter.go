@@ -57,6 +57,12 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	if l.envelope, err = row.ParseEnvelope(r.Cells); err != nil {
 		return nil, err
 	}
+	if l.envelope.Arrived == 0 {
+		l.envelope.Arrived = wire.Nanos(r.Changed)
+		if r.Changed.IsZero() { // it was inserted just now
+			l.envelope.Arrived = wire.Nanos(p.store.cfg.Now())
+		}
+	}
 	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
 	if err != nil {
 		return l, err

@@ -153,6 +153,9 @@ type Envelope struct {
 	Format int                `json:"format"`
 	To     history.InstanceID `json:"to"`
 	Sent   int64              `json:"sent"` // when it was first sent, service time
+	// Arrived is when the row was inserted, service time, in one that its owner
+	// changed since.
+	Arrived int64 `json:"arrived,omitempty"`
 	// Count is how many messages there are, and Done how many of them, from
 	// the first, were consumed.
 	Count int `json:"count"`

@@ -20,6 +20,9 @@ type Account interface {
 type Row struct {
 	Key   string
 	ETag  string // as read or written; not sent
+	// Changed is when the row was written last, by the service's clock, in a row
+	// that was read. It is not sent.
+	Changed time.Time
 	Cells map[string][]byte
 }
 
