@@ -37,6 +37,11 @@ var deeds = []deed{
 		w.wait(ctx, time.Duration(r.Int64N(int64(3*ttlOf(w)))))
 		h.process.Heal()
 	}},
+	{"clock set", func(_ context.Context, w *world, h *host, r *rand.Rand) {
+		if w.skewed {
+			h.process.Skew(time.Duration(r.Int64N(int64(2*time.Hour))) - time.Hour)
+		}
+	}},
 	{"leave", func(_ context.Context, w *world, h *host, _ *rand.Rand) { w.ended.Go(h.leave) }},
 	{"join", func(ctx context.Context, w *world, _ *host, _ *rand.Rand) {
 		if len(w.running()) < maxHosts {

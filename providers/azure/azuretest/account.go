@@ -79,7 +79,6 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	store, err := hub.Open(ctx, client, hub.Config{
 		Name: a.cfg.Hub, Partitions: a.cfg.Partitions, TTL: a.cfg.TTL,
 		OrphanAfter: a.cfg.OrphanAfter, WakeEvery: a.cfg.WakeEvery, SweepEvery: a.cfg.SweepEvery,
-		Now: func() time.Time { return client.Now().Add(client.Offset()) },
 		Unique: func() string {
 			drawing.Lock()
 			defer drawing.Unlock()

@@ -75,7 +75,7 @@ func (c Config) withDefaults(a storage.Account) Config {
 		}
 	}
 	if c.Now == nil {
-		c.Now = func() time.Time { return time.Now().Add(a.Offset()) }
+		c.Now = a.Now
 	}
 	if c.Unique == nil {
 		c.Unique = unique
