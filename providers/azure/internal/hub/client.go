@@ -70,7 +70,7 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 		return err
 	}
 	n := s.Partition(to)
-	err := s.transact(ctx, n, []storage.Op{{Verb: storage.Insert, Row: p.row}})
+	err := s.inserts.insert(ctx, n, []storage.Op{{Verb: storage.Insert, Row: p.row}})
 	if storage.Is(err, storage.Exists) {
 		err = nil // an earlier try was applied: the key is ours alone
 	}
@@ -124,7 +124,7 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 		return err
 	}
 	ops := append(startOps(created, c.Map), storage.Op{Verb: storage.Insert, Row: p.row})
-	err = s.transact(ctx, n, ops)
+	err = s.inserts.insert(ctx, n, ops)
 	if err == nil {
 		s.waiters.Look(id)
 		s.arrived(n, []storage.Row{p.row})
