@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -33,9 +34,12 @@ func (m *member) buryOrphans() {
 		of[l] = append(of[l], orphans[i].Message.ID)
 	}
 	for _, l := range letters {
-		at := wire.FromNanos(l.envelope.Sent).Add(s.cfg.OrphanAfter)
+		p := l.partition
+		p.mu.Lock()
+		at, which := wire.FromNanos(l.envelope.Sent).Add(s.cfg.OrphanAfter), slices.Clone(l.handed[l.done:])
+		p.mu.Unlock()
 		// What fails is due again.
-		_ = l.partition.bury(m.ctx, l, l.handed[l.done:], orphaned(l.to(), s.cfg.OrphanAfter), at, func() { m.broker.DropOrphans(of[l]...) })
+		_ = p.bury(m.ctx, l, which, orphaned(l.to, s.cfg.OrphanAfter), at, func() { m.broker.DropOrphans(of[l]...) })
 	}
 }
 
@@ -54,7 +58,7 @@ func (l *letter) late() bool {
 func (p *partition) buryLate(ctx context.Context, l *letter) {
 	took := time.Duration(l.envelope.Arrived - l.envelope.Sent).Round(time.Second)
 	reason := fmt.Sprintf("it arrived %v after it was sent: it may be a copy of a message that was applied before; send it again if it is not", took)
-	p.log().Warn("a message goes to the dead letters", "instance", string(l.to()), "reason", reason)
+	p.log().Warn("a message goes to the dead letters", "instance", string(l.to), "reason", reason)
 	var all []int
 	for n := l.envelope.Done; n < len(l.messages); n++ {
 		all = append(all, n)
@@ -75,7 +79,7 @@ func (p *partition) bury(ctx context.Context, l *letter, which []int, reason str
 		if err != nil {
 			return err
 		}
-		c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
+		c := row.Cells{Name: func() string { return p.store.blobName(l.to) }}
 		c.Set(row.MessagesCell, line)
 		c.Map[row.LetterCell] = wire.MustJSON(row.Letter{Format: row.Format, Reason: reason, Time: wire.Nanos(at)})
 		if err := p.store.putBlobs(ctx, c.Blobs); err != nil {

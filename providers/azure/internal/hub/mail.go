@@ -115,7 +115,7 @@ func (c *commit) sendDirectly(b *bundle) error {
 	p := c.p
 	now := p.store.cfg.Now()
 	d := &direct{letter: &letter{
-		partition: p, from: row.PartitionSender(p.number),
+		partition: p, to: b.to, from: row.PartitionSender(p.number),
 		envelope: row.Envelope{Format: row.Format, To: b.to, Sent: wire.Nanos(now), Count: len(b.messages), Start: b.messages[0].Start != nil},
 	}}
 	for _, m := range b.messages {
@@ -181,7 +181,7 @@ func (m *mail) ops(e *journal.Entry) {
 	for _, d := range m.direct {
 		e.Ops = append(e.Ops, startOps(d.created, d.meta.Map)...)
 		d.cells[row.EnvelopeCell] = wire.MustJSON(d.letter.envelope)
-		e.Direct = append(e.Direct, journal.Direct{Op: len(e.Ops), To: d.letter.to()})
+		e.Direct = append(e.Direct, journal.Direct{Op: len(e.Ops), To: d.letter.to})
 		e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Cells: d.cells}})
 	}
 }
@@ -216,7 +216,7 @@ func (m *mail) letters(numbers []int64) []*letter {
 	for i, d := range m.direct {
 		l := d.letter
 		l.seq = numbers[i]
-		l.key = row.Message(l.to(), l.from, l.seq)
+		l.key = row.Message(l.to, l.from, l.seq)
 		all[i] = l
 	}
 	return all

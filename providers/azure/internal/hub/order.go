@@ -283,7 +283,7 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 		start = &l.messages[0]
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		err := p.perform(ctx, l.to(), *l.envelope.Order, start, l)
+		err := p.perform(ctx, l.to, *l.envelope.Order, start, l)
 		if err == nil && p.waits(l) {
 			err = p.answerWith(ctx, l, nil) // there was nothing to do, as of a start that came twice
 		}
@@ -320,8 +320,8 @@ func (p *partition) answerWith(ctx context.Context, l *letter, why error) error 
 	}
 	if !errors.Is(why, provider.ErrNotFound) {
 		e.Ops = []storage.Op{{Verb: storage.Merge, Row: storage.Row{
-			Key:   row.Instance(l.to()),
-			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to(), l.envelope.Order.ID, why)},
+			Key:   row.Instance(l.to),
+			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to, l.envelope.Order.ID, why)},
 		}}}
 	}
 	return p.commit(ctx, e)

@@ -230,7 +230,7 @@ func (p *partition) takeReturned(ctx context.Context, l *letter) {
 
 func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) error {
 	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
-	i := p.get(l.to())
+	i := p.get(l.to)
 	runs := false
 	if i != nil && i.execution == r.Execution {
 		_, runs = i.running.find(r.Event)
@@ -239,11 +239,11 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 		e.Applied = func(journal.Applied) { p.dropped(l) }
 		return p.commit(ctx, e)
 	}
-	if !p.member.broker.Reserve(l.to()) {
+	if !p.member.broker.Reserve(l.to) {
 		return errBusy
 	}
-	defer p.member.broker.Unreserve(l.to())
-	if p.get(l.to()) != i {
+	defer p.member.broker.Unreserve(l.to)
+	if p.get(l.to) != i {
 		return errBusy
 	}
 	after := *i

@@ -305,8 +305,8 @@ func (p *partition) droppedKeys(gone []journal.Consumed) {
 	defer p.mu.Unlock()
 	for _, c := range gone {
 		if l := p.inbox[c.Key]; l != nil {
-			waiting := p.unresolved[l.to()]
-			p.unresolved[l.to()] = slices.DeleteFunc(slices.Clone(waiting), func(w *letter) bool { return w == l })
+			waiting := p.unresolved[l.to]
+			p.unresolved[l.to] = slices.DeleteFunc(slices.Clone(waiting), func(w *letter) bool { return w == l })
 			p.removeLocked(l)
 		} else if p.sweeping > 0 {
 			p.swept[c.Key] = true
