@@ -186,12 +186,12 @@ func (b *bench) open(name string) (*hub.Store, *core.Client) {
 }
 
 // work runs a worker in the store, and waits until nothing goes on any more.
-func (b *bench) work(s *hub.Store, cfg core.WorkerConfig) {
+func (b *bench) work(s *hub.Store, cfg core.WorkerConfig, more ...core.Handler) {
 	b.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- core.NewWorker(s, cfg).Register(budgetHandlers()...).Run(ctx) }()
+	go func() { done <- core.NewWorker(s, cfg).Register(budgetHandlers()...).Register(more...).Run(ctx) }()
 	b.stops = append(b.stops, func() {
 		stop()
 		if err := <-done; err != nil {
