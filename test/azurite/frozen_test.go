@@ -38,7 +38,7 @@ func TestEverythingEndsAfterTheServerWasStoppedForAWhile(t *testing.T) {
 	defer cancel()
 	shop := openShop(t, client, a, b, c)
 	shop.serve(ctx, 0, 6)
-	heard.until(ctx, t, "every host serves something", func() bool {
+	until(ctx, t, "every host serves something", func() bool {
 		hosts, err := client.Hosts(ctx)
 		serving, served := 0, 0
 		for _, h := range hosts {
@@ -51,7 +51,7 @@ func TestEverythingEndsAfterTheServerWasStoppedForAWhile(t *testing.T) {
 	before, begun := heard.all(), shop.begun.Load()+6
 	var all sync.WaitGroup
 	all.Go(func() { shop.serve(ctx, 6, 12) })
-	heard.until(ctx, t, "the orders are under way", func() bool { return shop.begun.Load() > begun })
+	until(ctx, t, "the orders are under way", func() bool { return shop.begun.Load() > begun })
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func (h *hears) all() map[string]int {
 }
 
 // until waits for what nobody tells.
-func (h *hears) until(ctx context.Context, t *testing.T, what string, so func() bool) {
+func until(ctx context.Context, t *testing.T, what string, so func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
