@@ -356,6 +356,9 @@ func (m *member) leave(ctx context.Context) error {
 	m.door.close()
 	m.broker.Close()
 	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
+	if errors.Is(qerr, storage.ErrGone) { // by those who took this host for dead
+		qerr = nil
+	}
 	return errors.Join(err, qerr)
 }
 
