@@ -126,7 +126,7 @@ func (p *partition) deliverCreatedLocked(l *letter, drop *[]*letter) bool {
 			return true
 		}
 		m := row.Pending(&l.messages[0], l.envelope.Born, wire.FromNanos(l.envelope.Created))
-		m.Parked, m.ParkedAt = l.envelope.Parked, l.envelope.ParkedAt
+		m.Parked, m.ParkedAt, m.Requests = l.envelope.Parked, l.envelope.ParkedAt, l.envelope.Requests
 		i = &instance{id: l.to, seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}}
 		p.store.waiters.Look(i.id)
 	}

@@ -344,7 +344,7 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	if start != nil {
 		meta = row.Pending(start, s.born(), now)
 		meta.Requests = requests
-		post, err := s.encodePost(id, []*provider.Message{start}, row.Envelope{Born: meta.Born, Created: meta.Created})
+		post, err := s.encodePost(id, []*provider.Message{start}, row.Envelope{Born: meta.Born, Created: meta.Created, Requests: requests})
 		if err != nil {
 			return err
 		}

@@ -183,7 +183,7 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 		return err
 	}
 	envelope := l.envelope
-	envelope.Born, envelope.Created = m.Born, m.Created
+	envelope.Born, envelope.Created, envelope.Requests = m.Born, m.Created, m.Requests
 	err = p.commit(ctx, &journal.Entry{
 		Ops: append(tombstone,
 			op,

@@ -167,6 +167,8 @@ type Envelope struct {
 	// is the instance's time of creation.
 	Born    string `json:"born,omitempty"`
 	Created int64  `json:"created,omitempty"`
+	// Requests are those that purged instances of its id had answered.
+	Requests []string `json:"requests,omitempty"`
 	// Parked is why the instance that the start made is parked, and since when.
 	Parked   string `json:"parked,omitempty"`
 	ParkedAt int64  `json:"parkedAt,omitempty"`
