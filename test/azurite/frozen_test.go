@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -116,11 +117,7 @@ func (h *hears) WithGroup(string) slog.Handler      { return h }
 func (h *hears) all() map[string]int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	counts := map[string]int{}
-	for what, n := range h.counts {
-		counts[what] = n
-	}
-	return counts
+	return maps.Clone(h.counts)
 }
 
 // until waits for what nobody tells.

@@ -88,7 +88,7 @@ func TestATakeoverReadsOnlyWhatIsBusy(t *testing.T) {
 	e.end()
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
-	of := regexp.MustCompile(`(idle|timer|start)-[0-9]+`)
+	of := regexp.MustCompile(`(idle|timer|start)-\d+`)
 	read := 0
 	for _, key := range slices.Sorted(maps.Keys(seen.keys)) {
 		if id := of.FindString(key); id != "" && !busy[id] {

@@ -51,9 +51,13 @@ func TestOfTwoClientsThatStartOneIDAtOnceOneDoes(t *testing.T) {
 	lossy.Transport = faulty.New(e.place.counter, faulty.Only(faulty.Kinds(e.place.endpoints, transactions...),
 		faulty.Seeded(3, faulty.Share{Fault: faulty.Fault{Kind: faulty.LoseAnswer}, PerMille: 300})))
 	users := []*process{e.open(), e.place.open(t, lossy)}
-	for _, u := range users {
-		defer u.Close() //nolint:errcheck // it only sent and read
-	}
+	defer func() {
+		for _, u := range users {
+			if err := u.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
 	for i := range ids {
 		id := orchestration.InstanceID(fmt.Sprint("order-", i))
 		var all sync.WaitGroup

@@ -78,10 +78,10 @@ func TestSoak(t *testing.T) {
 	s.heal()
 	front.Wait()
 	s.goHome()
-	if t.Failed() || ctx.Err() != nil {
-		t.Fatalf("it did not come to its end: %v; %d orders, %v", ctx.Err(), orders.n, s.deeds)
-	}
 	t.Logf("%d orders in %v, while this was done to hosts: %v", orders.n, *soak, s.deeds)
+	if ctx.Err() != nil {
+		t.Fatal("it did not come to its end: ", ctx.Err())
+	}
 	report, err := verify.Store(ctx, store, verify.Options{Complete: true, Effects: []string{"effect", "flaky"}})
 	if err != nil {
 		t.Fatal(err)
@@ -164,9 +164,6 @@ func (s *soaking) torment(ctx context.Context) {
 			default:
 			}
 		}
-		if s.t.Failed() {
-			return
-		}
 		switch n := s.r.IntN(100); {
 		case len(s.hosts) < wantedHosts, n < 20 && len(s.hosts) < mostHosts:
 			s.join()
@@ -217,7 +214,7 @@ func (s *soaking) leave(m *member) {
 	s.paused.Go(func() {
 		select {
 		case <-m.ended:
-			if m.err != nil {
+			if m.err != nil && !bytes.Contains(m.log.Bytes(), []byte("worker not started")) { // nor joined
 				s.t.Errorf("host %d was asked to leave, and said %v\n%s", m.number, m.err, tail(m.log))
 			}
 		case <-time.After(2 * time.Minute):
@@ -239,7 +236,6 @@ func (s *soaking) heal() {
 // goHome lets all hosts leave.
 func (s *soaking) goHome() {
 	for _, m := range s.hosts {
-		s.check(m.input.Close())
 		s.leave(m)
 	}
 	s.paused.Wait()

@@ -83,7 +83,9 @@ func runCounter(ctx *orchestration.Context, left int) (int, error) {
 // worker is the process that is killed. It works on a store until it dies, until
 // its standard input ends, or until it is asked to end.
 func worker(open func(context.Context) (provider.Store, error), path string, pace time.Duration) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancel(asked)
 	defer cancel()
 	effects, err := ledger.Open(path + ".ledger")
 	if err != nil {

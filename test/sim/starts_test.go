@@ -71,12 +71,12 @@ func TestOfTwoClientsThatStartOneIDAtOnceOneDoes(t *testing.T) {
 func TestAStartThatComesAfterAPurgeStartsNothing(t *testing.T) {
 	inWorld(t, 3*time.Second, 1, func(ctx context.Context, w *world, c *clients) {
 		w.effects.fast = true
+		other := w.enter(ctx)
+		w.users = c
+		defer other.process.Close() //nolint:errcheck // it was only used
 		for i := range 4 {
 			o := orchestration.StartOptions{ID: history.InstanceID(fmt.Sprint("p-late-", i)), RequestID: "first"}
 			if i%2 == 1 { // the one whose start is late gives up, and another comes first
-				other := w.enter(ctx)
-				w.users = c
-				defer other.process.Close() //nolint:errcheck // it was only used
 				brief, giveUp := context.WithCancel(ctx)
 				giveUp()
 				w.account.Fail(1, azuretest.Late)
