@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 )
@@ -83,8 +85,23 @@ func (b *Broker) Waiting(tag string) int {
 	return n
 }
 
+// Unserved are the tags with activities that wait although no host serves them,
+// in order.
+func (b *Broker) Unserved() (tags []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for tag, line := range b.tags {
+		if len(line.hosts) == 0 && line.line.len > 0 {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
 // Open opens activities of an instance, besides those that are open: they were
-// in other hands until now.
+// in other hands until now. One that is open goes on with its progress, unless it
+// comes with another.
 func (b *Broker) Open(id history.InstanceID, execution int64, name, version string, as ...RestoredActivity) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +137,7 @@ func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 		}
 		a := longest.waits.last.value
 		id := history.ActivityID{Instance: a.inst.id, Execution: a.inst.execution, Event: a.Scheduled.ID}
-		all = append(all, Diverted{id, a.inst.name, a.inst.version, RestoredActivity{a.Activity, a.deliveries, a.progress}})
+		all = append(all, Diverted{id, a.inst.name, a.inst.version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries, Progress: a.progress}})
 		b.quitLineLocked(line, a)
 		delete(a.inst.activities, a.Scheduled.ID)
 		b.settleLocked(a.inst)

@@ -118,9 +118,10 @@ func TestWorkThatGoesOnIsNamedWhenItsInstanceLeaves(t *testing.T) {
 
 func TestAReservedInstanceGetsNoTurnUntilItIsFreed(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {
-		if w.b.Reserve("a") {
-			t.Error("an instance of which nothing is known was reserved")
+		if !w.b.Reserve("c") { // nothing is known of it
+			t.Error("an instance that has nothing cannot be reserved")
 		}
+		w.b.Unreserve("c")
 		w.deliver("a", "1")
 		if !w.b.Reserve("a") || w.b.Reserve("a") {
 			t.Error("an instance can be reserved once")

@@ -244,8 +244,11 @@ func (b *Broker) reopenLocked(inst *instance, c *provider.Commit) {
 func (b *Broker) Reserve(id history.InstanceID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	inst := b.instances[id]
-	if inst == nil || inst.turn != nil || inst.aside != nil {
+	if b.closed {
+		return false
+	}
+	inst := b.instanceLocked(id)
+	if inst.turn != nil || inst.aside != nil {
 		return false
 	}
 	inst.ready.unlink()

@@ -26,7 +26,7 @@ type Work struct {
 }
 
 // activity is an open activity. It is in exactly one of these states: in a
-// lineup, aside after a release, held as work, or done.
+// lineup, aside after a release, held as work, done, or elsewhere.
 type activity struct {
 	provider.Activity
 	inst       *instance
@@ -187,15 +187,20 @@ func (b *Broker) handOutLocked(a *activity, h *Host) *Work {
 
 func (b *Broker) openActivityLocked(inst *instance, r RestoredActivity) {
 	event := r.Activity.Scheduled.ID
-	b.closeActivityLocked(inst, event)
+	before := b.closeActivityLocked(inst, event)
 	a := &activity{Activity: r.Activity, inst: inst, deliveries: r.Deliveries, progress: r.Progress}
+	if a.progress == nil {
+		a.progress = before
+	}
 	a.waits.value = a
 	if inst.activities == nil {
 		inst.activities = map[int64]*activity{}
 	}
 	inst.activities[event] = a
 	inst.mostOpen = max(inst.mostOpen, len(inst.activities))
-	b.offerLocked(a)
+	if !r.Elsewhere {
+		b.offerLocked(a)
+	}
 }
 
 // closeActivityLocked removes an open activity with the completion that may
