@@ -17,6 +17,10 @@ var Names = []string{
 	"tombstone-dropped",    // a purge leaves nothing (Z10)
 	"claim-without-epoch",  // a claim keeps the epoch (Z1)
 	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)
+	"running-not-noted",    // a leaver does not say what it still runs
+	"done-offered",         // a new owner offers activities of which the completion is in the inbox
+	"tombstone-index-kept", // what takes a purged id leaves the row of the tombstone in the index (Z10)
+	"outbox-overtaken",     // what is sent directly overtakes the outbox
 	"replaced-put-back",    // an instance that was replaced stays in memory
 	"self-fencing-off",     // a host out of touch starts things (L6)
 }

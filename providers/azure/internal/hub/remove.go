@@ -197,7 +197,7 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 		if old.Timer != 0 {
 			ranges = append(ranges, row.Only(row.Timers(old.Timer, id)))
 		}
-	} else if old.Purged > neverWas {
+	} else if old.Purged > neverWas && !bug.Planted("tombstone-index-kept") {
 		found.keys = append(found.keys, row.Purged(old.Purged, id))
 	}
 	var errs []error

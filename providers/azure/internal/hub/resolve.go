@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -172,7 +173,9 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 		}
 		m.Requests = old.Requests
 		op.Verb, op.IfMatch = storage.Replace, r.ETag
-		tombstone = append(tombstone, deletion(row.Purged(old.Purged, l.to)))
+		if !bug.Planted("tombstone-index-kept") {
+			tombstone = append(tombstone, deletion(row.Purged(old.Purged, l.to)))
+		}
 	case !storage.Is(err, storage.Missing):
 		return err
 	}

@@ -10,6 +10,10 @@ import (
 
 // sweep reads a range of the inbox and takes in what is new.
 func (p *partition) sweep(ctx context.Context, r row.Range) {
+	_ = p.trySweep(ctx, r) // it is swept again
+}
+
+func (p *partition) trySweep(ctx context.Context, r row.Range) error {
 	p.mu.Lock()
 	if p.swept == nil {
 		p.swept = map[string]bool{}
@@ -35,6 +39,7 @@ func (p *partition) sweep(ctx context.Context, r row.Range) {
 	if compared {
 		p.journal.Compared(began)
 	}
+	return err
 }
 
 // sweepAgain looks into the inbox of a partition that was just claimed. Until
