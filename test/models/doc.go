@@ -10,6 +10,7 @@
 //	local.pml      messages within one partition
 //	clients.pml    messages of clients, wake-ups
 //	release.pml    open activities at a hand-over: what runs is recorded
+//	notes.pml      what a leaver tells of them, and how the next owner takes it
 //	handover.pml   the same by asking whoever had them, after any loss
 //	purge.pml      starts, purge and tombstone, management without a host
 //
@@ -57,6 +58,10 @@
 //	              owner = NONE   | release            | head {epoch+1, nobody, for target}
 //	              ended          | journal commit, send| completion in the commit, or as an m: row
 //	              back           | send, consume      | m: row "given back", then the w: row
+//	notes.pml     tell           | release            | m: rows with completions, then w: rows
+//	              leaving = 2    | settle             | no commit is under way; the w: row as it is in memory
+//	              load           | claim              | m: and w: rows read
+//	              free           | sweep              | host: row gone, then m: rows read
 //	handover.pml  dispatch       | journal commit     | open work {incarnation, stamp}
 //	              ask, answer    | -                  | the code records instead of asking
 //	purge.pml     Start, both    | start              | i: Pending, x:, m: inserted
