@@ -27,6 +27,8 @@ func inWorld(t *testing.T, ttl time.Duration, hosts int, f func(ctx context.Cont
 		f(ctx, w, c)
 		if ctx.Err() == nil {
 			w.audit(ctx, c)
+		} else {
+			w.failed("it did not end in time")
 		}
 		for _, h := range w.running() {
 			h.leave()

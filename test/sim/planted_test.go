@@ -36,6 +36,11 @@ var caughtBy = map[string]string{
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",
 	"self-fencing-off":     "bounds",
+	"running-forgotten":    "seeds",
+	"running-not-noted":    "seeds",
+	"done-offered":         "seeds",
+	"tombstone-index-kept": "seeds",
+	"outbox-overtaken":     "seeds",
 	"late-copies-count":    "bounds",
 }
 

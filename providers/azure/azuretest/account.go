@@ -91,6 +91,9 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	return &Host{Store: store, store: store, client: client, account: a.inner}, nil
 }
 
+// Partitions is the number of the hub's partitions.
+func (a *Account) Partitions() int { return a.cfg.Partitions }
+
 // Violations are the invariants of the provider that writes broke, at most a
 // hundred.
 func (a *Account) Violations() (all []string) {
