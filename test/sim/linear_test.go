@@ -188,7 +188,7 @@ func observe(t *testing.T, seed uint64) map[history.InstanceID][]porcupine.Opera
 		trouble, enough := context.WithTimeout(ctx, 90*time.Second)
 		defer enough()
 		var all sync.WaitGroup
-		all.Go(func() { w.torment(trouble) })
+		all.Go(func() { w.torment(trouble, character{}) })
 		for n := range ids {
 			id := history.InstanceID(fmt.Sprint("p-contested-", n))
 			for u := range users {
