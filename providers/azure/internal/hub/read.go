@@ -243,10 +243,10 @@ func (s *Store) Outstanding(ctx context.Context, id history.InstanceID) (*provid
 }
 
 // outstandingOf is what the owner knows. It is false while letters wait to be
-// handed to the broker.
+// handed to the broker, or to be found.
 func (p *partition) outstandingOf(id history.InstanceID) (*provider.Outstanding, bool) {
 	p.mu.Lock()
-	waits := len(p.unresolved[id]) > 0 || p.removing[id]
+	waits := len(p.unresolved[id]) > 0 || p.removing[id] || p.behind.of[id] > 0
 	i := p.instances[id]
 	p.mu.Unlock()
 	if waits || p.relays.busy(p.number) {

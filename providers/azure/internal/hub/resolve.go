@@ -134,6 +134,12 @@ func (p *partition) resolved(ctx context.Context, sent []*direct) {
 
 func (p *partition) awaitResolved(ctx context.Context, id history.InstanceID) {
 	p.mu.Lock()
+	late := p.behind.of[id] > 0
+	p.mu.Unlock()
+	if late {
+		p.awaitRings(ctx, id)
+	}
+	p.mu.Lock()
 	done := p.resolving[id]
 	p.mu.Unlock()
 	if done == nil {
