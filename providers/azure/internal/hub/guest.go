@@ -152,17 +152,19 @@ type attemptKey struct {
 func (m *member) welcome(g *guest) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.present[g.key()] {
+	if m.present[g.key()] != nil {
 		return false
 	}
-	m.present[g.key()] = true
+	m.present[g.key()] = g
 	return true
 }
 
 func (m *member) farewell(g *guest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.present, g.key())
+	if m.present[g.key()] == g {
+		delete(m.present, g.key())
+	}
 }
 
 func (m *member) invite(g *guest) {
@@ -283,6 +285,7 @@ func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress hist
 	}
 	if err := g.extend(ctx, workLease, progress); err != nil {
 		if isTaken(err) {
+			g.member.farewell(g) // nobody says more of it, and it may come again
 			return provider.Signals{}, fmt.Errorf("%w: its lease ran out and another host took it", provider.ErrLockLost)
 		}
 		return provider.Signals{}, err

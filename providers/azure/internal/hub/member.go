@@ -36,9 +36,9 @@ type member struct {
 	letters     map[int64]*letter
 	lastNumber  int64
 	name        string
-	tags        map[string]int      // served by hosts of this process, how many
-	present     map[attemptKey]bool // activities of others that are here
-	incarnation string              // of life
+	tags        map[string]int        // served by hosts of this process, how many
+	present     map[attemptKey]*guest // activities of others that are here
+	incarnation string                // of life
 
 	door *door // nil if it does not listen
 }
@@ -89,7 +89,7 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member, error) {
 	m := &member{
 		store: s, look: make(chan struct{}, 1),
-		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{}, present: map[attemptKey]bool{},
+		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{}, present: map[attemptKey]*guest{},
 	}
 	m.broker = broker.New(broker.Config{Now: s.cfg.Now, TurnKeys: maxTurnRows, Idle: m.idle})
 	m.serveTags(info.Tags, 1) // before anything is claimed, so that it is not offered to others
