@@ -111,6 +111,7 @@ func (c Call) String() string {
 type Applied struct {
 	Call Call
 	At   time.Time // by the service's clock
+	Late bool      // its caller left before it arrived
 	// Changes are those of a transaction, op by op.
 	Changes []Change
 	// Messages are those that a call of a queue put, took, extended or removed.

@@ -19,6 +19,7 @@ type request struct {
 	lots   *rand.Rand // all that is drawn for it
 	apply  func(*request) (any, error)
 	moved  moved // what it moved, once it was applied
+	late   bool  // its caller has left
 
 	// The instants of its stations; zero means at once.
 	arrives, answered, gaveUp time.Time
@@ -161,6 +162,7 @@ func (a *Account) later(q *request, at time.Time) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if !a.mu.closed {
+			q.late = true
 			_, err := a.applyLocked(q)
 			a.traceLocked(q, "late: "+outcome(err))
 		}

@@ -241,6 +241,6 @@ func (c *Client) tell(ctx context.Context, call Call, apply func(*request) error
 // observed tells the observer what was applied.
 func (a *Account) observed(q *request, changes []Change, messages []storage.Message) {
 	if a.cfg.Observe != nil {
-		a.cfg.Observe(Applied{Call: q.call, At: a.Now(), Changes: changes, Messages: messages})
+		a.cfg.Observe(Applied{Call: q.call, At: a.Now(), Late: q.late, Changes: changes, Messages: messages})
 	}
 }
