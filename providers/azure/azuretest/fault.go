@@ -63,9 +63,9 @@ func (a *Account) Swarm(seed uint64, kinds ...Fault) string {
 // SwarmBlobs is [Account.Swarm] for requests of blobs alone.
 func (a *Account) SwarmBlobs(seed uint64) string {
 	s := simulated.NewSwarm(seed)
+	blobs := []simulated.Kind{simulated.PutBlob, simulated.GetBlob, simulated.DeleteBlob}
 	a.inner.Decide(func(c simulated.Call) simulated.Fault {
-		switch c.Kind {
-		case simulated.PutBlob, simulated.GetBlob, simulated.DeleteBlob:
+		if slices.Contains(blobs, c.Kind) {
 			return s.Decide(c)
 		}
 		return simulated.Fault{}
