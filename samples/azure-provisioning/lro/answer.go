@@ -1,0 +1,83 @@
+package lro
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Step is what to do about an operation.
+type Step string
+
+// The steps.
+const (
+	Begin Step = "begin" // ask for it
+	Poll  Step = "poll"  // ask how it goes, with the token
+	Look  Step = "look"  // look at the resource: there is no token
+	Done  Step = "done"  // it has ended, and succeeded
+)
+
+// Answer is what one request came to.
+type Answer[O any] struct {
+	Next  Step          `json:"next"`
+	Value O             `json:"value,omitzero"` // with Done
+	Token Token         `json:"token,omitzero"` // with Poll
+	After time.Duration `json:"after,omitzero"` // how long the service asks to wait; 0 if it does not say
+	Why   string        `json:"why,omitempty"`  // for people: why it is not done
+}
+
+// Reading is what a resource looks like.
+type Reading[O any] struct {
+	// Exists says that it is there. All else is empty if not.
+	Exists bool `json:"exists,omitzero"`
+	// State is its provisioningState; empty counts as Succeeded, since resources
+	// that are created at once have none.
+	State string `json:"state,omitempty"`
+	// Wanted says that it is as the input asks for. For an operation that
+	// removes something, that is never so of what exists.
+	Wanted bool   `json:"wanted,omitzero"`
+	Why    string `json:"why,omitempty"` // for people: what is not as wanted
+	ETag   string `json:"etag,omitempty"`
+	Value  O      `json:"value,omitzero"`
+}
+
+// Settled reports whether nothing is under way.
+func (r Reading[O]) Settled() bool {
+	switch r.State {
+	case "", "Succeeded", "Failed", "Canceled":
+		return true
+	}
+	return false
+}
+
+// Token says how to poll an operation. It contains signed addresses: whoever has
+// it may read what the operation returns. It prints as "(token)", and is sealed
+// where it leaves the worker (L5).
+type Token string
+
+func (t Token) String() string {
+	if t == "" {
+		return ""
+	}
+	return "(token)"
+}
+
+// GoString serves %#v.
+func (t Token) GoString() string { return t.String() }
+
+// LogValue serves slog.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// Error says that the service refused something for good, or that an operation
+// has failed. It reaches orchestrations and clients as it is: errors.AsType
+// finds it.
+type Error struct {
+	What    string // such as "begin storage account st0a1b"
+	Code    string // the service's, such as QuotaExceeded
+	Status  int    // of HTTP; 200 for an operation that was accepted and failed later
+	Message string // the service's
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: %s (HTTP %d): %s", e.What, e.Code, e.Status, e.Message)
+}

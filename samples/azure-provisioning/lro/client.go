@@ -1,0 +1,146 @@
+package lro
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"github.com/duroxide/duroxide-go/core"
+)
+
+// Client is how a worker makes the requests of an operation.
+type Client[I, O any] struct {
+	// Begin asks for the operation, or, given a resume token, takes up one that
+	// was begun before, without a request. Without a poller it says that the
+	// request was accepted and the resource is to be looked at.
+	Begin func(ctx context.Context, in I, resume string) (Poller[O], error)
+	// Look reads the resource. What does not exist is no error.
+	Look func(ctx context.Context, in I) (Reading[O], error)
+	// Describe names what is asked for, in errors.
+	Describe func(in I) string
+}
+
+// Poller is an operation that was begun. [From] and [Completed] make them.
+type Poller[O any] interface {
+	Done() bool
+	Poll(ctx context.Context) (*http.Response, error)
+	ResumeToken() (string, error)
+	Result(ctx context.Context) (O, error)
+}
+
+// From makes a Poller of what a Begin method of the Azure SDK returns.
+func From[R, O any](p *runtime.Poller[R], err error, value func(R) O) (Poller[O], error) {
+	if err != nil {
+		return nil, err
+	}
+	return sdkPoller[R, O]{p, value}, nil
+}
+
+type sdkPoller[R, O any] struct {
+	*runtime.Poller[R]
+	value func(R) O
+}
+
+func (p sdkPoller[R, O]) Result(ctx context.Context) (O, error) {
+	r, err := p.Poller.Result(ctx)
+	if err != nil {
+		var none O
+		return none, err
+	}
+	return p.value(r), nil
+}
+
+// Completed makes a Poller of what a method of the Azure SDK returns that is done
+// at once.
+func Completed[R, O any](r R, err error, value func(R) O) (Poller[O], error) {
+	if err != nil {
+		return nil, err
+	}
+	return completed[O]{value(r)}, nil
+}
+
+type completed[O any] struct{ value O }
+
+func (completed[O]) Done() bool                                   { return true }
+func (completed[O]) Poll(context.Context) (*http.Response, error) { return nil, nil }
+func (completed[O]) ResumeToken() (string, error)                 { return "", nil }
+func (p completed[O]) Result(context.Context) (O, error)          { return p.value, nil }
+
+// Implement makes the activities of the operation.
+func (o Operation[I, O]) Implement(c Client[I, O], s *Sealer) []core.Handler {
+	w := &worker[I, O]{o.name, c, s}
+	return []core.Handler{o.begin.Func(w.begin), o.poll.Func(w.poll), o.look.Func(w.look)}
+}
+
+type worker[I, O any] struct {
+	name   string
+	client Client[I, O]
+	sealer *Sealer
+}
+
+func (w *worker[I, O]) begin(ctx context.Context, ask request[I]) (Answer[O], error) {
+	what := "begin " + w.client.Describe(ask.In)
+	var resp *http.Response
+	asking := policy.WithCaptureResponse(ctx, &resp)
+	if ask.IfMatch != "" {
+		asking = policy.WithHTTPHeader(asking, http.Header{"If-Match": {ask.IfMatch}})
+	}
+	p, err := w.client.Begin(asking, ask.In, "")
+	if err != nil {
+		return refused[O](what, err, Begin)
+	}
+	if p == nil {
+		return Answer[O]{Next: Look, After: retryAfter(resp), Why: "accepted"}, nil
+	}
+	return w.state(ctx, what, p, resp)
+}
+
+func (w *worker[I, O]) poll(ctx context.Context, ask request[I]) (Answer[O], error) {
+	what := "poll " + w.client.Describe(ask.In)
+	resume, err := w.sealer.open(w.name, ask.Token)
+	if err != nil {
+		return Answer[O]{Next: Look, After: soon, Why: err.Error()}, nil // L4
+	}
+	p, err := w.client.Begin(ctx, ask.In, resume)
+	if err != nil || p == nil {
+		return Answer[O]{Next: Look, After: soon, Why: "the SDK does not accept the token"}, nil // L4; the error may contain it
+	}
+	resp, err := p.Poll(ctx)
+	if err != nil {
+		answer, err := refused[O](what, err, Poll)
+		answer.Token = ask.Token
+		return answer, err
+	}
+	return w.state(ctx, what, p, resp)
+}
+
+// state says how an operation stands.
+func (w *worker[I, O]) state(ctx context.Context, what string, p Poller[O], resp *http.Response) (Answer[O], error) {
+	if p.Done() {
+		value, err := p.Result(ctx)
+		if err != nil {
+			return refused[O](what, err, Look)
+		}
+		return Answer[O]{Next: Done, Value: value}, nil
+	}
+	resume, err := p.ResumeToken()
+	if err != nil {
+		return Answer[O]{Next: Look, After: retryAfter(resp), Why: "the SDK gives no token"}, nil
+	}
+	return Answer[O]{Next: Poll, Token: w.sealer.seal(w.name, resume), After: retryAfter(resp), Why: "in progress"}, nil
+}
+
+func (w *worker[I, O]) look(ctx context.Context, ask request[I]) (Reading[O], error) {
+	reading, err := w.client.Look(ctx, ask.In)
+	if err == nil {
+		return reading, nil
+	}
+	answer, err := refused[O]("look at "+w.client.Describe(ask.In), err, Look)
+	if err == nil { // for now: the resource counts as under way
+		return Reading[O]{Exists: true, State: "not known: " + answer.Why}, nil
+	}
+	return Reading[O]{}, err
+}
+

@@ -1,0 +1,56 @@
+// Package lro runs the long-running operations of Azure Resource Manager from
+// orchestrations: operations that are begun with one request, go on in the
+// service for seconds or hours, and are polled until they have ended.
+//
+// A loop that polls inside an activity holds a worker for an hour, and begins
+// from the start when the worker dies. Here each request is an activity of its
+// own, and the wait between two of them is a durable timer: no process waits,
+// none is missed.
+//
+//	           ┌──────── refused for now: 409, 429, 503 ───────┐
+//	           ▼                                               │
+//	Run ──▶ begin ── accepted ──▶ (timer, Retry-After) ──▶ poll ┴──▶ done, or *Error
+//	           │                        ▲                  │ token not accepted
+//	           │                        └── under way ─────┤
+//	           └─ an operation is in progress already ──▶ look at the resource
+//
+// # Use
+//
+// Declare an operation once; orchestrations call it, workers implement it with a
+// client of the Azure SDK:
+//
+//	var EnsureVault = lro.Declare[Vault, string]("vault")
+//
+//	id, err := EnsureVault.Run(ctx, vault, lro.Options{})              // in an orchestration
+//
+//	worker.Register(EnsureVault.Implement(lro.Client[Vault, string]{ // in a worker
+//		Begin: func(ctx context.Context, v Vault, resume string) (lro.Poller[string], error) {
+//			p, err := vaults.BeginCreateOrUpdate(ctx, v.Group, v.Name, v.Parameters(), &armkeyvault.VaultsClientBeginCreateOrUpdateOptions{ResumeToken: resume})
+//			return lro.From(p, err, func(r armkeyvault.VaultsClientCreateOrUpdateResponse) string { return *r.ID })
+//		},
+//		Look: …,
+//	}, sealer)...)
+//
+// Give the client of the SDK no retries of its own (Retry.MaxRetries: -1), so that
+// it never sleeps inside an activity, and no registration of resource providers
+// (DisableRPRegistration: true).
+//
+// # Rules
+//
+//   - L1 One request, one activity. Its answer says what to do next ([Step]) and
+//     how long the service asks to wait; the orchestration waits.
+//   - L2 A begin may be sent twice, when its answer was lost: Begin must be a PUT
+//     or a DELETE under a name that is the same each time. What it began the
+//     first time answers the second with 409 or with itself.
+//   - L3 A begin that was scheduled is never given up, not even by cancellation:
+//     when Run returns, no request of its own is still on its way that could
+//     create something behind the back of whoever cleans up. Polls are given up.
+//   - L4 A token that the service or the SDK does not accept any more is no
+//     failure: the resource itself is looked at, until it is as it should be.
+//   - L5 Tokens are secrets, since they contain signed addresses. They leave the
+//     worker sealed ([Sealer]), print as "(token)", and no error contains an
+//     address.
+//   - L6 Only what no wait can heal is an [*Error]: a bad request, a denied one, a
+//     quota, an operation that ended as failed (whose HTTP status is 200).
+//     Anything else is asked again until Options.Limit.
+package lro

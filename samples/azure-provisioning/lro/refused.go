@@ -1,0 +1,138 @@
+package lro
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/duroxide/duroxide-go/core/activity"
+)
+
+const (
+	// soon is the wait before looking at a resource whose token was not accepted.
+	soon = 500 * time.Millisecond
+	// longestWait bounds what a service may ask for.
+	longestWait = time.Hour
+	// longestMessage bounds what is kept of a service's message.
+	longestMessage = 1000
+)
+
+// The codes of refusals that a wait heals. They are compared without regard to
+// case, as the services write them differently.
+var (
+	// inProgress: something else changes the resource. It is looked at until
+	// that has ended.
+	inProgress = []string{
+		"AnotherOperationInProgress", "OperationInProgress", "StorageAccountOperationInProgress", "ResourceGroupBeingDeleted",
+		"ConcurrentOperationInProgress", "OperationNotAllowedOnResourceInProgress", "ManagedEnvironmentNotReadyForAppCreation",
+		"ContainerAppOperationInProgress", "RetryableError", "RetryableErrorDueToAnotherOperation",
+	}
+	// notYet: what the request refers to is not there yet for the service that
+	// answers, or not gone yet. It is asked again.
+	notYet = []string{
+		"PrincipalNotFound", "InUseSubnetCannotBeDeleted", "NetworkIntentPolicyInUse", "ReferencedResourceNotProvisioned",
+		"ManagedEnvironmentNotEmpty",
+	}
+)
+
+// refused sorts an error of the SDK. What a wait heals becomes an answer; what
+// nothing heals becomes an [*Error]; what got no answer becomes an error that the
+// activity's retry policy repeats. again is the step for what is merely to be
+// asked again.
+func refused[O any](what string, err error, again Step) (Answer[O], error) {
+	none := Answer[O]{}
+	response, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return none, fmt.Errorf("%s: %w", what, withoutAddress(err))
+	}
+	after := retryAfter(response.RawResponse)
+	wait := func(next Step, why string) (Answer[O], error) {
+		return Answer[O]{Next: next, After: after, Why: why}, nil
+	}
+	is := func(codes []string) bool {
+		return slices.ContainsFunc(codes, func(code string) bool { return strings.EqualFold(code, response.ErrorCode) })
+	}
+	status := response.StatusCode
+	switch {
+	case status == http.StatusTooManyRequests:
+		return wait(again, "throttled: "+response.ErrorCode)
+	case status == http.StatusRequestTimeout || status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout || status == http.StatusInternalServerError:
+		return wait(again, fmt.Sprintf("HTTP %d", status))
+	case is(notYet) && status >= http.StatusBadRequest:
+		return wait(again, "not yet: "+response.ErrorCode)
+	case status == http.StatusConflict && is(inProgress):
+		return wait(Look, "conflict: "+response.ErrorCode)
+	case status == http.StatusPreconditionFailed && again != Poll: // it has changed since it was looked at
+		return wait(Look, "changed meanwhile: "+response.ErrorCode)
+	case again != Begin && (status == http.StatusNotFound || status == http.StatusGone), again == Poll && status == http.StatusBadRequest: // L4
+		if after == 0 {
+			after = soon
+		}
+		return wait(Look, "the service does not accept the token: "+response.ErrorCode)
+	}
+	return none, activity.NonRetryable(&Error{What: what, Code: response.ErrorCode, Status: status, Message: message(response)})
+}
+
+// message is what the service says about an error. The SDK's own text of the
+// error contains addresses, so it is of no use here (L5).
+func message(e *azcore.ResponseError) string {
+	if e.RawResponse == nil || e.RawResponse.Body == nil {
+		return "no message"
+	}
+	body, err := io.ReadAll(io.LimitReader(e.RawResponse.Body, 64<<10))
+	if err != nil {
+		return "no message"
+	}
+	var said struct {
+		Error struct{ Message string }
+	}
+	if json.Unmarshal(body, &said) != nil || said.Error.Message == "" {
+		return "no message"
+	}
+	if len(said.Error.Message) > longestMessage {
+		return strings.ToValidUTF8(said.Error.Message[:longestMessage], "") + "…"
+	}
+	return said.Error.Message
+}
+
+// withoutAddress takes the address out of an error of the transport.
+func withoutAddress(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", strings.ToUpper(u.Op), u.Err)
+	}
+	return err
+}
+
+// retryAfter is how long a response asks to wait, 0 if it does not. Services say
+// it in milliseconds, in seconds, or as a date.
+func retryAfter(resp *http.Response) time.Duration {
+	if resp == nil {
+		return 0
+	}
+	for _, header := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
+		if n, err := strconv.ParseInt(resp.Header.Get(header), 10, 64); err == nil && n > 0 {
+			return min(time.Duration(min(n, int64(longestWait/time.Millisecond)))*time.Millisecond, longestWait)
+		}
+	}
+	said := resp.Header.Get("Retry-After")
+	if n, err := strconv.ParseInt(said, 10, 64); err == nil && n > 0 {
+		return time.Duration(min(n, int64(longestWait/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(said); err == nil {
+		now := time.Now()
+		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			now = date // the service's clock, if it says
+		}
+		return min(max(at.Sub(now), 0), longestWait)
+	}
+	return 0
+}
