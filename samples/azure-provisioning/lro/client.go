@@ -143,4 +143,3 @@ func (w *worker[I, O]) look(ctx context.Context, ask request[I]) (Reading[O], er
 	}
 	return Reading[O]{}, err
 }
-

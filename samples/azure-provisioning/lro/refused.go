@@ -1,6 +1,7 @@
 package lro
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +51,9 @@ var (
 // asked again.
 func refused[O any](what string, err error, again Step) (Answer[O], error) {
 	none := Answer[O]{}
+	if final, ok := errors.AsType[*Error](err); ok { // the client's own refusal
+		return none, activity.NonRetryable(final)
+	}
 	response, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return none, fmt.Errorf("%s: %w", what, withoutAddress(err))
@@ -79,7 +83,7 @@ func refused[O any](what string, err error, again Step) (Answer[O], error) {
 		}
 		return wait(Look, "the service does not accept the token: "+response.ErrorCode)
 	}
-	return none, activity.NonRetryable(&Error{What: what, Code: response.ErrorCode, Status: status, Message: message(response)})
+	return none, activity.NonRetryable(&Error{What: what, Code: cmp.Or(response.ErrorCode, "Failed"), Status: status, Message: message(response)})
 }
 
 // message is what the service says about an error. The SDK's own text of the
@@ -135,4 +139,15 @@ func retryAfter(resp *http.Response) time.Duration {
 		return min(max(at.Sub(now), 0), longestWait)
 	}
 	return 0
+}
+
+// Clean is the error of a single request of the SDK, outside of any operation,
+// made fit for a history: without addresses (L5), and marked as one that no retry
+// heals if that is so.
+func Clean(what string, err error) error {
+	answer, refusal := refused[struct{}](what, err, Begin)
+	if refusal != nil {
+		return refusal
+	}
+	return fmt.Errorf("%s: %s", what, answer.Why)
 }

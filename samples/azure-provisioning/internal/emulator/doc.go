@@ -7,10 +7,10 @@
 // # What it does as the service does
 //
 //   - Each type of resource has its style of long-running operation: an
-//     Azure-AsyncOperation address (virtual networks, deletions), a Location
-//     address that answers 202 (storage accounts, resource groups), or the
-//     provisioningState of the resource itself (container apps and their
-//     environments). Addresses are signed; a wrong signature is refused.
+//     Azure-AsyncOperation address (virtual networks, environments of container
+//     apps, deletions), a Location address that answers 202 (storage accounts,
+//     deletions of groups), or the provisioningState of the resource itself
+//     (container apps). Addresses are signed; a wrong signature is refused.
 //   - While an operation is in progress, another on the same resource is refused
 //     with 409, or joins it, by type.
 //   - A failed operation answers HTTP 200, status Failed, and leaves the resource

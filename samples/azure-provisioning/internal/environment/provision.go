@@ -1,0 +1,174 @@
+package environment
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/activity"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
+)
+
+// The contract of provisioning.
+var (
+	// Provision makes an environment. Its instance id is the name of the
+	// environment, and the owner of all that it makes. If it fails, is refused, or
+	// is cancelled, it removes what it has made.
+	Provision = orchestration.Declare[Spec, Outputs]("provision")
+	// Approval answers whether an environment may stay.
+	Approval = orchestration.DeclareEvent[Decision]("approval")
+	// SmokeTest asks an app for its page.
+	SmokeTest = activity.Declare[string, int]("smoke test")
+)
+
+// Decision is an answer to the question whether an environment may stay.
+type Decision struct {
+	Approved bool   `json:"approved"`
+	By       string `json:"by"`
+}
+
+// Outputs is what an environment came to.
+type Outputs struct {
+	Plan      Plan   `json:"plan"`
+	Group     string `json:"group"`
+	Storage   string `json:"storage"`
+	Identity  string `json:"identity"`
+	Principal string `json:"principal"`
+	Host      string `json:"host"` // where the app answers
+	Approved  string `json:"approved,omitempty"`
+}
+
+// RefusedError is how an environment ends that nobody approved.
+type RefusedError struct{ By string }
+
+func (e *RefusedError) Error() string {
+	if e.By == "" {
+		return "nobody approved in time"
+	}
+	return "refused by " + e.By
+}
+
+func provision(ctx *orchestration.Context, spec Spec) (Outputs, error) {
+	if err := spec.check(); err != nil {
+		return Outputs{}, err
+	}
+	plan := Plan{Spec: spec.withDefaults(), Owner: Owner{Hub: spec.Hub, Instance: string(ctx.Info().ID)}}
+	w := newWork(plan)
+	out, err := w.make(ctx)
+	if err == nil {
+		return out, nil
+	}
+	ctx.Logger().Warn("undoing", "environment", plan.Owner.Instance, "reason", err.Error())
+	return Outputs{}, errors.Join(err, ctx.Shield(func(ctx *orchestration.Context) error {
+		_, err := w.undo(ctx, "undoing")
+		return err
+	}))
+}
+
+// make makes the environment, stage by stage.
+func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
+	p := w.plan
+	if p.Spec.Budget != "" {
+		w.enter(ctx, "waiting for writes")
+		if err := spend(ctx, orchestration.InstanceID(p.Spec.Budget), len(p.Resources())); err != nil {
+			return out, err
+		}
+	}
+	w.enter(ctx, "making")
+	group, err := w.ensure(ctx, p.Group())
+	if err != nil {
+		return out, err
+	}
+	// Side by side. When one fails the others are cancelled; Join waits for what
+	// they have begun (lro, L3), so that whoever cleans up knows all there is.
+	branches := []*orchestration.Future[Made]{
+		w.branch(ctx, p.Network()), w.branch(ctx, p.Storage()), w.branch(ctx, p.Identity()),
+	}
+	side, err := orchestration.All(branches...).Await()
+	if err != nil {
+		return out, errors.Join(err, w.windDown(ctx, branches))
+	}
+	storage, identity := side[1], side[2]
+	if _, err := w.ensure(ctx, p.AppEnv()); err != nil {
+		return out, err
+	}
+	app, err := w.ensure(ctx, p.App())
+	if err != nil {
+		return out, err
+	}
+	if _, err := w.ensure(ctx, p.Role(identity.Principal)); err != nil {
+		return out, err
+	}
+	w.enter(ctx, "smoke test")
+	retry := activity.Retry{MaxAttempts: 60, First: p.Spec.Pace / 2, Factor: 1.2, Max: 3 * p.Spec.Pace}
+	if _, err := SmokeTest.Call(ctx, app.Host, retry, activity.Options{Timeout: time.Minute}).Await(); err != nil {
+		return out, err
+	}
+	out = Outputs{Plan: p, Group: group.ID, Storage: storage.ID, Identity: identity.ID, Principal: identity.Principal, Host: app.Host}
+	if out.Approved, err = w.approval(ctx); err != nil {
+		return out, err
+	}
+	w.enter(ctx, "done")
+	return out, nil
+}
+
+// windDown waits for branches that are being cancelled.
+func (w *work) windDown(ctx *orchestration.Context, branches []*orchestration.Future[Made]) error {
+	return ctx.Shield(func(*orchestration.Context) error {
+		for _, b := range branches {
+			b.Cancel()
+		}
+		for _, b := range branches {
+			_, _ = b.Await() // what failed is known, and the others are cancelled
+		}
+		return nil
+	})
+}
+
+// approval waits for a decision, but not for ever.
+func (w *work) approval(ctx *orchestration.Context) (by string, err error) {
+	limit := w.plan.Spec.Approval
+	if limit == 0 {
+		return "", nil
+	}
+	w.enter(ctx, "waiting for approval")
+	decision := Approval.Wait(ctx, orchestration.WaitOptions{Description: "may " + w.plan.Owner.Instance + " stay?"})
+	late := ctx.Timer(limit)
+	won, err := orchestration.First(decision, late)
+	if err != nil {
+		return "", err
+	}
+	if won == late {
+		return "", &RefusedError{}
+	}
+	late.Cancel()
+	d, err := decision.Await()
+	if err == nil && !d.Approved {
+		err = &RefusedError{By: d.By}
+	}
+	return d.By, err
+}
+
+// branch makes a resource beside others.
+func (w *work) branch(ctx *orchestration.Context, r Resource) *orchestration.Future[Made] {
+	return orchestration.Go(ctx, func(ctx *orchestration.Context) (Made, error) { return w.ensure(ctx, r) })
+}
+
+// notRegistered is the code of a refusal in a subscription that has never used a
+// service.
+const notRegistered = "MissingSubscriptionRegistration"
+
+// ensure makes a resource as it is wanted; and registers its provider, which
+// happens once in the life of a subscription.
+func (w *work) ensure(ctx *orchestration.Context, r Resource) (Made, error) {
+	made, err := w.run(ctx, Ensure, r, "")
+	if e, ok := errors.AsType[*lro.Error](err); ok && e.Code == notRegistered {
+		registration := w.plan.registration(r.Kind)
+		if _, err := Ensure.Run(ctx, registration, w.plan.Spec.options(registration)); err != nil {
+			return made, fmt.Errorf("registering for %s: %w", r, err)
+		}
+		made, err = w.run(ctx, Ensure, r, "")
+	}
+	return made, err
+}
