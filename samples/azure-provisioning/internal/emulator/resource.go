@@ -228,8 +228,12 @@ func referred(text string) []string {
 	return nil
 }
 
+// principalSteps is how long a new identity's principal is not visible, in paces:
+// longer than the rest of an environment takes.
+const principalSteps = 15
+
 // completed starts what takes longer than the operation itself.
 func (s *Server) completed(r *resource) {
-	r.visible = s.cfg.Now().Add(3 * s.cfg.Pace)
+	r.visible = s.cfg.Now().Add(principalSteps * s.cfg.Pace)
 	r.coldUntil = s.cfg.Now().Add(s.cfg.Pace)
 }

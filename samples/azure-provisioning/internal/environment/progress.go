@@ -71,6 +71,9 @@ func (w *work) run(ctx *orchestration.Context, operation lro.Operation[Resource,
 	s := StepInfo{What: r.String(), State: string(lro.Done), Requests: requests}
 	if err != nil {
 		s.State, s.Why = "failed", err.Error()
+		if refused, ok := errors.AsType[*lro.Error](err); ok {
+			s.Why = refused.Code + ": " + refused.Message
+		}
 		if errors.Is(err, orchestration.ErrCancelled) {
 			s.State, s.Why = "cancelled", ""
 		}

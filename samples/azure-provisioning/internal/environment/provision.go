@@ -165,6 +165,7 @@ func (w *work) ensure(ctx *orchestration.Context, r Resource) (Made, error) {
 	made, err := w.run(ctx, Ensure, r, "")
 	if e, ok := errors.AsType[*lro.Error](err); ok && e.Code == notRegistered {
 		registration := w.plan.registration(r.Kind)
+		w.step(ctx, StepInfo{What: r.String(), State: string(lro.Begin), Why: "registering the subscription for " + registration.Name()})
 		if _, err := Ensure.Run(ctx, registration, w.plan.Spec.options(registration)); err != nil {
 			return made, fmt.Errorf("registering for %s: %w", r, err)
 		}

@@ -1,0 +1,221 @@
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
+)
+
+// Config says what to show.
+type Config struct {
+	Program string // this program, which is worker and emulator, too
+	Store   host.Store
+	Fleet   int // how many environments to make at once, besides
+	Out     io.Writer
+	Limit   time.Duration // for everything
+}
+
+// The emulator is as fast as people like to watch, and throttles like Azure does,
+// in proportion.
+const (
+	pace            = 700 * time.Millisecond
+	writesPerSecond = 50
+	burst           = 100
+	subscription    = "00000000-0000-0000-0000-000000000000"
+	location        = "westeurope"
+)
+
+// tale is a story being told.
+type tale struct {
+	Config
+	began  time.Time
+	cloud  emulator.Admin
+	store  provider.Store
+	client *core.Client
+	key    []byte
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex // of what hosts' notes and acts share
+	children []*host.Child
+	hosts    int
+	notes    chan hostNote // to whoever waits for one; dropped if nobody does
+	facts    []fact
+}
+
+type hostNote struct {
+	from string
+	*host.Note
+}
+
+// Run tells the story.
+func Run(ctx context.Context, cfg Config) (err error) {
+	limited, stop := context.WithTimeout(ctx, cfg.Limit)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(limited)
+	t := &tale{Config: cfg, began: time.Now(), key: lro.NewKey(), cancel: cancel, notes: make(chan hostNote, 1)}
+	defer func() {
+		cancel(nil)
+		err = errors.Join(err, t.dismiss())
+	}()
+	stopStore, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopStore()) }()
+	for _, act := range []func(context.Context) error{t.provisionAndKill, t.drift, t.failing, t.fleet, t.ending} {
+		if err := act(ctx); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			return err
+		}
+	}
+	return t.verdict()
+}
+
+// open starts everything.
+func (t *tale) open(ctx context.Context) (stop func() error, err error) {
+	started, stopStore, err := t.Store.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.Store = started
+	stop = stopStore
+	fail := func(err error) (func() error, error) { return nil, errors.Join(err, stop()) }
+	cloud, url, err := host.StartEmulator(ctx, t.Program, host.Emulator{Pace: pace, WritesPerSecond: writesPerSecond, Burst: burst})
+	if err != nil {
+		return fail(err)
+	}
+	t.adopt(cloud)
+	t.cloud = emulator.Admin{URL: url}
+	if t.store, err = t.Store.Open(ctx, nil); err != nil {
+		return fail(err)
+	}
+	stop = func() error { return errors.Join(t.dismiss(), t.store.Close(), stopStore()) }
+	t.client = core.NewClient(t.store, core.ClientConfig{})
+	t.say("the store is %s; the emulator of Azure Resource Manager is process %d, at %s", t.Store, cloud.PID, url)
+	hosts := 1
+	if t.Store.Shared() {
+		hosts = 2
+	}
+	for range hosts {
+		if _, err := t.hire(ctx); err != nil {
+			return fail(err)
+		}
+	}
+	_, err = environment.Budget.Start(ctx, t.client, environment.BudgetSpec{PerMinute: writesPerSecond * 60, Burst: burst},
+		orchestration.StartOptions{ID: orchestration.InstanceID(environment.BudgetID(subscription)), Reuse: orchestration.ReuseIgnore})
+	if err != nil {
+		return fail(err)
+	}
+	return stop, nil
+}
+
+// hire starts a host.
+func (t *tale) hire(ctx context.Context) (*host.Child, error) {
+	t.hosts++
+	name := fmt.Sprint("host ", t.hosts)
+	w := host.Worker{Name: name, Store: t.Store, Subscription: subscription, Endpoint: t.cloud.URL, Key: t.key}
+	c, err := host.StartWorker(ctx, t.Program, w, func(n *host.Note) { t.hear(name, n) })
+	if err != nil {
+		return nil, err
+	}
+	t.adopt(c)
+	t.say("%s works, process %d", name, c.PID)
+	return c, nil
+}
+
+// adopt watches over a child: one that ends by itself ends the story.
+func (t *tale) adopt(c *host.Child) {
+	t.mu.Lock()
+	t.children = append(t.children, c)
+	t.mu.Unlock()
+	go func() { // ends with the process, which dismiss sees to
+		<-c.Gone()
+		if err := c.Failure(); err != nil {
+			t.cancel(err)
+		}
+	}()
+}
+
+// dismiss ends all processes, the emulator last.
+func (t *tale) dismiss() (err error) {
+	t.mu.Lock()
+	children := t.children
+	t.children = nil
+	t.mu.Unlock()
+	for i := len(children) - 1; i >= 0; i-- {
+		err = errors.Join(err, children[i].Stop())
+	}
+	return err
+}
+
+// hear takes a note of a host.
+func (t *tale) hear(from string, n *host.Note) {
+	if n.Level == "WARN" || n.Level == "ERROR" {
+		text := n.Msg
+		if n.Reason != "" {
+			text += ": " + n.Reason
+		}
+		if n.Error != nil {
+			text += fmt.Sprintf(": %v", n.Error)
+		}
+		t.say("%s says: %s", from, text)
+	}
+	if n.Begun() {
+		select {
+		case t.notes <- hostNote{from, n}:
+		default:
+		}
+	}
+}
+
+// child finds a process by its name.
+func (t *tale) child(name string) *host.Child {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.children {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// say prints a line, with the time since the story began.
+func (t *tale) say(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.Out, "%6.1fs  %s\n", time.Since(t.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// title begins an act.
+func (t *tale) title(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintf(t.Out, "\n%s\n%s\n", text, strings.Repeat("─", len([]rune(text))))
+}
+
+// spec is what the story's environments are like.
+func (t *tale) spec() environment.Spec {
+	return environment.Spec{
+		Subscription: subscription, Location: location, Hub: host.Hub, Pace: pace, Budget: environment.BudgetID(subscription),
+	}
+}
+
+func (t *tale) plan(name string) environment.Plan {
+	return environment.Plan{Spec: t.spec(), Owner: environment.Owner{Hub: host.Hub, Instance: name}}
+}
