@@ -85,8 +85,10 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 	options = options.withDefaults()
 	end := ctx.Now().Add(options.Limit)
 	answer := Answer[O]{Next: Begin}
+	refusals := 0 // in a row
 	for requests := 1; ; requests++ {
 		var err error
+		asked := answer.Next
 		if answer, err = o.ask(ctx, in, answer, &options); err != nil {
 			return none, err
 		}
@@ -94,6 +96,12 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 			return answer.Value, nil
 		}
 		wait := cmp.Or(answer.After, options.Every)
+		if asked == Begin && answer.Next == Begin {
+			wait += spread(ctx, options.Every, refusals)
+			refusals++
+		} else {
+			refusals = 0
+		}
 		if ctx.Now().Add(wait).After(end) {
 			return none, &Error{What: cmp.Or(options.Describe, o.name), Code: "NotDoneInTime", Message: fmt.Sprintf(
 				"not done within the limit of %v after %d requests (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
@@ -105,6 +113,13 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 			return none, err
 		}
 	}
+}
+
+// spread is a random wait on top of the one that the service asks for: the longer,
+// the more often it has refused. Many who were refused together would otherwise
+// come back together.
+func spread(ctx *orchestration.Context, every time.Duration, refusals int) time.Duration {
+	return time.Duration(ctx.Rand().Float64() * float64(every) * float64(int(1)<<min(refusals, 4)))
 }
 
 // Look looks at the resource once.

@@ -197,5 +197,5 @@ func (s *Server) throttle(subscription string) time.Duration {
 		return 0
 	}
 	s.ledger.Throttled++
-	return time.Duration((1 - b.tokens) / s.cfg.WritesPerSecond * float64(time.Second))
+	return max(s.cfg.Pace, time.Duration((1-b.tokens)/s.cfg.WritesPerSecond*float64(time.Second)))
 }
