@@ -55,6 +55,9 @@ func fleet(ctx *orchestration.Context, spec FleetSpec) (FleetReport, error) {
 	if _, err := orchestration.Join(lanes...).Await(); err != nil {
 		return report, err
 	}
+	if ctx.Cancelled() { // the lanes have ended early; their environments undo themselves
+		return report, orchestration.ErrCancelled
+	}
 	return report, nil
 }
 

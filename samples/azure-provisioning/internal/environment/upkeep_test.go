@@ -1,0 +1,222 @@
+package environment_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
+)
+
+// watching makes alpha and watches over it.
+func watching(w *world, client *core.Client, rounds int) *orchestration.Handle[orchestration.None] {
+	w.t.Helper()
+	provision(w, client, "alpha", spec())
+	h, err := environment.Watch.Start(w.ctx, client, environment.WatchSpec{Plan: plan("alpha"), Every: time.Minute, Rounds: rounds}, orchestration.StartOptions{ID: "watch"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+// drifts waits for a number of rounds, and tells what was seen.
+func drifts(w *world, client *core.Client, rounds int) (seen environment.Drifts) {
+	w.t.Helper()
+	every := time.NewTicker(time.Minute)
+	defer every.Stop()
+	for seen.Rounds < rounds {
+		var err error
+		if seen, err = environment.Drifted.Read(w.ctx, client, "watch"); err != nil && !errors.Is(err, provider.ErrNotFound) {
+			w.t.Fatal(err)
+		}
+		<-every.C
+	}
+	return seen
+}
+
+func TestEveryDriftIsRepairedAndNothingElseTouched(t *testing.T) {
+	for name, c := range map[string]struct {
+		resource environment.Resource
+		change   map[string]any // nil removes it
+		repairs  int
+	}{
+		"nothing":            {plan("alpha").Group(), map[string]any{}, 0},
+		"storage is opened":  {plan("alpha").Storage(), map[string]any{"allowBlobPublicAccess": true}, 1},
+		"the network moves":  {plan("alpha").Network(), map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.9.0.0/16"}}}, 1},
+		"another image":      {plan("alpha").App(), map[string]any{"template": map[string]any{"containers": []any{map[string]any{"image": "evil"}}}}, 1},
+		"the app is gone":    {plan("alpha").App(), nil, 1},
+		"the role is gone":   {plan("alpha").Role(""), nil, 1},
+		"an unknown setting": {plan("alpha").Storage(), map[string]any{"somethingNew": "of Azure's own"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+				watching(w, client, 20)
+				before := w.cloud.Ledger()
+				if !w.cloud.Change(c.resource.ID, c.change) {
+					t.Fatal("there is nothing to change")
+				}
+				seen := drifts(w, client, 3)
+				if seen.Repairs != c.repairs || (c.repairs == 1 && !strings.HasPrefix(seen.Last[0], c.resource.String())) {
+					t.Errorf("the watch saw %+v", seen)
+				}
+				after := w.cloud.Ledger()
+				writes := after.Count(emulator.Created, "") + after.Count(emulator.Updated, "") - before.Count(emulator.Created, "") - before.Count(emulator.Updated, "")
+				if writes != c.repairs {
+					t.Errorf("%d writes for %d repairs", writes, c.repairs)
+				}
+				if len(w.cloud.Resources()) != len(plan("alpha").Resources()) {
+					t.Errorf("there are now %+v", w.cloud.Resources())
+				}
+			})
+		})
+	}
+}
+
+func TestARepairedIdentityGetsItsRoleAgain(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		watching(w, client, 20)
+		w.cloud.Change(plan("alpha").Group().ID, nil) // everything is gone
+		if seen := drifts(w, client, 3); seen.Repairs != len(plan("alpha").Resources()) {
+			t.Errorf("the watch saw %+v", seen)
+		}
+		if len(w.cloud.Resources()) != len(plan("alpha").Resources()) {
+			t.Errorf("there are now %+v", w.cloud.Resources())
+		}
+	})
+}
+
+func TestARepairYieldsToWhoChangesTheSameResource(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		watching(w, client, 20)
+		network := plan("alpha").Network()
+		w.cloud.Change(network.ID, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.9.0.0/16"}}})
+		changed := false
+		w.hear = func(_ *host, r *http.Request, served bool) {
+			if r.Method == http.MethodPut && !served && !changed { // between the look and the repair somebody is faster
+				changed = true
+				w.cloud.Change(network.ID, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.8.0.0/16"}}})
+			}
+		}
+		drifts(w, client, 3)
+		ledger := w.cloud.Ledger()
+		if n := ledger.Count(emulator.Updated, network.ID); n != 1 { // the first PUT met another ETag: 412
+			t.Errorf("the network was updated %d times", n)
+		}
+	})
+}
+
+func TestAWatchGoesOnForEverAndEndsWhenCancelled(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		h := watching(w, client, 2)
+		drifts(w, client, 9)
+		status, err := h.Status(w.ctx)
+		if err != nil || status.Execution < 5 {
+			t.Errorf("it is in execution %+v, %v", status, err)
+		}
+		if err := h.Cancel(w.ctx, "enough"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Wait(w.ctx); !errors.Is(err, orchestration.ErrCancelled) {
+			t.Errorf("it ended with %v", err)
+		}
+		w.exactly("alpha")
+	})
+}
+
+func TestTheSweeperFindsWhatNoEnvironmentStandsBehind(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		provision(w, client, "lives", spec())
+		provision(w, client, "purged", spec())
+		if err := client.Purge(w.ctx, "purged"); err != nil {
+			t.Fatal(err)
+		}
+		foreign := "/subscriptions/" + subscription + "/resourcegroups/foreign"
+		put(w, foreign, `{"location":"westeurope","tags":{"durable-hub":"other","durable-instance":"purged"}}`)
+		sweep := func(id orchestration.InstanceID, remove bool) environment.Swept {
+			h, err := environment.Sweep.Start(w.ctx, client, environment.SweepSpec{Each: spec(), Remove: remove}, orchestration.StartOptions{ID: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			swept, err := h.Wait(w.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return swept
+		}
+		orphan := strings.ToLower(plan("purged").Group().ID)
+		if s := sweep("look", false); s.Groups != 2 || len(s.Orphans) != 1 || strings.ToLower(s.Orphans[0]) != orphan || s.Removed != 0 {
+			t.Errorf("it found %+v", s)
+		}
+		if s := sweep("remove", true); s.Removed != 1 {
+			t.Errorf("it removed %+v", s)
+		}
+		left := slices.DeleteFunc(w.cloud.Resources(), func(r emulator.Resource) bool { return r.ID == foreign })
+		if len(left) != len(plan("lives").Resources()) || len(w.cloud.Resources()) != len(left)+1 {
+			t.Errorf("left is %+v", w.cloud.Resources())
+		}
+		if s := sweep("again", true); s.Groups != 1 || len(s.Orphans) != 0 {
+			t.Errorf("it found %+v", s)
+		}
+	})
+}
+
+func TestAFleetGoesOnPastFailuresAndKeepsToItsLimit(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		s := environment.FleetSpec{Each: spec(), Concurrent: 3, Remove: true, Names: []string{"a", "b", "c", "d", "e", "f", "g"}}
+		w.cloud.Inject(emulator.Fault{Method: http.MethodPut, ID: plan("c").Storage().ID, Operation: &emulator.OperationFailure{Code: "QuotaExceeded"}})
+		at, most := 0, 0
+		w.hear = func(_ *host, _ *http.Request, served bool) {
+			groups := 0
+			for _, r := range w.cloud.Resources() {
+				if strings.HasSuffix(r.Kind, "resourcegroups") {
+					groups++
+				}
+			}
+			at, most = groups, max(most, groups)
+		}
+		h, err := environment.Fleet.Start(w.ctx, client, s, orchestration.StartOptions{ID: "fleet"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := h.Wait(w.ctx)
+		if err != nil || report.Made != 6 || len(report.Failed) != 1 || !strings.Contains(report.Failed["c"], "QuotaExceeded") {
+			t.Errorf("%+v, %v", report, err)
+		}
+		if most != 3 || at != 0 {
+			t.Errorf("at most %d environments were there at a time, and %d in the end", most, at)
+		}
+		w.nothing()
+	})
+}
+
+func TestACancelledFleetLeavesNothing(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		s := environment.FleetSpec{Each: spec(), Concurrent: 3, Names: []string{"a", "b", "c", "d"}}
+		cancelled := 0
+		w.hear = func(_ *host, _ *http.Request, served bool) {
+			if cancelled++; cancelled == 40 {
+				if err := client.Cancel(w.ctx, "fleet", "enough"); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		h, err := environment.Fleet.Start(w.ctx, client, s, orchestration.StartOptions{ID: "fleet"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Wait(w.ctx); !errors.Is(err, orchestration.ErrCancelled) {
+			t.Errorf("it ended with %v", err)
+		}
+		for _, name := range s.Names { // children are asked to cancel, and undo what they made
+			_, _ = environment.Provision.Handle(client, orchestration.InstanceID(name)).Wait(w.ctx) // one that was never started is unknown
+		}
+		w.nothing()
+	})
+}
