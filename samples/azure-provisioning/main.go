@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
@@ -38,26 +37,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 			return host.RunEmulator(ctx, args[1:], stdin, stdout)
 		}
 	}
-	flags := flag.NewFlagSet("azure-provisioning", flag.ContinueOnError)
-	store := flags.String("store", "azurite", "where the state is kept: azurite, or sqlite:`PATH`")
-	fleet := flags.Int("environments", 0, "how many environments to make at once, besides")
-	limit := flags.Duration("timeout", 10*time.Minute, "give up after this long")
-	if err := flags.Parse(args); err != nil {
+	o, err := parse(args)
+	if err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("%q: there are no arguments besides flags; see --help", flags.Arg(0))
-	}
-	if *fleet < 0 || *fleet > 1000 {
-		return fmt.Errorf("--environments %d: want 0 to 1000", *fleet)
 	}
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cfg := story.Config{Program: program, Fleet: *fleet, Out: stdout, Limit: *limit}
-	if cfg.Store, err = host.ParseStore(*store); err != nil {
-		return err
+	if o.target == targetAzure {
+		return story.Azure(ctx, story.AzureConfig{
+			Program: program, Store: o.store, Subscription: o.subscription, Location: o.location, Yes: o.yes, TearDown: o.tearDown, In: stdin, Out: stdout,
+		})
 	}
-	return story.Run(ctx, cfg)
+	return story.Run(ctx, story.Config{Program: program, Store: o.store, Fleet: o.fleet, Pace: o.pace, Out: stdout, Limit: o.limit})
 }

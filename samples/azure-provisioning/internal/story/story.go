@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ import (
 type Config struct {
 	Program string // this program, which is worker and emulator, too
 	Store   host.Store
-	Fleet   int // how many environments to make at once, besides
+	Fleet   int           // how many environments to make at once, besides
+	Pace    time.Duration // what the emulator's operations are measured in
 	Out     io.Writer
 	Limit   time.Duration // for everything
 }
@@ -30,7 +32,7 @@ type Config struct {
 // The emulator is as fast as people like to watch, and throttles like Azure does,
 // in proportion.
 const (
-	pace            = 700 * time.Millisecond
+	defaultPace     = 700 * time.Millisecond
 	writesPerSecond = 50
 	burst           = 100
 	subscription    = "00000000-0000-0000-0000-000000000000"
@@ -52,6 +54,7 @@ type tale struct {
 	hosts    int
 	notes    chan hostNote // to whoever waits for one; dropped if nobody does
 	facts    []fact
+	said     map[string]bool // warnings of hosts, so far
 }
 
 type hostNote struct {
@@ -61,10 +64,11 @@ type hostNote struct {
 
 // Run tells the story.
 func Run(ctx context.Context, cfg Config) (err error) {
+	cfg.Pace = cmp.Or(cfg.Pace, defaultPace)
 	limited, stop := context.WithTimeout(ctx, cfg.Limit)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(limited)
-	t := &tale{Config: cfg, began: time.Now(), key: lro.NewKey(), cancel: cancel, notes: make(chan hostNote, 1)}
+	t := &tale{Config: cfg, began: time.Now(), key: lro.NewKey(), cancel: cancel, notes: make(chan hostNote, 1), said: map[string]bool{}}
 	defer func() {
 		cancel(nil)
 		err = errors.Join(err, t.dismiss())
@@ -94,7 +98,7 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 	t.Store = started
 	stop = stopStore
 	fail := func(err error) (func() error, error) { return nil, errors.Join(err, stop()) }
-	cloud, url, err := host.StartEmulator(ctx, t.Program, host.Emulator{Pace: pace, WritesPerSecond: writesPerSecond, Burst: burst})
+	cloud, url, err := host.StartEmulator(ctx, t.Program, host.Emulator{Pace: t.Pace, WritesPerSecond: writesPerSecond, Burst: burst})
 	if err != nil {
 		return fail(err)
 	}
@@ -124,7 +128,9 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 }
 
 // hire starts a host.
-func (t *tale) hire(ctx context.Context) (*host.Child, error) {
+func (t *tale) hire(ctx context.Context) (*host.Child, error) { return t.hireFor(ctx, subscription) }
+
+func (t *tale) hireFor(ctx context.Context, subscription string) (*host.Child, error) {
 	t.hosts++
 	name := fmt.Sprint("host ", t.hosts)
 	w := host.Worker{Name: name, Store: t.Store, Subscription: subscription, Endpoint: t.cloud.URL, Key: t.key}
@@ -164,7 +170,7 @@ func (t *tale) dismiss() (err error) {
 
 // hear takes a note of a host.
 func (t *tale) hear(from string, n *host.Note) {
-	if n.Level == "WARN" || n.Level == "ERROR" {
+	if (n.Level == "WARN" || n.Level == "ERROR") && t.news(from, n.Msg) {
 		text := n.Msg
 		if n.Reason != "" {
 			text += ": " + n.Reason
@@ -180,6 +186,17 @@ func (t *tale) hear(from string, n *host.Note) {
 		default:
 		}
 	}
+}
+
+// news reports whether a host says something for the first time: one that waits
+// for a busy store says so again and again.
+func (t *tale) news(from, msg string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := from + msg
+	old := t.said[key]
+	t.said[key] = true
+	return !old || msg == "undoing"
 }
 
 // child finds a process by its name.
@@ -212,7 +229,7 @@ func (t *tale) title(format string, args ...any) {
 // spec is what the story's environments are like.
 func (t *tale) spec() environment.Spec {
 	return environment.Spec{
-		Subscription: subscription, Location: location, Hub: host.Hub, Pace: pace, Budget: environment.BudgetID(subscription),
+		Subscription: subscription, Location: location, Hub: host.Hub, Pace: t.Pace, Budget: environment.BudgetID(subscription),
 	}
 }
 

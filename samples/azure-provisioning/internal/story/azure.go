@@ -1,0 +1,213 @@
+package story
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
+)
+
+// AzureConfig says which subscription to provision in.
+type AzureConfig struct {
+	Program      string
+	Store        host.Store
+	Subscription string
+	Location     string
+	Yes          bool   // the plan is confirmed already
+	TearDown     bool   // only remove what an earlier run has left
+	Endpoint     string // of an emulator in place of Azure, for tests
+	In           io.Reader
+	Out          io.Writer
+}
+
+// How long things may take in Azure.
+const (
+	provisionLimit = 90 * time.Minute
+	tearDownLimit  = 90 * time.Minute
+	decisionLimit  = 30 * time.Minute
+)
+
+// azureID is the instance of the one environment that this program makes: with
+// the same store, another run finds it.
+const azureID = "sample"
+
+// errNotConfirmed is how it ends when somebody says no.
+var errNotConfirmed = errors.New("the plan was not confirmed; nothing was created")
+
+// Azure makes one environment in a subscription, and removes it.
+func Azure(ctx context.Context, cfg AzureConfig) (err error) {
+	t := &tale{Config: Config{Program: cfg.Program, Store: cfg.Store, Out: cfg.Out}, began: time.Now(), key: lro.NewKey(), notes: make(chan hostNote, 1), said: map[string]bool{}}
+	t.cloud.URL = cfg.Endpoint
+	plan := environment.Plan{
+		Spec:  environment.Spec{Subscription: cfg.Subscription, Location: cfg.Location, Hub: host.Hub, Approval: decisionLimit},
+		Owner: environment.Owner{Hub: host.Hub, Instance: azureID},
+	}
+	if cfg.Endpoint != "" {
+		plan.Spec.Pace = 20 * time.Millisecond
+	}
+	lines := bufio.NewReader(cfg.In)
+	if err := confirm(ctx, cfg, plan, lines); err != nil {
+		return err
+	}
+	// From here on everything has a context of its own: an interrupt ends the
+	// making, and begins the removal.
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	t.cancel = cancel
+	started, stopStore, err := cfg.Store.Start(work)
+	if err != nil {
+		return err
+	}
+	t.Store = started
+	defer func() { err = errors.Join(err, t.dismiss(), stopStore()) }()
+	if t.store, err = t.Store.Open(work, nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.dismiss(), t.store.Close()) }()
+	t.client = core.NewClient(t.store, core.ClientConfig{})
+	if _, err := t.hireFor(work, cfg.Subscription); err != nil {
+		return err
+	}
+	if !cfg.TearDown {
+		err = t.azureMake(ctx, plan, cfg.Yes, lines)
+	}
+	return errors.Join(err, t.azureRemove(work, plan))
+}
+
+// confirm shows the plan, and asks.
+func confirm(ctx context.Context, cfg AzureConfig, plan environment.Plan, lines *bufio.Reader) error {
+	if cfg.Endpoint == "" {
+		credential, err := azidentity.NewDefaultAzureCredential(nil)
+		if err == nil {
+			_, err = credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://management.azure.com/.default"}})
+		}
+		if err != nil {
+			return fmt.Errorf("no credential for Azure: run az login, or set the variables of DefaultAzureCredential: %w", err)
+		}
+	}
+	verb := "create, and then remove"
+	if cfg.TearDown {
+		verb = "remove"
+	}
+	fmt.Fprintf(cfg.Out, "This is going to %s, in subscription %s, location %s:\n\n", verb, cfg.Subscription, cfg.Location)
+	for _, r := range plan.Resources() {
+		fmt.Fprintf(cfg.Out, "    %-26s %s\n", r.Kind, r.Name())
+	}
+	fmt.Fprintf(cfg.Out, `
+THIS COSTS MONEY while it exists: some cents an hour for these resources, more if
+they are left behind. They are removed before this program ends, whatever happens;
+if it is killed, the same command with --teardown removes them. The state is in
+%s. You need the roles Contributor and Role Based Access Control
+Administrator (or Owner) in the subscription.
+
+`, cfg.Store)
+	if cfg.Yes {
+		return nil
+	}
+	fmt.Fprint(cfg.Out, "Type yes to go on: ")
+	answer, err := lines.ReadString('\n')
+	if strings.TrimSpace(answer) != "yes" {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return errors.Join(errNotConfirmed, err)
+		}
+		return errNotConfirmed
+	}
+	return nil
+}
+
+// azureMake makes the environment, or goes on with the one of an earlier run.
+func (t *tale) azureMake(ctx context.Context, plan environment.Plan, yes bool, lines *bufio.Reader) error {
+	ctx, cancel := context.WithTimeout(ctx, provisionLimit)
+	defer cancel()
+	t.title("Making")
+	h, err := environment.Provision.Start(ctx, t.client, plan.Spec, orchestration.StartOptions{ID: azureID, Reuse: orchestration.ReuseFinal})
+	if errors.Is(err, provider.ErrExists) { // it is being made: an earlier run was killed
+		t.say("an earlier run has begun it; it goes on")
+		h = environment.Provision.Handle(t.client, azureID)
+	} else if err != nil {
+		return err
+	}
+	err = follow(ctx, t.client, h.ID(), t.say, func(phase string) {
+		if phase != "waiting for approval" {
+			return
+		}
+		approved := yes
+		if !yes {
+			t.say("may it stay? Type yes (it is removed at the end in any case):")
+			answer, _ := lines.ReadString('\n') // no answer is no
+			approved = strings.TrimSpace(answer) == "yes"
+		}
+		if err := environment.Approval.Raise(ctx, t.client, azureID, environment.Decision{Approved: approved, By: "the user"}); err != nil {
+			t.say("the decision was not heard: %v", err)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	out, err := h.Wait(ctx)
+	if err == nil {
+		t.say("it answers at https://%s", out.Host)
+	}
+	return err
+}
+
+// azureRemove removes the environment, whatever state it is in (S3).
+func (t *tale) azureRemove(ctx context.Context, plan environment.Plan) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
+	defer cancel()
+	group := plan.Group().Name()
+	defer func() {
+		if err != nil {
+			t.say("NOT ALL IS REMOVED. The same command with --teardown goes on with it; or remove the group yourself:\n\n    az group delete --subscription %s --name %s\n", plan.Spec.Subscription, group)
+		}
+	}()
+	t.title("Removing")
+	making := environment.Provision.Handle(t.client, azureID)
+	if s, err := making.Status(ctx); err == nil && !s.Status.Final() {
+		if err := making.Cancel(ctx, "the program ends"); err != nil {
+			return err
+		}
+		if err := follow(ctx, t.client, azureID, t.say, nil); err != nil {
+			return err
+		}
+	}
+	h, err := environment.TearDown.Start(ctx, t.client, plan, orchestration.StartOptions{ID: "teardown-" + azureID, Reuse: orchestration.ReuseFinal})
+	if errors.Is(err, provider.ErrExists) { // it is being removed already
+		h, err = environment.TearDown.Handle(t.client, "teardown-"+azureID), nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := follow(ctx, t.client, h.ID(), t.say, nil); err != nil {
+		return err
+	}
+	if _, err := h.Wait(ctx); err != nil {
+		return err
+	}
+	sweep, err := environment.Sweep.Start(ctx, t.client, environment.SweepSpec{Each: plan.Spec}, orchestration.StartOptions{ID: "sweep-" + azureID, Reuse: orchestration.ReuseFinal})
+	if err != nil {
+		return err
+	}
+	swept, err := sweep.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	for _, orphan := range swept.Orphans {
+		t.say("a group of an earlier run, with another store, is left: %s", orphan)
+	}
+	t.say("all is removed: %s is gone", group)
+	return nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
+)
+
+// asProgram makes the test binary behave as the program, whose children are
+// started from the file that it runs from.
+const asProgram = "PROVISIONING_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// screen is where the program prints. It calls when something shows.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	when string
+	call func()
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.text.Write(b)
+	if s.call != nil && strings.Contains(s.text.String(), s.when) {
+		s.call()
+		s.call = nil
+	}
+	return n, err
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// shown runs the program, which must show some things.
+func shown(t *testing.T, args []string, want ...string) {
+	t.Helper()
+	t.Setenv(asProgram, "1")
+	var out screen
+	if err := run(t.Context(), args, strings.NewReader(""), &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, text := range want {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("it does not show %q:\n%s", text, out.String())
+		}
+	}
+}
+
+// claims are what the program prints of itself.
+var claims = []string{
+	"✗ kill -9 of host", "approved by ann", "each was created exactly once", "nothing else exists: 0 orphans",
+	"repaired the storage account", "repaired the role assignment", "QuotaExceeded", "0 are left", "0 resources exist", "facts hold",
+}
+
+func TestAHostIsKilledAndEverythingIsMadeOnceOnSQLite(t *testing.T) {
+	shown(t, []string{"--store", "sqlite:" + filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms"}, claims...)
+}
+
+func TestOneOfTwoHostsIsKilledAndEverythingIsMadeOnceOnAzurite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Azurite and processes, for up to a minute: run it without -short")
+	}
+	shown(t, []string{"--pace", "100ms", "--environments", "4"}, append(claims, "4 of 4 environments were made and removed, 0 failed", "created once and deleted once")...)
+}
+
+func TestAnInterruptLeavesNoProcess(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	ctx, interrupt := context.WithCancel(t.Context())
+	out := screen{when: "in progress", call: interrupt}
+	err := run(ctx, []string{"--store", "sqlite:" + filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms"}, strings.NewReader(""), &out)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v:\n%s", err, out.String())
+	}
+	pids := process.FindAllStringSubmatch(out.String(), -1)
+	if len(pids) < 2 {
+		t.Errorf("the emulator and a worker should have been named:\n%s", out.String())
+	}
+	for _, m := range pids {
+		pid, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := os.FindProcess(pid); err == nil && p.Signal(syscall.Signal(0)) == nil {
+			t.Errorf("process %d still runs", pid)
+		}
+	}
+}
+
+var process = regexp.MustCompile(`process (\d+)`)
+
+// azure runs what --target azure does, on an emulator.
+func azure(t *testing.T, ctx context.Context, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
+	t.Helper()
+	t.Setenv(asProgram, "1")
+	server := httptest.NewServer(cloud)
+	defer server.Close()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := host.ParseStore("sqlite:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return story.Azure(ctx, story.AzureConfig{
+		Program: program, Store: store, Subscription: "00000000-0000-0000-0000-000000000001", Location: "westeurope",
+		Yes: yes, TearDown: tearDown, Endpoint: server.URL, In: strings.NewReader(in), Out: out,
+	})
+}
+
+func newCloud() *emulator.Server { return emulator.New(emulator.Config{Pace: 20 * time.Millisecond}) }
+
+func TestAzureIsLeftAsItWas(t *testing.T) {
+	for name, c := range map[string]struct {
+		in, want string
+		made     bool
+	}{
+		"confirmed and approved":  {"yes\nyes\n", "it answers at", true},
+		"confirmed, not approved": {"yes\nno\n", "refused by the user", true},
+		"not confirmed":           {"no\n", "", false},
+		"nobody there":            {"", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud, out := newCloud(), &screen{}
+			err := azure(t, t.Context(), cloud, c.in, out, false, false, filepath.Join(t.TempDir(), "hub.db"))
+			text := out.String()
+			if err != nil {
+				text += err.Error()
+			}
+			if !strings.Contains(text, "THIS COSTS MONEY") || !strings.Contains(text, c.want) {
+				t.Errorf("it shows:\n%s", text)
+			}
+			if made := cloud.Ledger().Count(emulator.Created, "") > 0; made != c.made || len(cloud.Resources()) != 0 {
+				t.Errorf("made %v, left %+v:\n%s", made, cloud.Resources(), text)
+			}
+		})
+	}
+}
+
+func TestAnInterruptRemovesWhatIsInAzure(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	cloud, out := newCloud(), &screen{when: "in progress", call: interrupt}
+	err := azure(t, ctx, cloud, "", out, true, false, filepath.Join(t.TempDir(), "hub.db"))
+	if !errors.Is(err, context.Canceled) || !strings.Contains(out.String(), "all is removed") {
+		t.Errorf("it ended with %v:\n%s", err, out.String())
+	}
+	if cloud.Ledger().Count(emulator.Created, "") == 0 || len(cloud.Resources()) != 0 {
+		t.Errorf("left is %+v", cloud.Resources())
+	}
+}
+
+func TestBadFlagsAreRefusedWithTheNextStep(t *testing.T) {
+	for args, want := range map[string]string{
+		"--store oracle":                  "write azurite, or sqlite:PATH",
+		"--store sqlite:":                 "the path of the file is missing",
+		"--target aws":                    "emulator or azure",
+		"--target azure":                  "az account list",
+		"--target azure --subscription x": "az account list",
+		"--environments 100000":           "want 0 to 1000",
+		"--yes":                           "for --target azure",
+		"more":                            "no arguments besides flags",
+		"--timeout 0s":                    "--timeout",
+		"--target azure --location westeurope --subscription 00000000-0000-0000-0000-000000000000 --environments 3": "one environment",
+	} {
+		err := run(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
