@@ -74,7 +74,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.settle()
 	a := s.answer(r)
 	if a.lost {
-		panic(http.ErrAbortHandler) // panic: net/http closes the connection, so that the client gets no answer
+		panic(http.ErrAbortHandler) // panic: the way to tell net/http to close the connection without an answer
 	}
 	a.write(w)
 }
