@@ -21,7 +21,7 @@ var promised = map[string]int{"A": 18, "R": 12, "O": 9, "S": 5}
 
 var (
 	featureRow = regexp.MustCompile(`^\| ([AROS]\d+) \|`)
-	namedTest  = regexp.MustCompile("`((?:Test|Fuzz|Benchmark|Example)\\w*)((?:/[^`]*)?)` in `([\\w./]+)`")
+	namedTest  = regexp.MustCompile("`((?:Test|Fuzz|Benchmark|Example)\\w*)((?:/[^`]*)?)` in `([\\w./-]+)`")
 	anyTest    = regexp.MustCompile("`(?:Test|Fuzz|Benchmark|Example)\\w*[^`]*`")
 )
 
