@@ -18,7 +18,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/sqlite"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
 )
@@ -175,6 +179,30 @@ func TestAnInterruptRemovesWhatIsInAzure(t *testing.T) {
 	}
 	if cloud.Ledger().Count(emulator.Created, "") == 0 || len(cloud.Resources()) != 0 {
 		t.Errorf("left is %+v", cloud.Resources())
+	}
+}
+
+func TestAnotherRunGoesOnWithOrRemovesWhatAKilledOneHasBegun(t *testing.T) {
+	for name, tearDown := range map[string]bool{"goes on": false, "removes": true} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "hub.db")
+			store, err := sqlite.Open(t.Context(), path, sqlite.Config{Hub: host.Hub})
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec := environment.Spec{Subscription: "00000000-0000-0000-0000-000000000001", Location: "westeurope", Hub: host.Hub, Pace: 20 * time.Millisecond}
+			_, err = environment.Provision.Start(t.Context(), core.NewClient(store, core.ClientConfig{}), spec, orchestration.StartOptions{ID: "sample"})
+			if err := errors.Join(err, store.Close()); err != nil {
+				t.Fatal(err)
+			}
+			cloud, out := newCloud(), &screen{}
+			if err := azure(t, t.Context(), cloud, "", out, true, tearDown, path); err != nil || !strings.Contains(out.String(), "all is removed") {
+				t.Errorf("it ended with %v:\n%s", err, out.String())
+			}
+			if strings.Contains(out.String(), "an earlier run has begun it") == tearDown || len(cloud.Resources()) != 0 {
+				t.Errorf("left is %+v:\n%s", cloud.Resources(), out.String())
+			}
+		})
 	}
 }
 

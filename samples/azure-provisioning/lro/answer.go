@@ -44,7 +44,7 @@ type Reading[O any] struct {
 // Settled reports whether nothing is under way.
 func (r Reading[O]) Settled() bool {
 	switch r.State {
-	case "", "Succeeded", "Failed", "Canceled":
+	case "", "Succeeded", "Failed", "Canceled", "UpgradeFailed":
 		return true
 	}
 	return false

@@ -113,17 +113,3 @@ func (s *Server) Change(id string, properties map[string]any) bool {
 	r.revision++
 	return true
 }
-
-// Forget forgets all operations that have ended and those in progress alike:
-// their addresses answer 404 from now on. The operations go on.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settle()
-	for id, o := range s.operations {
-		delete(s.operations, id)
-		if !o.ended { // it ends all the same, at an address that nobody has
-			s.operations["forgotten "+id] = o
-		}
-	}
-}

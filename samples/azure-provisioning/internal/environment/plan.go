@@ -19,10 +19,11 @@ type Spec struct {
 	Address      string `json:"address,omitempty"`
 	// Approval is how long to wait for somebody to approve; none is needed if 0.
 	Approval time.Duration `json:"approval,omitempty"`
-	// Budget is the instance that hands out writes; empty for none (budget.go).
+	// Budget is the instance of [Budget] that hands out writes; it must run. Empty
+	// for none.
 	Budget string `json:"budget,omitempty"`
-	// Pace is how waits are chosen where neither the service nor this
-	// specification says; default 10 s. The emulator is faster than Azure.
+	// Pace is how long to wait where the service does not say; default 10 s. The
+	// emulator is faster than Azure.
 	Pace time.Duration `json:"pace,omitempty"`
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // TearDown removes an environment. What belongs to somebody else stays, and is
-// in the error; everything else goes.
+// in the error; everything else goes. Cancel the environment's [Watch] first: it
+// would take the removal for a drift, and repair it.
 var TearDown = orchestration.Declare[Plan, Removed]("tear down")
 
 // Removed are the ids of what is gone, whether or not it was there before.
