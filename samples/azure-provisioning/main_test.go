@@ -122,7 +122,7 @@ func TestAnInterruptLeavesNoProcess(t *testing.T) {
 var process = regexp.MustCompile(`process (\d+)`)
 
 // azure runs what --target azure does, on an emulator.
-func azure(t *testing.T, ctx context.Context, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
+func azure(ctx context.Context, t *testing.T, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
 	t.Helper()
 	t.Setenv(asProgram, "1")
 	server := httptest.NewServer(cloud)
@@ -148,14 +148,14 @@ func TestAzureIsLeftAsItWas(t *testing.T) {
 		in, want string
 		made     bool
 	}{
-		"confirmed and approved":  {"yes\nyes\n", "it answers at", true},
+		"confirmed and approved":  {strings.Repeat("yes\n", 2), "it answers at", true},
 		"confirmed, not approved": {"yes\nno\n", "refused by the user", true},
 		"not confirmed":           {"no\n", "", false},
 		"nobody there":            {"", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cloud, out := newCloud(), &screen{}
-			err := azure(t, t.Context(), cloud, c.in, out, false, false, filepath.Join(t.TempDir(), "hub.db"))
+			err := azure(t.Context(), t, cloud, c.in, out, false, false, filepath.Join(t.TempDir(), "hub.db"))
 			text := out.String()
 			if err != nil {
 				text += err.Error()
@@ -173,7 +173,7 @@ func TestAzureIsLeftAsItWas(t *testing.T) {
 func TestAnInterruptRemovesWhatIsInAzure(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	cloud, out := newCloud(), &screen{when: "in progress", call: interrupt}
-	err := azure(t, ctx, cloud, "", out, true, false, filepath.Join(t.TempDir(), "hub.db"))
+	err := azure(ctx, t, cloud, "", out, true, false, filepath.Join(t.TempDir(), "hub.db"))
 	if !errors.Is(err, context.Canceled) || !strings.Contains(out.String(), "all is removed") {
 		t.Errorf("it ended with %v:\n%s", err, out.String())
 	}
@@ -196,7 +196,7 @@ func TestAnotherRunGoesOnWithOrRemovesWhatAKilledOneHasBegun(t *testing.T) {
 				t.Fatal(err)
 			}
 			cloud, out := newCloud(), &screen{}
-			if err := azure(t, t.Context(), cloud, "", out, true, tearDown, path); err != nil || !strings.Contains(out.String(), "all is removed") {
+			if err := azure(t.Context(), t, cloud, "", out, true, tearDown, path); err != nil || !strings.Contains(out.String(), "all is removed") {
 				t.Errorf("it ended with %v:\n%s", err, out.String())
 			}
 			if strings.Contains(out.String(), "an earlier run has begun it") == tearDown || len(cloud.Resources()) != 0 {

@@ -101,13 +101,13 @@ func (w *worker[I, O]) poll(ctx context.Context, ask request[I]) (Answer[O], err
 	what := "poll " + w.client.Describe(ask.In)
 	resume, err := w.sealer.open(w.name, ask.Token)
 	if err != nil {
-		return Answer[O]{Next: Look, After: soon, Why: err.Error()}, nil // L4
+		return Answer[O]{Next: Look, After: soon, Why: err.Error()}, nil //nolint:nilerr // L4
 	}
 	p, err := w.client.Begin(ctx, ask.In, resume)
 	if err != nil || p == nil {
-		return Answer[O]{Next: Look, After: soon, Why: "the SDK does not accept the token"}, nil // L4; the error may contain it
+		return Answer[O]{Next: Look, After: soon, Why: "the SDK does not accept the token"}, nil //nolint:nilerr // L4; and the error may contain the token.
 	}
-	resp, err := p.Poll(ctx)
+	resp, err := p.Poll(ctx) //nolint:bodyclose // The SDK has read and closed it.
 	if err != nil {
 		answer, err := refused[O](what, err, Poll)
 		answer.Token = ask.Token
@@ -127,7 +127,7 @@ func (w *worker[I, O]) state(ctx context.Context, what string, p Poller[O], resp
 	}
 	resume, err := p.ResumeToken()
 	if err != nil {
-		return Answer[O]{Next: Look, After: retryAfter(resp), Why: "the SDK gives no token"}, nil
+		return Answer[O]{Next: Look, After: retryAfter(resp), Why: "the SDK gives no token"}, nil //nolint:nilerr // L4
 	}
 	return Answer[O]{Next: Poll, Token: w.sealer.seal(w.name, resume), After: retryAfter(resp), Why: "in progress"}, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	azfake "github.com/Azure/azure-sdk-for-go/sdk/azcore/fake"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage/fake"
 
@@ -51,7 +50,7 @@ func newService(t *testing.T) *service {
 	s.sealer = newSealer(t)
 	s.ends = func(r *azfake.PollerResponder[armstorage.AccountsClientCreateResponse]) {
 		answer := armstorage.AccountsClientCreateResponse{}
-		answer.ID = to.Ptr("/the/account")
+		answer.ID = new("/the/account")
 		r.SetTerminalResponse(http.StatusOK, answer, nil)
 	}
 	s.server.BeginCreate = func(context.Context, string, string, armstorage.AccountCreateParameters, *armstorage.AccountsClientBeginCreateOptions) (r azfake.PollerResponder[armstorage.AccountsClientCreateResponse], e azfake.ErrorResponder) {
@@ -131,7 +130,7 @@ func TestABrokenPollIsRepeatedAndNothingIsBegunAnew(t *testing.T) {
 	s.ends = func(r *azfake.PollerResponder[armstorage.AccountsClientCreateResponse]) {
 		r.AddPollingError(errors.New("the connection broke"))
 		answer := armstorage.AccountsClientCreateResponse{}
-		answer.ID = to.Ptr("/the/account")
+		answer.ID = new("/the/account")
 		r.SetTerminalResponse(http.StatusOK, answer, nil)
 	}
 	if id, err := s.run(); id != "/the/account" || err != nil || s.begins != 1 {
@@ -256,7 +255,7 @@ func TestCancellationLeavesPollsButNoBegin(t *testing.T) {
 
 func TestTokensShowNowhere(t *testing.T) {
 	token := lro.Token("secret")
-	for _, text := range []string{fmt.Sprint(token), fmt.Sprintf("%#v", token), fmt.Sprintf("%s %v %q", token, token, token), token.LogValue().String()} {
+	for _, text := range []string{token.String(), fmt.Sprintf("%#v", token), fmt.Sprintf("%s %v %q", token, token, token), token.LogValue().String()} {
 		if strings.Contains(text, "secret") {
 			t.Errorf("a token prints as %q", text)
 		}

@@ -140,6 +140,7 @@ func (o Operation[I, O]) ask(ctx *orchestration.Context, in I, last Answer[O], o
 			options.IfMatch = reading.ETag
 		}
 		return o.judge(reading, *options), err
+	case Begin, Done: // after Done nobody asks
 	}
 	if ctx.Cancelled() {
 		return answer, orchestration.ErrCancelled

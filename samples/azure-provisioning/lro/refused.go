@@ -97,7 +97,9 @@ func message(e *azcore.ResponseError) string {
 		return "no message"
 	}
 	var said struct {
-		Error struct{ Message string }
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
 	}
 	if json.Unmarshal(body, &said) != nil || said.Error.Message == "" {
 		return "no message"

@@ -53,12 +53,14 @@ type Admin struct{ URL string } // such as http://127.0.0.1:8080
 
 // Ledger reads the ledger.
 func (a Admin) Ledger(ctx context.Context) (l Ledger, err error) {
-	return l, a.do(ctx, http.MethodGet, "ledger", nil, &l)
+	err = a.do(ctx, http.MethodGet, "ledger", nil, &l)
+	return l, err
 }
 
 // Resources lists what exists.
 func (a Admin) Resources(ctx context.Context) (list []Resource, err error) {
-	return list, a.do(ctx, http.MethodGet, "resources", nil, &list)
+	err = a.do(ctx, http.MethodGet, "resources", nil, &list)
+	return list, err
 }
 
 // Inject adds a fault.

@@ -126,6 +126,7 @@ func (s *Server) accepted(o *operation, status int, body any, host string) answe
 	case styleLocation:
 		a.body = nil // as storage answers
 		return a.with("Location", address)
+	case atOnce, styleState: // the resource tells
 	}
 	return a
 }

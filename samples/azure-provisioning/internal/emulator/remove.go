@@ -89,7 +89,7 @@ func (s *Server) list(req *http.Request, at place) answer {
 		tags, _ := r.asked["tags"].(map[string]any)
 		switch {
 		case !strings.EqualFold(r.subscription, at.subscription), r.group != at.group, r.kind == kindRole,
-			(r.kind == kindGroup) != (at.kind == kindGroup), wanted != nil && tags[wanted[1]] != wanted[2]:
+			(r.kind == kindGroup) != (at.kind == kindGroup), len(wanted) > 2 && tags[wanted[1]] != wanted[2]:
 			continue
 		}
 		found = append(found, r.body())

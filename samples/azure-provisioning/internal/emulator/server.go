@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -88,16 +89,14 @@ type answer struct {
 }
 
 func (a answer) write(w http.ResponseWriter) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	if a.body == nil {
 		w.WriteHeader(a.status)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(a.body) // the client may be gone
+	_ = json.NewEncoder(w).Encode(a.body) //nolint:errchkjson // The client may be gone.
 }
 
 func (a answer) with(name, value string) answer {
@@ -154,6 +153,7 @@ func (s *Server) route(r *http.Request, at place) answer {
 		return s.list(r, at)
 	case formNamespace:
 		return s.namespace(r, at)
+	case formResource:
 	}
 	switch r.Method {
 	case http.MethodGet:

@@ -159,7 +159,7 @@ func (h *host) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	recorder := httptest.NewRecorder()
 	defer func() {
 		if aborted := recover(); aborted != nil {
-			if aborted != http.ErrAbortHandler {
+			if err, ok := aborted.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				panic(aborted)
 			}
 			resp, err = nil, errors.New("the connection was closed before an answer came")

@@ -37,7 +37,7 @@ type Worker struct {
 }
 
 // command is the arguments and the environment of the worker.
-func (w Worker) command() (args, environment []string) {
+func (w Worker) command() (args, variables []string) {
 	args = []string{WorkerVerb, "--name", w.Name, "--store", w.Store.String(), "--subscription", w.Subscription, "--endpoint", w.Endpoint}
 	return args, append(w.Store.environment(), keyVariable+"="+base64.StdEncoding.EncodeToString(w.Key))
 }
@@ -98,7 +98,9 @@ func (w Worker) run(ctx context.Context, log *slog.Logger) (err error) {
 // its input.
 func announce(log *slog.Logger) activity.Interceptor {
 	return func(ctx context.Context, input history.Payload, next func(context.Context, history.Payload) (history.Payload, error)) (history.Payload, error) {
-		var about struct{ In environment.Resource }
+		var about struct {
+			In environment.Resource `json:"in"`
+		}
 		what := ""
 		if json.Unmarshal(input, &about) == nil && about.In.ID != "" {
 			what = about.In.String()

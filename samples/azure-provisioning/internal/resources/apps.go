@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/appcontainers/armappcontainers/v3"
 
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
@@ -35,7 +34,7 @@ func appEnvKind(c *armappcontainers.ManagedEnvironmentsClient) kind {
 				Location: &r.Location, Tags: tags(r),
 				Properties: &armappcontainers.ManagedEnvironmentProperties{
 					VnetConfiguration: &armappcontainers.VnetConfiguration{InfrastructureSubnetID: &r.Subnet},
-					WorkloadProfiles:  []*armappcontainers.WorkloadProfile{{Name: to.Ptr(consumption), WorkloadProfileType: to.Ptr(consumption)}},
+					WorkloadProfiles:  []*armappcontainers.WorkloadProfile{{Name: new(consumption), WorkloadProfileType: new(consumption)}},
 				},
 			}, &armappcontainers.ManagedEnvironmentsClientBeginCreateOrUpdateOptions{ResumeToken: resume})
 			return lro.From(p, err, func(e armappcontainers.ManagedEnvironmentsClientCreateOrUpdateResponse) made {
@@ -73,14 +72,14 @@ func appKind(c *armappcontainers.ContainerAppsClient) kind {
 			p, err := c.BeginCreateOrUpdate(ctx, at.ResourceGroupName, at.Name, armappcontainers.ContainerApp{
 				Location: &r.Location, Tags: tags(r),
 				Identity: &armappcontainers.ManagedServiceIdentity{
-					Type: to.Ptr(armappcontainers.ManagedServiceIdentityTypeUserAssigned), UserAssignedIdentities: map[string]*armappcontainers.UserAssignedIdentity{r.Identity: {}},
+					Type: new(armappcontainers.ManagedServiceIdentityTypeUserAssigned), UserAssignedIdentities: map[string]*armappcontainers.UserAssignedIdentity{r.Identity: {}},
 				},
 				Properties: &armappcontainers.ContainerAppProperties{
-					ManagedEnvironmentID: &r.AppEnv, WorkloadProfileName: to.Ptr(consumption),
-					Configuration: &armappcontainers.Configuration{Ingress: &armappcontainers.Ingress{External: to.Ptr(true), TargetPort: to.Ptr[int32](80)}},
+					ManagedEnvironmentID: &r.AppEnv, WorkloadProfileName: new(consumption),
+					Configuration: &armappcontainers.Configuration{Ingress: &armappcontainers.Ingress{External: new(true), TargetPort: new(int32(80))}},
 					Template: &armappcontainers.Template{
-						Containers: []*armappcontainers.Container{{Name: to.Ptr("app"), Image: &r.Image, Resources: &armappcontainers.ContainerResources{CPU: to.Ptr(0.25), Memory: to.Ptr("0.5Gi")}}},
-						Scale:      &armappcontainers.Scale{MinReplicas: to.Ptr[int32](0), MaxReplicas: to.Ptr[int32](1)},
+						Containers: []*armappcontainers.Container{{Name: new("app"), Image: &r.Image, Resources: &armappcontainers.ContainerResources{CPU: new(0.25), Memory: new("0.5Gi")}}},
+						Scale:      &armappcontainers.Scale{MinReplicas: new(int32(0)), MaxReplicas: new(int32(1))},
 					},
 				},
 			}, &armappcontainers.ContainerAppsClientBeginCreateOrUpdateOptions{ResumeToken: resume})

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/msi/armmsi"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/network/armnetwork/v9"
@@ -41,10 +40,10 @@ func (d *differs) flag(field string, is *bool, wanted bool) {
 }
 
 // seen makes the reading of a resource.
-func (d differs) seen(state, etag string, value made) reading {
+func (d *differs) seen(state, etag string, value made) reading {
 	return reading{
-		State: state, ETag: etag, Value: value, Why: strings.Join(d, "; "),
-		Wanted: len(d) == 0 && (state == "" || state == "Succeeded"),
+		State: state, ETag: etag, Value: value, Why: strings.Join(*d, "; "),
+		Wanted: len(*d) == 0 && (state == "" || state == "Succeeded"),
 	}
 }
 
@@ -79,7 +78,7 @@ func groupKind(c *armresources.ResourceGroupsClient) kind {
 			if err != nil {
 				return reading{}, nil, err
 			}
-			return differs{}.seen(text(g.Properties.ProvisioningState), "", value(g.ResourceGroup)), g.Tags, nil
+			return (&differs{}).seen(text(g.Properties.ProvisioningState), "", value(g.ResourceGroup)), g.Tags, nil
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, _ string) (poller, error) {
 			g, err := c.CreateOrUpdate(ctx, at.ResourceGroupName, armresources.ResourceGroup{Location: &r.Location, Tags: tags(r)}, nil)
@@ -116,10 +115,10 @@ func networkKind(c *armnetwork.VirtualNetworksClient) kind {
 				Properties: &armnetwork.VirtualNetworkPropertiesFormat{
 					AddressSpace: &armnetwork.AddressSpace{AddressPrefixes: []*string{&r.Address}},
 					Subnets: []*armnetwork.Subnet{{
-						Name: to.Ptr("apps"),
+						Name: new("apps"),
 						Properties: &armnetwork.SubnetPropertiesFormat{
-							AddressPrefix: to.Ptr(firstSubnet(r.Address)),
-							Delegations:   []*armnetwork.Delegation{{Name: to.Ptr("apps"), Properties: &armnetwork.ServiceDelegationPropertiesFormat{ServiceName: to.Ptr(delegation)}}},
+							AddressPrefix: new(firstSubnet(r.Address)),
+							Delegations:   []*armnetwork.Delegation{{Name: new("apps"), Properties: &armnetwork.ServiceDelegationPropertiesFormat{ServiceName: new(delegation)}}},
 						},
 					}},
 				},
@@ -153,10 +152,10 @@ func storageKind(c *armstorage.AccountsClient) kind {
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, resume string) (poller, error) {
 			p, err := c.BeginCreate(ctx, at.ResourceGroupName, at.Name, armstorage.AccountCreateParameters{
-				Kind: to.Ptr(armstorage.KindStorageV2), Location: &r.Location, Tags: tags(r),
-				SKU: &armstorage.SKU{Name: to.Ptr(armstorage.SKUNameStandardLRS)},
+				Kind: new(armstorage.KindStorageV2), Location: &r.Location, Tags: tags(r),
+				SKU: &armstorage.SKU{Name: new(armstorage.SKUNameStandardLRS)},
 				Properties: &armstorage.AccountPropertiesCreateParameters{
-					MinimumTLSVersion: to.Ptr(armstorage.MinimumTLSVersionTLS12), EnableHTTPSTrafficOnly: to.Ptr(true), AllowBlobPublicAccess: to.Ptr(false),
+					MinimumTLSVersion: new(armstorage.MinimumTLSVersionTLS12), EnableHTTPSTrafficOnly: new(true), AllowBlobPublicAccess: new(false),
 				},
 			}, &armstorage.AccountsClientBeginCreateOptions{ResumeToken: resume})
 			return lro.From(p, err, func(a armstorage.AccountsClientCreateResponse) made { return value(a.Account) })
@@ -175,7 +174,7 @@ func identityKind(c *armmsi.UserAssignedIdentitiesClient) kind {
 			if err != nil {
 				return reading{}, nil, err
 			}
-			return differs{}.seen("", "", value(i.Identity)), i.Tags, nil
+			return (&differs{}).seen("", "", value(i.Identity)), i.Tags, nil
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, _ string) (poller, error) {
 			i, err := c.CreateOrUpdate(ctx, at.ResourceGroupName, at.Name, armmsi.Identity{Location: &r.Location, Tags: tags(r)}, nil)
@@ -198,7 +197,7 @@ func roleKind(c *armauthorization.RoleAssignmentsClient) kind {
 		},
 		put: func(ctx context.Context, r resource, _ *arm.ResourceID, _ string) (poller, error) {
 			a, err := c.Create(ctx, r.Scope, r.Name(), armauthorization.RoleAssignmentCreateParameters{Properties: &armauthorization.RoleAssignmentProperties{
-				PrincipalID: &r.Principal, RoleDefinitionID: &r.Role, PrincipalType: to.Ptr(armauthorization.PrincipalTypeServicePrincipal),
+				PrincipalID: &r.Principal, RoleDefinitionID: &r.Role, PrincipalType: new(armauthorization.PrincipalTypeServicePrincipal),
 			}}, nil)
 			return lro.Completed(a, err, func(a armauthorization.RoleAssignmentsClientCreateResponse) made { return made{ID: text(a.ID)} })
 		},

@@ -76,7 +76,7 @@ func Open(cfg Config) (*Manager, error) {
 	var identities *armmsi.UserAssignedIdentitiesClient
 	var appEnvs *armappcontainers.ManagedEnvironmentsClient
 	var apps *armappcontainers.ContainerAppsClient
-	make := []error{
+	opened := []error{
 		client(&m.groups, armresources.NewResourceGroupsClient, cfg, options),
 		client(&m.resources, armresources.NewClient, cfg, options),
 		client(&m.namespaces, armresources.NewProvidersClient, cfg, options),
@@ -97,7 +97,7 @@ func Open(cfg Config) (*Manager, error) {
 		environment.App:           appKind(apps),
 		environment.RoleAssigning: roleKind(m.roles),
 	}
-	return m, errors.Join(make...)
+	return m, errors.Join(opened...)
 }
 
 // client makes one of the SDK's clients.
@@ -141,7 +141,7 @@ func (m *Manager) smokeTest(ctx context.Context, host string) (int, error) {
 		}
 		at.Scheme, at.Host = emulator.Scheme, emulator.Host
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), http.NoBody)
 	if err != nil {
 		return 0, err
 	}

@@ -9,7 +9,6 @@ import (
 
 	azfake "github.com/Azure/azure-sdk-for-go/sdk/azcore/fake"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources/v3"
 	groupfake "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources/v3/fake"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
@@ -68,10 +67,10 @@ func (s *service) there(change func(*armstorage.Account)) {
 			return r, e
 		}
 		a := armstorage.Account{
-			ID: to.Ptr("/the/account"), Tags: tags(wanted.Storage()),
+			ID: new("/the/account"), Tags: tags(wanted.Storage()),
 			Properties: &armstorage.AccountProperties{
-				ProvisioningState: to.Ptr(armstorage.ProvisioningStateSucceeded), MinimumTLSVersion: to.Ptr(armstorage.MinimumTLSVersionTLS12),
-				EnableHTTPSTrafficOnly: to.Ptr(true), AllowBlobPublicAccess: to.Ptr(false),
+				ProvisioningState: new(armstorage.ProvisioningStateSucceeded), MinimumTLSVersion: new(armstorage.MinimumTLSVersionTLS12),
+				EnableHTTPSTrafficOnly: new(true), AllowBlobPublicAccess: new(false),
 			},
 		}
 		change(&a)
@@ -95,15 +94,15 @@ func TestWhatIsThereDecidesWhetherItIsWritten(t *testing.T) {
 		"missing":   {nil, 1, false, ""},
 		"as wanted": {func(*armstorage.Account) {}, 0, false, ""},
 		"tags differ in case": {func(a *armstorage.Account) {
-			a.Tags = map[string]*string{"Durable-Hub": to.Ptr("hub"), "DURABLE-INSTANCE": to.Ptr("alpha")}
+			a.Tags = map[string]*string{"Durable-Hub": new("hub"), "DURABLE-INSTANCE": new("alpha")}
 		}, 0, false, ""},
-		"open": {func(a *armstorage.Account) { a.Properties.AllowBlobPublicAccess = to.Ptr(true) }, 1, false, ""},
+		"open": {func(a *armstorage.Account) { a.Properties.AllowBlobPublicAccess = new(true) }, 1, false, ""},
 		"under way": {func(a *armstorage.Account) {
-			a.Properties.ProvisioningState = to.Ptr(armstorage.ProvisioningStateCreating)
+			a.Properties.ProvisioningState = new(armstorage.ProvisioningStateCreating)
 		}, 0, true, ""},
-		"of others":    {func(a *armstorage.Account) { a.Tags[environment.InstanceTag] = to.Ptr("beta") }, 0, false, environment.NotOurs},
+		"of others":    {func(a *armstorage.Account) { a.Tags[environment.InstanceTag] = new("beta") }, 0, false, environment.NotOurs},
 		"of nobody":    {func(a *armstorage.Account) { a.Tags = nil }, 0, false, environment.NotOurs},
-		"of other hub": {func(a *armstorage.Account) { a.Tags[environment.HubTag] = to.Ptr("other") }, 0, false, environment.NotOurs},
+		"of other hub": {func(a *armstorage.Account) { a.Tags[environment.HubTag] = new("other") }, 0, false, environment.NotOurs},
 	} {
 		s := &service{}
 		s.there(c.change)
@@ -125,19 +124,19 @@ func TestAGroupGoesOnlyIfAllInItIsOurs(t *testing.T) {
 	}{
 		"empty":         {nil, 1},
 		"ours":          {[]map[string]*string{tags(wanted.Storage())}, 1},
-		"one of others": {[]map[string]*string{tags(wanted.Storage()), {"team": to.Ptr("x")}}, 0},
+		"one of others": {[]map[string]*string{tags(wanted.Storage()), {"team": new("x")}}, 0},
 	} {
 		s := &service{}
 		s.groups.ResourceGroupsServer.Get = func(context.Context, string, *armresources.ResourceGroupsClientGetOptions) (r azfake.Responder[armresources.ResourceGroupsClientGetResponse], e azfake.ErrorResponder) {
 			r.SetResponse(http.StatusOK, armresources.ResourceGroupsClientGetResponse{ResourceGroup: armresources.ResourceGroup{
-				ID: to.Ptr(wanted.Group().ID), Tags: tags(wanted.Group()), Properties: &armresources.ResourceGroupProperties{ProvisioningState: to.Ptr("Succeeded")},
+				ID: new(wanted.Group().ID), Tags: tags(wanted.Group()), Properties: &armresources.ResourceGroupProperties{ProvisioningState: new("Succeeded")},
 			}}, nil)
 			return r, e
 		}
 		s.groups.Server.NewListByResourceGroupPager = func(string, *armresources.ClientListByResourceGroupOptions) (r azfake.PagerResponder[armresources.ClientListByResourceGroupResponse]) {
 			page := armresources.ClientListByResourceGroupResponse{}
 			for _, tags := range c.contents {
-				page.Value = append(page.Value, &armresources.GenericResourceExpanded{ID: to.Ptr("/something"), Tags: tags})
+				page.Value = append(page.Value, &armresources.GenericResourceExpanded{ID: new("/something"), Tags: tags})
 			}
 			r.AddPage(http.StatusOK, page, nil)
 			return r

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -162,8 +163,8 @@ func (t *tale) dismiss() (err error) {
 	children := t.children
 	t.children = nil
 	t.mu.Unlock()
-	for i := len(children) - 1; i >= 0; i-- {
-		err = errors.Join(err, children[i].Stop())
+	for _, c := range slices.Backward(children) {
+		err = errors.Join(err, c.Stop())
 	}
 	return err
 }
