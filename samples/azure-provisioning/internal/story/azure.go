@@ -83,6 +83,9 @@ func Azure(ctx context.Context, cfg AzureConfig) (err error) {
 	}
 	if !cfg.TearDown {
 		err = t.azureMake(ctx, plan, cfg.Yes, lines)
+		if ctx.Err() != nil {
+			t.say("interrupted: what was made is removed now; if you kill this program, the same command with --teardown goes on")
+		}
 	}
 	return errors.Join(err, t.azureRemove(work, plan))
 }
@@ -118,14 +121,26 @@ Administrator (or Owner) in the subscription.
 		return nil
 	}
 	fmt.Fprint(cfg.Out, "Type yes to go on: ")
-	answer, err := lines.ReadString('\n')
-	if strings.TrimSpace(answer) != "yes" {
-		if err != nil && !errors.Is(err, io.EOF) {
-			return errors.Join(errNotConfirmed, err)
-		}
+	if !saysYes(ctx, lines) {
 		return errNotConfirmed
 	}
 	return nil
+}
+
+// saysYes reads a line and tells whether it is yes. The end of the input, and of
+// the context, are no.
+func saysYes(ctx context.Context, lines *bufio.Reader) bool {
+	answer := make(chan string, 1)
+	go func() { // ends with the process at the latest: a read cannot be interrupted
+		line, _ := lines.ReadString('\n') // no answer is no
+		answer <- line
+	}()
+	select {
+	case line := <-answer:
+		return strings.TrimSpace(line) == "yes"
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // azureMake makes the environment, or goes on with the one of an earlier run.
@@ -147,8 +162,7 @@ func (t *tale) azureMake(ctx context.Context, plan environment.Plan, yes bool, l
 		approved := yes
 		if !yes {
 			t.say("may it stay? Type yes (it is removed at the end in any case):")
-			answer, _ := lines.ReadString('\n') // no answer is no
-			approved = strings.TrimSpace(answer) == "yes"
+			approved = saysYes(ctx, lines)
 		}
 		if err := environment.Approval.Raise(ctx, t.client, azureID, environment.Decision{Approved: approved, By: "the user"}); err != nil {
 			t.say("the decision was not heard: %v", err)
