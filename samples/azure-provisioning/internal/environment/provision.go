@@ -80,14 +80,12 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 	if err != nil {
 		return out, err
 	}
-	// Side by side. When one fails the others are cancelled; Join waits for what
-	// they have begun (lro, L3), so that whoever cleans up knows all there is.
-	branches := []*orchestration.Future[Made]{
-		w.branch(ctx, p.Network()), w.branch(ctx, p.Storage()), w.branch(ctx, p.Identity()),
-	}
-	side, err := orchestration.All(branches...).Await()
+	// Side by side. When one fails, All cancels the others; what they have begun is
+	// waited for (lro, L3), so that whoever cleans up knows all there is.
+	networking, storing, identifying := w.branch(ctx, p.Network()), w.branch(ctx, p.Storage()), w.branch(ctx, p.Identity())
+	side, err := orchestration.All(networking, storing, identifying).Await()
 	if err != nil {
-		return out, errors.Join(err, w.windDown(ctx, branches))
+		return out, errors.Join(err, windDown(ctx, networking, storing, identifying))
 	}
 	storage, identity := side[1], side[2]
 	if _, err := w.ensure(ctx, p.AppEnv()); err != nil {
@@ -114,15 +112,10 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 }
 
 // windDown waits for branches that are being cancelled.
-func (w *work) windDown(ctx *orchestration.Context, branches []*orchestration.Future[Made]) error {
+func windDown(ctx *orchestration.Context, branches ...orchestration.Awaitable) error {
 	return ctx.Shield(func(*orchestration.Context) error {
-		for _, b := range branches {
-			b.Cancel()
-		}
-		for _, b := range branches {
-			_, _ = b.Await() // what failed is known, and the others are cancelled
-		}
-		return nil
+		_, err := orchestration.Join(branches...).Await()
+		return err
 	})
 }
 
