@@ -26,4 +26,6 @@
 //   - N3 Whatever ends Provision other than success removes what was made. That is
 //     out of reach of cancellation, and knows all there is (lro, L3).
 //   - N4 A group goes last, and only when nothing of others is in it.
+//   - N5 What none of this can see is a request of a host that died, arriving
+//     after the clean-up of its environment. Sweep finds what it makes.
 package environment

@@ -143,33 +143,42 @@ func TestAKillAtEveryRequestInTurnLeavesExactlyWhatIsWanted(t *testing.T) {
 }
 
 func TestACancellationAtEveryRequestInTurnLeavesNothing(t *testing.T) {
-	for _, served := range []bool{false, true} {
-		for at := 1; at <= requestsOfOne; at++ {
-			b := &boundary{at: at, served: served}
-			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
-				b.do = func(*host) {
-					if err := client.Cancel(context.WithoutCancel(w.ctx), "alpha", "enough"); err != nil && !errors.Is(err, provider.ErrClosed) {
-						t.Error(err)
+	for name, c := range map[string]struct {
+		served bool
+		late   time.Duration // how long the request is on its way after the cancellation
+	}{"before it": {}, "after it": {served: true}, "while it is on its way": {late: 20 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			for at := 1; at <= requestsOfOne; at++ {
+				b := &boundary{at: at, served: c.served}
+				inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+					w.hear, w.unstoppable = b.hear, true
+					b.do = func(*host) {
+						if err := client.Cancel(context.WithoutCancel(w.ctx), "alpha", "enough"); err != nil && !errors.Is(err, provider.ErrClosed) {
+							t.Error(err)
+						}
+						if c.late > 0 {
+							<-time.After(c.late)
+						}
 					}
+					_, err := start(w, client, "alpha", spec()).Wait(w.ctx)
+					<-time.After(2 * c.late) // whatever was on its way has arrived
+					switch {
+					case errors.Is(err, orchestration.ErrCancelled):
+						w.nothing()
+					case err == nil: // the end was nearer
+						w.exactly("alpha")
+					default:
+						t.Errorf("%v", err)
+					}
+				})
+				if t.Failed() {
+					t.Fatalf("cancelled at request %d (%s)", at, b.what)
 				}
-				w.hear = b.hear
-				_, err := start(w, client, "alpha", spec()).Wait(w.ctx)
-				switch {
-				case errors.Is(err, orchestration.ErrCancelled):
-					w.nothing()
-				case err == nil: // the end was nearer
-					w.exactly("alpha")
-				default:
-					t.Errorf("cancelled at request %d (%s): %v", at, b.what, err)
+				if b.what == "" {
+					break
 				}
-			})
-			if t.Failed() {
-				t.Fatalf("cancelled at request %d (%s), served %v", at, b.what, served)
 			}
-			if b.what == "" {
-				break
-			}
-		}
+		})
 	}
 }
 

@@ -51,6 +51,8 @@ type world struct {
 	// hear is told of each request to the cloud before it arrives and after it was
 	// served, and may kill or cancel something.
 	hear func(h *host, r *http.Request, served bool)
+	// Requests on their way arrive, although who sent them has given up.
+	unstoppable bool
 
 	mu    sync.Mutex
 	hosts []*host
@@ -148,10 +150,10 @@ func (h *host) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if hear != nil {
 		hear(h, r, false)
 	}
-	if err := r.Context().Err(); err != nil {
+	if err := r.Context().Err(); err != nil && !h.world.unstoppable {
 		return nil, err
 	}
-	arrived := r.Clone(r.Context())
+	arrived := r.Clone(context.WithoutCancel(r.Context()))
 	arrived.Host = cmp.Or(r.Host, r.URL.Host)
 	if arrived.Body == nil {
 		arrived.Body = http.NoBody
