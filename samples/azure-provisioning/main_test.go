@@ -96,6 +96,17 @@ func TestOneOfTwoHostsIsKilledAndEverythingIsMadeOnceOnAzurite(t *testing.T) {
 	shown(t, []string{"--pace", "100ms", "--environments", "4"}, append(claims, "4 of 4 environments were made and removed, 0 failed", "created once and deleted once")...)
 }
 
+func TestAFileOfAnEarlierRunIsNotUsedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	if err := os.WriteFile(path, []byte("something"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t.Context(), []string{"--store", "sqlite:" + path}, strings.NewReader(""), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "remove it, or name another") {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 func TestAnInterruptLeavesNoProcess(t *testing.T) {
 	t.Setenv(asProgram, "1")
 	ctx, interrupt := context.WithCancel(t.Context())

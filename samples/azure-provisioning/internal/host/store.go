@@ -56,6 +56,17 @@ func (s Store) String() string {
 // Shared reports whether several hosts can work on the store at a time.
 func (s Store) Shared() bool { return s.SQLite == "" }
 
+// New reports an error if the store holds something already.
+func (s Store) New() error {
+	if s.SQLite == "" {
+		return nil
+	}
+	if _, err := os.Stat(s.SQLite); err == nil {
+		return fmt.Errorf("--store %s: the file is there already, and what it tells of was in an emulator that is gone: remove it, or name another", s)
+	}
+	return nil
+}
+
 // Start starts what the store needs. Stop ends it.
 func (s Store) Start(ctx context.Context) (_ Store, stop func() error, err error) {
 	if s.SQLite != "" {

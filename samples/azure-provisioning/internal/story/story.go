@@ -65,6 +65,9 @@ type hostNote struct {
 
 // Run tells the story.
 func Run(ctx context.Context, cfg Config) (err error) {
+	if err := cfg.Store.New(); err != nil {
+		return err
+	}
 	cfg.Pace = cmp.Or(cfg.Pace, defaultPace)
 	limited, stop := context.WithTimeout(ctx, cfg.Limit)
 	defer stop()
