@@ -27,6 +27,7 @@
 //	providers/memory            for tests, and the reference implementation
 //	providers/sqlite            the embedded default
 //	cmd/duroxide                the command line: demo, bench, hub verify
+//	samples/azure-provisioning  environments in Azure, made once whatever dies
 //	internal/verify             the auditor, which shares no code with the engine
 //	internal/lint               the rules of this repository, as tests
 //	test                        scenarios of the whole engine, and chaos
