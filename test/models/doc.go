@@ -11,6 +11,7 @@
 //	clients.pml    messages of clients, wake-ups
 //	release.pml    open activities at a hand-over: what runs is recorded
 //	handover.pml   the same by asking whoever had them, after any loss
+//	session.pml    the host of a session: its lease, and what is sent to it
 //	purge.pml      starts, purge and tombstone, management without a host
 //
 // Each cites the invariants (Z1 to Z13) that its assertions state. The comment at
@@ -57,6 +58,10 @@
 //	              owner = NONE   | release            | head {epoch+1, nobody, for target}
 //	              ended          | journal commit, send| completion in the commit, or as an m: row
 //	              back           | send, consume      | m: row "given back", then the w: row
+//	session.pml   where          | sessions.claim     | session: row, If-Match
+//	              send           | journal commit     | r: row {host}, o: row for its queue
+//	              take           | enter, bounce      | queue wh-…; m: row "given back"
+//	              ends, late     | sessions.giveUp    | session: row deleted, If-Match
 //	handover.pml  dispatch       | journal commit     | open work {incarnation, stamp}
 //	              ask, answer    | -                  | the code records instead of asking
 //	purge.pml     Start, both    | start              | i: Pending, x:, m: inserted

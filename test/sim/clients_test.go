@@ -56,6 +56,7 @@ var errands = []struct {
 	{"reuse", reuses},
 	{"twins", startsTwice},
 	{"stream", streams},
+	{"tour", tours},
 }
 
 // send does n errands at random moments within a time.

@@ -35,6 +35,9 @@ var caughtBy = map[string]string{
 	"tombstone-dropped":    "seeds",
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",
+	"session-stolen":       "bounds",
+	"session-not-checked":  "seeds",
+	"session-not-recorded": "seeds",
 	"self-fencing-off":     "bounds",
 }
 

@@ -120,6 +120,8 @@ var sometimes = map[string]*regexp.Regexp{
 	"relayed row found there":     regexp.MustCompile(`host-.* row m:.* exists already`),
 	"duplicate dropped":           regexp.MustCompile(`merge:head@\S+ delete:m:\S+: ok`),
 	"dead host removed":           regexp.MustCompile(`delete:host:\S+@`),
+	"session sent elsewhere":      regexp.MustCompile(`enqueue hub-wh-`),
+	"session taken over":          regexp.MustCompile(`replace:session:\S+@\S+: ok`),
 }
 
 // audit judges what is stored, against what clients saw and activities did.
@@ -197,6 +199,8 @@ func TestSeeds(t *testing.T) {
 		}
 		must(t, met, "effects repeated")
 		must(t, met, "client repeats")
+		must(t, met, "session sent elsewhere")
+		must(t, met, "session taken over")
 	}
 	t.Logf("%d seeds, %v virtual, %d requests in %v; met %v", *seeds, virtual.Round(time.Second), requests, time.Since(began).Round(time.Second), met)
 }

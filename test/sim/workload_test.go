@@ -40,7 +40,7 @@ var (
 )
 
 // effectful are the activities that leave rows in the ledger.
-var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name()}
+var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name(), visit.Name()}
 
 // tally is what a counter carries from one execution to the next.
 type tally struct {
@@ -162,6 +162,7 @@ func (h *host) handlers() []core.Handler {
 	return []core.Handler{
 		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace), stream.Func(runStream), wide.Func(runWide),
 		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
+		tour.Func(runTour), visit.Func(h.visit),
 		step.Func(h.run), cleanUp.Func(h.run),
 		flaky.Func(func(ctx context.Context, n int) (int, error) {
 			n, err := h.run(ctx, n)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 )
@@ -83,6 +85,20 @@ func (b *Broker) Waiting(tag string) int {
 	return n
 }
 
+// Unserved are the tags with which activities wait and that no host here serves,
+// in order.
+func (b *Broker) Unserved() (tags []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for tag, line := range b.tags {
+		if len(line.hosts) == 0 && line.line.len > 0 {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
 // Open opens activities of an instance, besides those that are open: they were
 // in other hands until now.
 func (b *Broker) Open(id history.InstanceID, execution int64, name, version string, as ...RestoredActivity) {
@@ -102,8 +118,8 @@ func (b *Broker) Open(id history.InstanceID, execution int64, name, version stri
 }
 
 // Divert takes at most n waiting activities with the tag out, the last ones of
-// the longest lineups first, for the provider to have them run elsewhere. They
-// are closed here; [Broker.Open] takes them back.
+// the longest lineups first, for the provider to have them run elsewhere. Guests
+// stay, and so do those of sessions while a host here serves the tag. They are closed here; [Broker.Open] takes them back.
 func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,7 +127,7 @@ func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 	for line != nil && len(all) < n {
 		var longest *lineup
 		for up := range line.line.all {
-			if up.waits.last.value.guest == nil && (longest == nil || up.waits.len > longest.waits.len) {
+			if last := up.waits.last.value; last.guest == nil && (last.Session == "" || len(line.hosts) == 0) && (longest == nil || up.waits.len > longest.waits.len) {
 				longest = up
 			}
 		}

@@ -17,5 +17,8 @@ var Names = []string{
 	"claim-without-epoch",  // a claim keeps the epoch (Z1)
 	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)
 	"replaced-put-back",    // an instance that was replaced stays in memory
+	"session-stolen",       // a session is taken although its host lives
+	"session-not-checked",  // an activity begins although another host has its session
+	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)
 	"self-fencing-off",     // a host out of touch starts things (L6)
 }

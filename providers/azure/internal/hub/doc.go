@@ -35,6 +35,7 @@
 //	mail.go relay.go          messages for others: at once, or by the outbox
 //	host.go activity.go       what a worker calls
 //	queued.go guest.go        activities that run elsewhere, and those of others
+//	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
 //	maintain.go               tombstones and blobs that nobody needs any more
 //

@@ -209,8 +209,11 @@ func (d *directory) Remove(ctx context.Context, incarnation, etag string) error 
 		return nil
 	case storage.Is(err, storage.Precondition):
 		return sharding.ErrChanged
-	case err == nil && etag != "": // it died, and its queue with it
-		d.store.background(func(ctx context.Context) { _ = d.store.account.DeleteQueue(ctx, d.store.wakeQueue(incarnation)) })
+	case err == nil && etag != "": // it died, and its queues with it
+		d.store.background(func(ctx context.Context) {
+			_ = d.store.account.DeleteQueue(ctx, d.store.wakeQueue(incarnation))
+			_ = d.store.account.DeleteQueue(ctx, d.store.hostQueue(incarnation)) // mostly it had none
+		})
 	}
 	return err
 }

@@ -89,9 +89,9 @@ func (m *member) takeWork() {
 		case <-backstop.C:
 		}
 		m.moreWork.Store(false)
-		for _, tag := range m.workTags() {
-			n := min(m.broker.Idle(tag), storage.MaxTake)
-			if n == 0 || !m.safe() || m.take(tag, n) == n {
+		for _, q := range m.workQueues() {
+			n := min(m.broker.Idle(q.tag), storage.MaxTake)
+			if n == 0 || !m.safe() || m.take(q.name, n) == n {
 				m.moreWork.Store(true) // there may be more than there are slots
 			}
 		}
@@ -106,20 +106,33 @@ func (m *member) idle() {
 	}
 }
 
-// workTags are the tags of the queues that this host looks into.
-func (m *member) workTags() []string {
+// workQueue is a queue that this host looks into, and the tag of the slots that
+// what is in it is for.
+type workQueue struct{ name, tag string }
+
+// workQueues are the queues that this host looks into: its own comes first, where
+// it has one, since nobody else looks into that.
+func (m *member) workQueues() (all []workQueue) {
+	if me := m.called(); m.sessions.made() == me {
+		all = append(all, workQueue{m.store.hostQueue(me), anyWork})
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]string{anyWork}, slices.Sorted(maps.Keys(m.tags))...)
+	for _, tag := range append([]string{anyWork}, slices.Sorted(maps.Keys(m.tags))...) {
+		all = append(all, workQueue{m.store.workQueue(tag), tag})
+	}
+	return all
 }
 
 // take takes activities from a queue and offers them here. It returns how many
 // there were.
-func (m *member) take(tag string, n int) int {
+func (m *member) take(queue string, n int) int {
 	s := m.store
-	queue := s.workQueue(tag)
 	sent := time.Now()
 	taken, err := s.account.Take(m.ctx, queue, n, workLease)
+	if errors.Is(err, storage.ErrGone) && queue == s.hostQueue(m.called()) {
+		_ = s.account.CreateQueue(m.ctx, queue) // somebody deleted it; or else at the next look
+	}
 	if err != nil {
 		return 0 // mostly there is no such queue yet
 	}
@@ -226,7 +239,11 @@ func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	set, err := spans.Decode(w.Queued)
+	given := w.Queued
+	if o.Host != "" {
+		given = w.Running[o.Host]
+	}
+	set, err := spans.Decode(given)
 	if err != nil {
 		return false, err
 	}

@@ -38,11 +38,15 @@ type host struct {
 var (
 	_ provider.Host             = (*host)(nil)
 	_ provider.CompletionKeeper = (*host)(nil)
+	_ provider.SessionKeeper    = (*host)(nil)
 )
 
 // KeepsCompletions implements [provider.CompletionKeeper]: a partition that is
 // released takes the completions that wait with it, into its inbox.
 func (h *host) KeepsCompletions() bool { return true }
+
+// KeepsSessions implements [provider.SessionKeeper].
+func (h *host) KeepsSessions() time.Duration { return SessionIdle }
 
 // turnLock is the Lock of the turns that a host hands out.
 type turnLock struct {

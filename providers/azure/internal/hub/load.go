@@ -394,7 +394,7 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 	}
 	withheld := map[string]bool{} // hosts that live, and will say what came of what they run
 	for host := range i.running {
-		if p.alive(host) {
+		if p.member.alive(p.ctx, host) {
 			withheld[host] = true
 		}
 	}
