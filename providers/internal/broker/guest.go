@@ -100,7 +100,7 @@ func (b *Broker) Unserved() (tags []string) {
 }
 
 // Open opens activities of an instance, besides those that are open: they were
-// in other hands until now.
+// in other hands until now. An attempt that is open already stays as it is.
 func (b *Broker) Open(id history.InstanceID, execution int64, name, version string, as ...RestoredActivity) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,7 +112,9 @@ func (b *Broker) Open(id history.InstanceID, execution int64, name, version stri
 		inst.execution, inst.name, inst.version = execution, name, version
 	}
 	for _, a := range as {
-		b.openActivityLocked(inst, a)
+		if open := inst.activities[a.Activity.Scheduled.ID]; open == nil || open.Attempt != a.Activity.Attempt {
+			b.openActivityLocked(inst, a)
+		}
 	}
 	b.settleLocked(inst)
 }
