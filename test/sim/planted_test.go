@@ -38,6 +38,8 @@ var caughtBy = map[string]string{
 	"session-stolen":       "bounds",
 	"session-not-checked":  "seeds",
 	"session-not-recorded": "seeds",
+	"deaths-not-counted":   "bounds",
+	"not-named":            "bounds",
 	"self-fencing-off":     "bounds",
 }
 

@@ -163,6 +163,7 @@ func (h *host) handlers() []core.Handler {
 		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace), stream.Func(runStream), wide.Func(runWide),
 		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
 		tour.Func(runTour), visit.Func(h.visit),
+		doomed.Func(runDoomed), deadly.Func(h.deadly), suicidal.Func(h.suicidal),
 		step.Func(h.run), cleanUp.Func(h.run),
 		flaky.Func(func(ctx context.Context, n int) (int, error) {
 			n, err := h.run(ctx, n)

@@ -20,5 +20,7 @@ var Names = []string{
 	"session-stolen",       // a session is taken although its host lives
 	"session-not-checked",  // an activity begins although another host has its session
 	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)
+	"deaths-not-counted",   // a claim by expiry is like any other
+	"not-named",            // what begins is not named in head although owners die
 	"self-fencing-off",     // a host out of touch starts things (L6)
 }

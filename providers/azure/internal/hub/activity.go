@@ -38,7 +38,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			continue
 		}
 		if err != nil {
-			h.member.sessions.end(w)
+			h.ended(w)
 			if errors.Is(err, errNotOpen) || w.Detached() && guestOf(w) == nil {
 				continue
 			}
@@ -49,6 +49,9 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			}
 			h.giveBackWork(ctx, w, provider.Release{Delay: provider.RetryAfter(err, unsafePause), Uncounted: true})
 			return nil, err
+		}
+		if !h.mayWork(ctx, w) {
+			continue
 		}
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
 		return &provider.ActivityTask{
@@ -61,6 +64,14 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			Lease:         leaseOf(w),
 			Lock:          &workLock{h, w},
 		}, nil
+	}
+}
+
+// ended says that work does not run here any more.
+func (h *host) ended(w *broker.Work) {
+	h.member.sessions.end(w)
+	if p := h.member.partition(h.store.Partition(w.ID.Instance)); p != nil {
+		p.calm(workPiece(w))
 	}
 }
 
@@ -113,13 +124,13 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 		if err := h.store.insert(ctx, &kept); err != nil {
 			return failed(op, err)
 		}
-		h.member.sessions.end(w)
+		h.ended(w)
 		if g := guestOf(w); g != nil {
 			g.done(ctx)
 		}
 		return nil
 	}
-	h.member.sessions.end(w)
+	h.ended(w)
 	if err != nil {
 		return fmt.Errorf("azure: %s: %w", op, err)
 	}
@@ -141,7 +152,7 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if errors.Is(err, broker.ErrDetached) {
 		signals, err := h.extendDetached(ctx, w, progress)
 		if signals.Cancelled || errors.Is(err, provider.ErrLockLost) {
-			h.member.sessions.end(w)
+			h.ended(w)
 		}
 		return signals, failed(op, err)
 	}
@@ -204,7 +215,7 @@ func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r 
 
 // giveBackWork gives an activity back, to whoever has it to offer.
 func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Release) {
-	h.member.sessions.end(w)
+	h.ended(w)
 	if w.Detached() {
 		h.giveBackDetached(ctx, w, r)
 		return

@@ -46,6 +46,7 @@ type guest struct {
 	message storage.Message // with its newest receipt
 	hidden  time.Time       // when it was last hidden, before the request
 	gone    bool            // removed, or given back
+	changed bool            // the offer, since it was taken
 }
 
 var errNotOpen = errors.New("the activity is not open any more")
@@ -187,7 +188,7 @@ func (m *member) invite(g *guest) {
 			Attempt:   o.Attempt, Tag: o.Tag, Session: o.Session,
 		},
 		Orchestration: o.Name, Version: o.Version, Progress: o.Progress,
-		Delivery: o.Deliveries + max(g.message.Taken, 1), Of: g,
+		Delivery: g.delivery(), Of: g,
 	}
 	if len(o.Scheduled) > 0 {
 		if e, err := history.Unmarshal(o.Scheduled); err == nil {
@@ -215,11 +216,35 @@ func (h *host) admit(ctx context.Context, g *guest) error {
 		return nil
 	}
 	open, err := h.store.stillOpen(ctx, &g.offer)
-	if err == nil && !open {
+	switch {
+	case err != nil:
+		return err
+	case !open:
 		g.done(ctx)
 		return errNotOpen
+	case g.offer.Tag == anyWork && g.offer.Host == "" && g.delivery() > fewDeliveries:
+		if err := h.bounce(ctx, g); err != nil {
+			return err
+		}
+		return errNotOpen
 	}
-	return err
+	return nil
+}
+
+const (
+	// fewDeliveries is how often an activity without a tag is taken from a work
+	// queue, for hosts that die with it, before its owner is to run it: that one
+	// finds out whether it is what kills them.
+	fewDeliveries = 3
+	// manyDeliveries is how often any other is taken before it fails as lost.
+	manyDeliveries = 10
+)
+
+// delivery is how often it was handed out, this time included.
+func (g *guest) delivery() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.offer.Deliveries + max(g.message.Taken, 1)
 }
 
 // stillOpen reads whether an offered activity counts.
@@ -277,6 +302,9 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 	var body []byte
 	if progress != nil && len(progress) <= maxScheduled {
 		g.offer.Progress = progress
+		g.changed = true
+	}
+	if g.changed {
 		body = wire.MustJSON(&g.offer)
 	}
 	g.mu.Unlock()
@@ -336,11 +364,16 @@ func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.
 // queue after a while.
 func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) {
 	m := h.member
+	g.mu.Lock()
 	if r.Uncounted {
 		g.offer.Deliveries--
+		g.changed = true
 	}
+	g.mu.Unlock()
 	if r.Delay <= 0 && m.ctx.Err() == nil && m.broker.Idle(g.offer.Tag) > 0 {
+		g.mu.Lock()
 		g.offer.Deliveries++ // the message itself is not taken anew
+		g.mu.Unlock()
 		m.invite(g)
 		return
 	}

@@ -24,6 +24,7 @@ type member struct {
 	broker    *broker.Broker
 	scheduled scheduled
 	sessions  *sessions
+	trials    trials
 	look      chan struct{}   // capacity 1: into the work queues
 	looking   atomic.Bool     // somebody asked for that, and it is not done
 	moreWork  atomic.Bool     // there may be some when a slot becomes free

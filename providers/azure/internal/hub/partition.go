@@ -56,6 +56,7 @@ type partition struct {
 	troubled   bool                                   // commits are held up
 	withheld   map[history.InstanceID]map[string]bool // hosts that still run activities of an instance
 	answers    map[history.InstanceID]map[string]row.Answer
+	probation  probation
 	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
 	removals   int64                       // done
@@ -66,6 +67,8 @@ type partition struct {
 func newPartition(l *life, number int, head row.Owner, etag string) *partition {
 	p := makePartition(l.member.store, number, head)
 	p.member, p.life = l.member, l
+	p.probation.begin(head.Crash)
+	p.warn(head.Crash)
 	p.work.Go(func() { p.load(head, etag) })
 	return p
 }
@@ -135,6 +138,9 @@ func (p *partition) close() (left leftover, first bool) {
 	p.mu.Unlock()
 	if !first {
 		return left, false
+	}
+	if p.member != nil {
+		p.member.trials.left(&p.probation)
 	}
 	left = p.forget()
 	for _, l := range letters {

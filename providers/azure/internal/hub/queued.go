@@ -295,6 +295,7 @@ func (m *member) divertNowAndThen() {
 		for _, p := range m.partitions() {
 			if p.live() {
 				p.freeWithheld(m.ctx)
+				p.calmDown(m.ctx)
 			}
 		}
 		for _, tag := range m.broker.Unserved() { // a former owner served it
@@ -333,6 +334,10 @@ func (m *member) divert(tag string, n int) {
 		p := m.partition(m.store.Partition(id))
 		if p == nil || !p.live() {
 			continue // whoever owns it now has the work
+		}
+		if tag == anyWork && p.probation.on() {
+			m.takeBack(all) // what kills its process is found where it is named
+			continue
 		}
 		p.begin(func(ctx context.Context) {
 			if err := p.divert(ctx, id, all); err != nil && !errors.Is(err, errNotOpen) && p.live() {

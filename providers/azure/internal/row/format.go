@@ -26,6 +26,8 @@ type Owner struct {
 	Commit int64  `json:"commit"`          // of this owner in this epoch
 	// Next are the numbers of the next rows to other partitions, by partition.
 	Next map[int]int64 `json:"next,omitempty"`
+	// Crash is there while owners die.
+	Crash *Crash `json:"crash,omitempty"`
 }
 
 // Cells of the head row.
