@@ -37,6 +37,7 @@
 //	queued.go guest.go        activities that run elsewhere, and those of others
 //	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
+//	poison.go                 what is in a work queue and should not be
 //	quarantine.go             owners that die one after the other
 //	maintain.go               tombstones and blobs that nobody needs any more
 //

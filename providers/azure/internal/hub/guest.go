@@ -140,7 +140,7 @@ func (m *member) take(queue string, n int) int {
 	for _, message := range taken {
 		g := &guest{member: m, queue: queue, message: message, hidden: sent}
 		if err := json.Unmarshal(message.Body, &g.offer); err != nil || g.offer.Format < 1 || g.offer.Format > row.Format {
-			s.cfg.Log.Error("a message in a work queue cannot be read: it becomes visible again; upgrade the program if a newer one wrote it", "queue", queue, "message", message.ID)
+			m.unread(m.ctx, queue, &message, &g.offer, err)
 			continue
 		}
 		if m.welcome(g) {

@@ -373,6 +373,12 @@ type Letter struct {
 	Format int    `json:"format"`
 	Reason string `json:"reason"`
 	Time   int64  `json:"time"`
+	// Queue, ID, Sent and Body are of a message that was in a work queue. The row
+	// of such a letter stands beside those of the hosts.
+	Queue string `json:"queue,omitempty"`
+	ID    string `json:"id,omitempty"`
+	Sent  int64  `json:"sent,omitempty"`
+	Body  []byte `json:"body,omitempty"`
 }
 
 // IndexCells are the cells of an instance's row in the index.
