@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -67,13 +68,15 @@ func (c *Client) StartInstance(ctx context.Context, name string, input any, o or
 		return "", err
 	}
 	request := o.RequestID
+	message := startOf(id, request)
 	if request == "" {
 		request = draw()
+		message = request
 	}
 	start := &history.ExecutionStarted{
 		Name: name, Version: o.Version, Input: payload, RequestID: request, Seed: draw(), Tags: o.Tags, Headers: o.Headers,
 	}
-	m := provider.Message{ID: request, To: id, Data: start, Start: &provider.Start{
+	m := provider.Message{ID: message, To: id, Data: start, Start: &provider.Start{
 		Name: name, Version: o.Version, RequestID: request, Tags: o.Tags, Reuse: o.Reuse,
 	}}
 	if !o.At.IsZero() {
@@ -84,6 +87,13 @@ func (c *Client) StartInstance(ctx context.Context, name string, input any, o or
 		return "", fmt.Errorf("starting orchestration %q as instance %q: %w", name, id, err)
 	}
 	return id, nil
+}
+
+// startOf is the id of the message that starts an instance for a request of the
+// user's: one request may start several, and ids of messages are unique.
+func startOf(id history.InstanceID, request string) string {
+	sum := sha256.Sum256([]byte(string(id) + "\x00" + request)) // an id holds no zero byte
+	return hex.EncodeToString(sum[:16])
 }
 
 func validTags(tags map[string]string) error {

@@ -54,7 +54,8 @@
 // the other side has it; the other side remembers the numbers it consumed for
 // ever. A message of a client is known by its id for 30 minutes after it was
 // consumed: a client that did not learn what became of Send may send the same
-// message again within that time, and starts with a request id for much longer.
+// message again within 15 minutes, and starts with a request id for much longer.
+// What the network holds back for longer becomes a dead letter.
 //
 // A wake-up is a hint, and may be lost, doubled or late: inboxes are also swept
 // once a minute.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,7 @@ type shop struct {
 	t       *testing.T
 	client  *process
 	effects *ledger.Ledger
+	begun   atomic.Int64 // activities
 	path    string
 	stop    context.CancelFunc
 	workers sync.WaitGroup
@@ -89,6 +91,7 @@ func openShop(t *testing.T, client *process, workers ...*process) *shop {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	s.stop = stop
 	apply := func(ctx context.Context, n int) (int, error) {
+		s.begun.Add(1)
 		i := activity.Info(ctx)
 		_, err := s.effects.Apply(ledger.Row{Key: i.IdempotencyKey, Activity: i.Activity, Instance: string(i.Instance), Execution: i.Execution, Event: i.Event, Attempt: i.Attempt})
 		return n, err

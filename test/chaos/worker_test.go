@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"math/rand/v2"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/ledger"
 	"github.com/duroxide/duroxide-go/providers/sqlite"
 )
@@ -76,21 +80,30 @@ func runCounter(ctx *orchestration.Context, left int) (int, error) {
 	return counter.ContinueAsNew(ctx, left-1)
 }
 
-// worker is the process that is killed. It works on a store until it dies, or
-// until its standard input ends.
-func worker(path string) error {
-	ctx, cancel := context.WithCancel(context.Background())
+// worker is the process that is killed. It works on a store until it dies, until
+// its standard input ends, or until it is asked to end.
+func worker(open func(context.Context) (provider.Store, error), path string, pace time.Duration) error {
+	asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancel(asked)
 	defer cancel()
 	effects, err := ledger.Open(path + ".ledger")
 	if err != nil {
 		return err
 	}
-	store, err := sqlite.Open(ctx, path, sqlite.Config{})
+	store, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	apply := func(ctx context.Context, n int) (int, error) {
 		i := activity.Info(ctx)
+		if pace > 0 {
+			select { // so that there is work in the middle of which it can be killed
+			case <-time.After(rand.N(pace)):
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}
 		_, err := effects.Apply(ledger.Row{Key: i.IdempotencyKey, Activity: i.Activity, Instance: string(i.Instance), Execution: i.Execution, Event: i.Event, Attempt: i.Attempt})
 		return n, err
 	}
@@ -99,7 +112,7 @@ func worker(path string) error {
 		_, _ = os.Stdin.Read(b[:])
 		cancel()
 	}()
-	err = core.NewWorker(store, core.WorkerConfig{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}).Register(
+	err = core.NewWorker(store, core.WorkerConfig{ShutdownGrace: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}).Register(
 		order.Func(runOrder), invoice.Func(runInvoice), counter.Func(runCounter),
 		effect.Func(apply),
 		flaky.Func(func(ctx context.Context, n int) (int, error) {
@@ -115,16 +128,24 @@ func worker(path string) error {
 	return errors.Join(err, store.Close(), effects.Close())
 }
 
-// workerVariable makes the test binary a worker, on the store that it names.
+// workerVariable makes the test binary a worker, on the store that it names:
+// the path of a file, for SQLite.
 const workerVariable = "DUROXIDE_CHAOS_STORE"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(workerVariable); path != "" {
-		if err := worker(path); err != nil {
-			fmt.Fprintln(os.Stderr, "worker:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	path := os.Getenv(workerVariable)
+	if path == "" {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	open, pace := func(ctx context.Context) (provider.Store, error) { return sqlite.Open(ctx, path, sqlite.Config{}) }, time.Duration(0)
+	if account := os.Getenv(accountVariable); account != "" {
+		open = func(ctx context.Context) (provider.Store, error) {
+			return openHub(ctx, account, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		}
+		pace = soakPace
+	}
+	if err := worker(open, path, pace); err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
 }

@@ -10,6 +10,7 @@
 //	local.pml      messages within one partition
 //	clients.pml    messages of clients, wake-ups
 //	release.pml    open activities at a hand-over: what runs is recorded
+//	notes.pml      what a leaver tells of them, and how the next owner takes it
 //	handover.pml   the same by asking whoever had them, after any loss
 //	session.pml    the host of a session: its lease, and what is sent to it
 //	quarantine.pml owners that die: what kills them is found
@@ -59,6 +60,10 @@
 //	              owner = NONE   | release            | head {epoch+1, nobody, for target}
 //	              ended          | journal commit, send| completion in the commit, or as an m: row
 //	              back           | send, consume      | m: row "given back", then the w: row
+//	notes.pml     tell           | release            | m: rows with completions, then w: rows
+//	              leaving = 2    | settle             | no commit is under way; the w: row as it is in memory
+//	              load           | claim              | m: and w: rows read
+//	              free           | sweep              | host: row gone, then m: rows read
 //	session.pml   where          | sessions.claim     | session: row, If-Match
 //	              send           | journal commit     | r: row {host}, o: row for its queue
 //	              take           | enter, bounce      | queue wh-…; m: row "given back"

@@ -203,6 +203,8 @@ func TestDetachedOrchestrationsGoTheirOwnWay(t *testing.T) {
 			return 0, errors.Join(err, errors.New("broken"))
 		}))
 		failsWith(w, begun(w, f, 1, start{ID: "f"}), "broken")
+		// What is sent elsewhere comes a moment later.
+		w.until("all that was detached exists", func() bool { return len(children(w, "waiter")) >= 8 })
 		for _, c := range children(w, "waiter") {
 			raise(w, goOn, c.ID, "")
 			if i := w.ended(c.ID); i.Status != history.StatusCompleted || i.Parent != nil {
@@ -249,6 +251,10 @@ func TestDetachedForLater(t *testing.T) {
 		if _, err := begun(w, f, none{}, start{ID: "f"}).Wait(w.ctx); err != nil {
 			t.Fatal(err)
 		}
+		w.until("the detached instance exists", func() bool { // what is sent elsewhere comes a moment later
+			_, err := w.store.Instance(w.ctx, "later")
+			return err == nil
+		})
 		if i := w.ended("later"); string(i.Output) != `"in time"` {
 			t.Errorf("it ran %s", i.Output)
 		}

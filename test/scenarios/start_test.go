@@ -54,6 +54,19 @@ func TestTheSameRequestIsTheSameStart(t *testing.T) {
 	})
 }
 
+func TestOneRequestMayStartSeveralInstances(t *testing.T) {
+	everywhereAndUnreliable(t, func(t *testing.T, w *world) {
+		w.run(hello5.Func(hello), greet.Func(greeting))
+		var all []*orchestration.Handle[string]
+		for _, id := range []history.InstanceID{"a", "b", "c"} {
+			all = append(all, begun(w, hello5, "x", start{ID: id, RequestID: "order 7"}))
+		}
+		for _, h := range all {
+			gives(w, h, "hi x0;hi x1;hi x2;hi x3;hi x4;")
+		}
+	})
+}
+
 func TestReusePolicies(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		w.purged = true

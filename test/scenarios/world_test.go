@@ -6,6 +6,7 @@ import (
 	"flag"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/core/provider/providerfault"
+	"github.com/duroxide/duroxide-go/internal/azurite/azuritetest"
 	"github.com/duroxide/duroxide-go/internal/verify"
 	"github.com/duroxide/duroxide-go/providers/memory"
 	"github.com/duroxide/duroxide-go/providers/sqlite"
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "32"); err != nil { // scenarios mostly wait
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(azuritetest.Stopping(m))
 }
 
 // Short names for what scenarios are made of.
@@ -51,6 +53,7 @@ var stores = []struct {
 		}
 		return s
 	}},
+	{"azure", simulated},
 }
 
 // world is a store, a client of it, and the worker that runs on it.
@@ -74,6 +77,12 @@ func everywhere(t *testing.T, scenario func(t *testing.T, w *world)) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, s.open(t), nil, scenario)
+		})
+	}
+	if *allOnAzurite || slices.Contains(onAzurite, t.Name()) && !testing.Short() {
+		t.Run("azurite", func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, emulated(t), nil, scenario)
 		})
 	}
 }

@@ -9,6 +9,12 @@
 //	heal:    no more faults; three hosts run; every client must be served  10 min at most
 //	audit:   what storage holds, what clients were told, and what activities did
 //
+// Lives differ in character. In gentle ones requests succeed, those of blobs
+// apart, and hosts come and go in an orderly way: then no activity may run twice
+// at once, and without trouble with blobs none may run again that has ended. In
+// others a night passes without a host before the audit, and an hour with one, in
+// which purged ids are forgotten.
+//
 // The minutes are virtual. A run fails when a write breaks an invariant of the
 // provider, when a client is not served in time or is told something wrong, when
 // an effect counts twice or not at all, when a history is not valid, or when

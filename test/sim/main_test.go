@@ -13,7 +13,8 @@ import (
 
 // TestMain makes a seed tell one story: goroutines run in one order only if there
 // is one processor, nobody is preempted, and no collection of garbage comes
-// between them. The runtime takes the second from the environment alone.
+// between them. The runtime takes the second from the environment alone, and keeps
+// it except at calls of functions, on a busy machine.
 func TestMain(m *testing.M) {
 	const setting = "asyncpreemptoff=1"
 	if now := os.Getenv("GODEBUG"); !strings.Contains(now, setting) {

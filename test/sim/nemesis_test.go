@@ -37,6 +37,11 @@ var deeds = []deed{
 		w.wait(ctx, time.Duration(r.Int64N(int64(3*ttlOf(w)))))
 		h.process.Heal()
 	}},
+	{"clock set", func(_ context.Context, w *world, h *host, r *rand.Rand) {
+		if w.skewed {
+			h.process.Skew(time.Duration(r.Int64N(int64(2*time.Hour))) - time.Hour)
+		}
+	}},
 	{"leave", func(_ context.Context, w *world, h *host, _ *rand.Rand) { w.ended.Go(h.leave) }},
 	{"join", func(ctx context.Context, w *world, _ *host, _ *rand.Rand) {
 		if len(w.running()) < maxHosts {
@@ -57,11 +62,16 @@ func ttlOf(w *world) time.Duration {
 	return w.cfg.TTL
 }
 
-// torment does deeds until ctx ends.
-func (w *world) torment(ctx context.Context) {
+// torment does some of these deeds until ctx ends.
+func (w *world) torment(ctx context.Context, ch character) {
 	r := draw(w.seed, "nemesis")
-	mix := slices.DeleteFunc(slices.Clone(deeds), func(deed) bool { return r.IntN(2) == 0 })
-	pace := time.Second + time.Duration(r.Int64N(int64(20*time.Second)))
+	mix := ch.deeds()
+	slowest := 8 * time.Second
+	if !ch.gentle {
+		mix = slices.DeleteFunc(slices.Clone(mix), func(deed) bool { return r.IntN(2) == 0 })
+		slowest = 20 * time.Second
+	}
+	pace := time.Second + time.Duration(r.Int64N(int64(slowest)))
 	for w.wait(ctx, time.Duration(r.Int64N(int64(2*pace)))) {
 		hosts := w.running()
 		if len(hosts) == 0 || len(mix) == 0 {
@@ -90,7 +100,7 @@ func (w *world) heal(ctx context.Context) {
 		h.resume()
 		h.process.Heal()
 	}
-	for len(w.running()) < wanted {
+	for len(w.running()) < wanted || w.varied && !w.reaches() {
 		if w.start(ctx) == nil {
 			w.failed("a host cannot open the hub although all is healed")
 			return

@@ -41,6 +41,12 @@ var caughtBy = map[string]string{
 	"deaths-not-counted":   "bounds",
 	"not-named":            "bounds",
 	"self-fencing-off":     "bounds",
+	"running-forgotten":    "seeds",
+	"running-not-noted":    "seeds",
+	"done-offered":         "seeds",
+	"tombstone-index-kept": "seeds",
+	"outbox-overtaken":     "seeds",
+	"late-copies-count":    "bounds",
 }
 
 // TestPlantedBugsAreCaught runs the tests with each bug in turn, in a process of

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/internal/verify"
-	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
 )
 
 var (
@@ -38,6 +37,9 @@ type outcome struct {
 	requests int
 }
 
+// errandsOfALife is how many errands clients have, until trouble is over.
+const errandsOfALife = 20
+
 // patience is how long clients may wait once everything is healed.
 const patience = 10 * time.Minute
 
@@ -54,27 +56,21 @@ func inBubble(t *testing.T, seed uint64, f func(t *testing.T)) {
 func live(t *testing.T, seed uint64) (o outcome) {
 	inBubble(t, seed, func(t *testing.T) {
 		r := draw(seed, "life")
+		ch := characterOf(seed)
 		began := time.Now()
-		w := newWorld(seed, azuretest.Config{
-			Partitions: 1 + r.IntN(6),
-			TraceLines: max(*lines, 20_000),
-			TTL:        []time.Duration{3 * time.Second, 15 * time.Second}[r.IntN(2)],
-		})
-		w.skewed = r.IntN(2) == 0
+		w := newWorld(seed, ch.config(r))
+		w.skewed, w.varied = r.IntN(2) == 0, true
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		for range 1 + r.IntN(wanted) {
 			w.start(ctx)
 		}
 		users := w.enter(ctx)
-		o.mix = fmt.Sprintf("%d partitions, ttl %v, ", w.cfg.Partitions, w.cfg.TTL)
-		if r.IntN(5) > 0 {
-			o.mix += w.account.Swarm(seed)
-		}
+		o.mix = fmt.Sprintf("%d partitions, ttl %v, %v%s", w.cfg.Partitions, w.cfg.TTL, ch, ch.faults(w, r))
 		trouble := time.Minute + time.Duration(r.Int64N(int64(3*time.Minute)))
-		users.send(ctx, 2*len(errands), trouble)
+		users.send(ctx, errandsOfALife, trouble, users.choose(10))
 		evil, enough := context.WithTimeout(ctx, trouble)
-		w.torment(evil)
+		w.torment(evil, ch)
 		enough()
 		w.heal(ctx)
 		impatient := time.AfterFunc(patience, cancel)
@@ -85,9 +81,14 @@ func live(t *testing.T, seed uint64) (o outcome) {
 		defer doom.Stop()
 		users.work.Wait()
 		impatient.Stop()
+		if ctx.Err() == nil && ch.days {
+			doom.Reset(4 * 24 * time.Hour)
+			w.pass(ctx, users)
+		}
 		if ctx.Err() == nil {
 			w.audit(ctx, users)
 		}
+		ch.judge(w)
 		for _, h := range w.running() {
 			h.leave()
 		}
@@ -120,6 +121,13 @@ var sometimes = map[string]*regexp.Regexp{
 	"relayed row found there":     regexp.MustCompile(`host-.* row m:.* exists already`),
 	"duplicate dropped":           regexp.MustCompile(`merge:head@\S+ delete:m:\S+: ok`),
 	"dead host removed":           regexp.MustCompile(`delete:host:\S+@`),
+	"outcome sent to a new owner": regexp.MustCompile(`host-\S+ transact \S+ insert:m:\S+:c[0-9a-f]+:[0-9a-f]+: ok`),
+	"remote work offered":         regexp.MustCompile(`enqueue hub-wt-far: ok`),
+	"waiting work offered":        regexp.MustCompile(`enqueue hub-work: ok`),
+	"answer about a blob lost":    regexp.MustCompile(`host-\S+ put-blob .*: ok, lost`),
+	"blob cannot be read now":     regexp.MustCompile(`host-\S+ get-blob .*: (503|never arrives|ok, lost)`),
+	"purged id taken":             regexp.MustCompile(`transact .* delete:x:p:\S+ .*put:x:o:`),
+	"tombstone forgotten":         regexp.MustCompile(`transact .* delete:x:p:\S+ delete:i:\S+: ok`),
 	"session sent elsewhere":      regexp.MustCompile(`enqueue hub-wh-`),
 	"session taken over":          regexp.MustCompile(`replace:session:\S+@\S+: ok`),
 }
@@ -155,8 +163,8 @@ func (w *world) audit(ctx context.Context, users *clients) {
 			w.failed("%s ended as %+v, and later is %+v, %v", id, was, now, err)
 		}
 	}
-	if letters, err := p.DeadLetters(ctx, 100); err != nil || len(letters) > 0 {
-		w.failed("dead letters: %+v, %v", letters, err)
+	if letters, err := p.DeadLetters(ctx, 100); err != nil || len(letters) != w.dead {
+		w.failed("dead letters: %+v, %v, want %d", letters, err, w.dead)
 	}
 }
 
@@ -197,28 +205,43 @@ func TestSeeds(t *testing.T) {
 		for what := range sometimes {
 			must(t, met, what)
 		}
-		must(t, met, "effects repeated")
-		must(t, met, "client repeats")
-		must(t, met, "session sent elsewhere")
-		must(t, met, "session taken over")
+		for _, e := range errands {
+			must(t, met, e.name)
+		}
+		for _, what := range []string{
+			"effects repeated", "client repeats", "ran twice", "ran again", "gentle", "undisturbed", "days", "child purged", "progress resumed",
+			"remote work delivered again", "session sent elsewhere", "session taken over",
+		} {
+			must(t, met, what)
+		}
 	}
 	t.Logf("%d seeds, %v virtual, %d requests in %v; met %v", *seeds, virtual.Round(time.Second), requests, time.Since(began).Round(time.Second), met)
 }
 
-// TestASeedTellsOneStory runs seeds twice: what cannot be repeated cannot be
-// debugged.
+// TestASeedTellsOneStory runs seeds until one story was told twice: what cannot
+// be repeated cannot be debugged. On a machine that is busy with other things a
+// run may differ, since the runtime interrupts goroutines at calls after 10 ms of
+// real time, and nothing turns that off; but not each from each.
 func TestASeedTellsOneStory(t *testing.T) {
 	for seed := *firstSeed; seed < *firstSeed+min(*seeds, 5); seed++ {
-		first, again := live(t, seed), live(t, seed)
-		if first.hash == again.hash {
-			continue
+		first := live(t, seed)
+		told := map[uint64]bool{first.hash: true}
+		for {
+			again := live(t, seed)
+			if told[again.hash] {
+				break
+			}
+			if told[again.hash] = true; len(told) < 5 {
+				continue
+			}
+			one, other := plain(first.trace), plain(again.trace)
+			i := 0
+			for i < min(len(one), len(other))-1 && one[i] == other[i] {
+				i++
+			}
+			t.Errorf("seed %d tells another story each time, of the last lines the first that differ:\n%s\n%s", seed, one[i], other[i])
+			break
 		}
-		one, other := plain(first.trace), plain(again.trace)
-		i := 0
-		for i < min(len(one), len(other))-1 && one[i] == other[i] {
-			i++
-		}
-		t.Errorf("seed %d tells two stories, of the last lines the first that differ:\n%s\n%s", seed, one[i], other[i])
 	}
 }
 

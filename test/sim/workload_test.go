@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
-	"github.com/duroxide/duroxide-go/internal/ledger"
 )
 
 type (
@@ -40,7 +38,7 @@ var (
 )
 
 // effectful are the activities that leave rows in the ledger.
-var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name(), visit.Name()}
+var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name(), watch.Name(), weigh.Name(), visit.Name()}
 
 // tally is what a counter carries from one execution to the next.
 type tally struct {
@@ -164,7 +162,9 @@ func (h *host) handlers() []core.Handler {
 		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
 		tour.Func(runTour), visit.Func(h.visit),
 		doomed.Func(runDoomed), deadly.Func(h.deadly), suicidal.Func(h.suicidal),
-		step.Func(h.run), cleanUp.Func(h.run),
+		busy.Func(runBusy), warehouse.Func(runWarehouse), shipper.Func(runShipper), godparent.Func(runGodparent),
+		flood.Func(runFlood), still.Func(func(_ *octx, n int) (int, error) { return n, nil }),
+		step.Func(h.run), cleanUp.Func(h.run), watch.Func(h.watch), weigh.Func(h.weigh),
 		flaky.Func(func(ctx context.Context, n int) (int, error) {
 			n, err := h.run(ctx, n)
 			if a := activity.Info(ctx).Attempt; err == nil && a < 3 {
@@ -173,107 +173,4 @@ func (h *host) handlers() []core.Handler {
 			return n, err
 		}),
 	}
-}
-
-// run is every activity: it takes a while, then has its effect.
-func (h *host) run(ctx context.Context, n int) (int, error) {
-	info := activity.Info(ctx)
-	h.world.effects.begin(info, h)
-	defer h.world.effects.end(info)
-	if err := h.takes(ctx, h.world.effects.duration(h.world.seed, info)); err != nil {
-		return 0, err
-	}
-	h.world.effects.apply(info)
-	if err := h.takes(ctx, time.Millisecond); err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
-// effects is the ledger: what activities did.
-type effects struct {
-	mu      sync.Mutex
-	rows    []ledger.Row
-	keys    map[string]bool
-	running map[history.ActivityID]int
-	doubled int           // runs that began while another was running
-	began   []running     // every run
-	fast    bool          // every activity takes a millisecond
-	slow    time.Duration // every activity takes this long
-}
-
-// running is one run of an activity.
-type running struct {
-	id   history.ActivityID
-	host string
-	at   time.Time
-}
-
-func idOf(info activity.Details) history.ActivityID {
-	return history.ActivityID{Instance: info.Instance, Execution: info.Execution, Event: info.Event}
-}
-
-// duration is how long an activity takes: mostly milliseconds, sometimes longer
-// than a lease.
-func (e *effects) duration(seed uint64, info activity.Details) time.Duration {
-	switch {
-	case e.fast:
-		return time.Millisecond
-	case e.slow > 0:
-		return e.slow
-	}
-	r := draw(seed, info.IdempotencyKey, info.Attempt)
-	switch r.IntN(20) {
-	case 0:
-		return time.Duration(r.Int64N(int64(20 * time.Second)))
-	case 1, 2, 3:
-		return time.Duration(r.Int64N(int64(time.Second)))
-	}
-	return time.Duration(r.Int64N(int64(20 * time.Millisecond)))
-}
-
-func (e *effects) begin(info activity.Details, h *host) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	id := idOf(info)
-	if e.running[id]++; e.running[id] > 1 {
-		e.doubled++
-		h.world.tell("%v runs twice, on %s too", id, h.name)
-	}
-	e.began = append(e.began, running{id, h.name, time.Now()})
-}
-
-func (e *effects) end(info activity.Details) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.running[idOf(info)]--
-}
-
-func (e *effects) apply(info activity.Details) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.rows = append(e.rows, ledger.Row{
-		Key: info.IdempotencyKey, Activity: info.Activity, Instance: string(info.Instance), Execution: info.Execution,
-		Event: info.Event, Attempt: info.Attempt, Time: time.Now().UTC(), Repeat: e.keys[info.IdempotencyKey],
-	})
-	e.keys[info.IdempotencyKey] = true
-}
-
-// all are the rows so far.
-func (e *effects) all(yield func(ledger.Row, error) bool) {
-	e.mu.Lock()
-	rows := e.rows
-	e.mu.Unlock()
-	for _, r := range rows {
-		if !yield(r, nil) {
-			return
-		}
-	}
-}
-
-// runs are the runs so far.
-func (e *effects) runs() []running {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.began
 }

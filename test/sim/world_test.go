@@ -7,11 +7,11 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
-	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
 )
 
@@ -28,8 +28,10 @@ type world struct {
 	hosts  []*host // that run
 	names  int
 	skewed bool     // clocks of hosts may be wrong
+	varied bool     // hosts serve tags or not, and have few slots or many
 	users  *clients // the latest
 	waits  int64
+	dead   int            // letters that a test expects
 	wrong  []string       // what a test is to report
 	told   []string       // what the nemesis did
 	met    map[string]int // what happened how often
@@ -41,7 +43,7 @@ func newWorld(seed uint64, cfg azuretest.Config) *world {
 		cfg.Latency = 10 * time.Millisecond
 	}
 	w := &world{seed: seed, cfg: cfg, account: azuretest.New(cfg), met: map[string]int{}}
-	w.effects.keys, w.effects.running = map[string]bool{}, map[history.ActivityID]int{}
+	w.effects = newEffects()
 	return w
 }
 
@@ -91,6 +93,7 @@ type host struct {
 	name    string
 	process *azuretest.Host
 	stop    context.CancelFunc
+	far     bool          // it serves the tag
 	ran     chan struct{} // closed when the worker has ended
 	err     error         // of the worker
 	mu      sync.Mutex
@@ -128,6 +131,17 @@ func (w *world) start(ctx context.Context) *host {
 		h.process.Skew(time.Duration(r.Int64N(int64(2*time.Hour))) - time.Hour)
 		w.count("skew")
 	}
+	config := core.WorkerConfig{
+		Name: h.name, Logger: slog.New(slog.DiscardHandler), ShutdownGrace: 5 * time.Second, MaxTurns: 16, MaxActivities: 16,
+	}
+	if r := draw(w.seed, "kind of ", h.name); w.varied {
+		if h.far = r.IntN(2) == 0 || !w.reaches(); h.far {
+			config.Tags = []string{far}
+		}
+		if r.IntN(4) == 0 {
+			config.MaxActivities = 3
+		}
+	}
 	run, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	w.mu.Lock()
@@ -136,9 +150,7 @@ func (w *world) start(ctx context.Context) *host {
 	w.ended.Go(func() {
 		defer close(h.ran)
 		for run.Err() == nil {
-			worker := core.NewWorker(h.process, core.WorkerConfig{
-				Name: h.name, Logger: slog.New(slog.DiscardHandler), ShutdownGrace: 5 * time.Second, MaxTurns: 16, MaxActivities: 16,
-			}).Register(h.handlers()...)
+			worker := core.NewWorker(h.process, config).Register(h.handlers()...)
 			if h.err = worker.Run(run); h.err == nil || !w.wait(run, time.Second) {
 				return
 			}
@@ -179,6 +191,11 @@ func (w *world) running() []*host {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]*host(nil), w.hosts...)
+}
+
+// reaches reports whether a host that runs serves the tag.
+func (w *world) reaches() bool {
+	return slices.ContainsFunc(w.running(), func(h *host) bool { return h.far })
 }
 
 // kill is kill -9.

@@ -79,7 +79,6 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	store, err := hub.Open(ctx, client, hub.Config{
 		Name: a.cfg.Hub, Partitions: a.cfg.Partitions, TTL: a.cfg.TTL,
 		OrphanAfter: a.cfg.OrphanAfter, WakeEvery: a.cfg.WakeEvery, SweepEvery: a.cfg.SweepEvery,
-		Now: func() time.Time { return client.Now().Add(client.Offset()) },
 		Unique: func() string {
 			drawing.Lock()
 			defer drawing.Unlock()
@@ -89,8 +88,11 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{Store: store, store: store, client: client}, nil
+	return &Host{Store: store, store: store, client: client, account: a.inner}, nil
 }
+
+// Partitions is the number of the hub's partitions.
+func (a *Account) Partitions() int { return a.cfg.Partitions }
 
 // Violations are the invariants of the provider that writes broke, at most a
 // hundred.

@@ -60,6 +60,19 @@ func (a *Account) Swarm(seed uint64, kinds ...Fault) string {
 	return s.String()
 }
 
+// SwarmBlobs is [Account.Swarm] for requests of blobs alone.
+func (a *Account) SwarmBlobs(seed uint64) string {
+	s := simulated.NewSwarm(seed)
+	a.inner.Decide(func(c simulated.Call) simulated.Fault {
+		switch c.Kind {
+		case simulated.PutBlob, simulated.GetBlob, simulated.DeleteBlob:
+			return s.Decide(c)
+		}
+		return simulated.Fault{}
+	})
+	return "of blobs: " + s.String()
+}
+
 // Outage lets no request of anybody through until [Account.Calm].
 func (a *Account) Outage() {
 	a.inner.Decide(func(simulated.Call) simulated.Fault { return simulated.Fault{Kind: simulated.LostRequest} })

@@ -12,8 +12,9 @@ import (
 // Host is one process that has the hub open.
 type Host struct {
 	provider.Store
-	store  *hub.Store
-	client *simulated.Client
+	store   *hub.Store
+	client  *simulated.Client
+	account *simulated.Account
 }
 
 var _ provider.Named = (*Host)(nil)
@@ -45,6 +46,13 @@ func (h *Host) Heal() { h.client.Heal() }
 
 // Skew sets by how much the host's clock is ahead of the others.
 func (h *Host) Skew(d time.Duration) { h.client.SetSkew(d) }
+
+// Late makes the next write of this host fail at once and arrive after a while,
+// and ends what faults were arranged before.
+func (h *Host) Late(by time.Duration) {
+	mine := func(c simulated.Call) bool { return c.Client == h.client.Name() && c.Kind == simulated.Transact }
+	h.account.Decide(simulated.Nth(1, mine, simulated.Fault{Kind: simulated.Late, Delay: by}))
+}
 
 func hash(s string) uint64 {
 	h := fnv.New64a()

@@ -195,13 +195,15 @@ type Restored struct {
 	Again      bool
 	Activities []RestoredActivity
 	Timers     []provider.Timer
+	// Progress is that of activities whose retries timers delay, by event.
+	Progress map[int64]history.Payload
 	// Until sets the instance aside until then, as a release with a delay did;
 	// Parked as a release with Park did.
 	Until  time.Time
 	Parked bool
 }
 
-// RestoredActivity is an open activity that nobody works on any more.
+// RestoredActivity is an open activity that no host of this broker works on.
 type RestoredActivity struct {
 	// Activity as scheduled. Of Scheduled only the ID is needed; whatever is
 	// there is given back in [Work].
@@ -209,6 +211,9 @@ type RestoredActivity struct {
 	// Deliveries made so far, and the progress last stored.
 	Deliveries int
 	Progress   history.Payload
+	// Elsewhere says that somebody works on it whom the broker does not know, or
+	// did: it is open, and offered to nobody until [Broker.Open] opens it anew.
+	Elsewhere bool
 }
 
 // Restore opens work that is not in the broker, and delivers messages, all at
@@ -236,7 +241,7 @@ func (b *Broker) restoreLocked(r *Restored) *instance {
 	inst.execution, inst.name, inst.version, inst.again = r.Execution, r.Name, r.Version, r.Again
 	b.adoptLocked(inst)
 	for _, t := range r.Timers {
-		b.openTimerLocked(inst, t, nil)
+		b.openTimerLocked(inst, t, r.Progress[t.Event])
 	}
 	for _, a := range r.Activities {
 		b.openActivityLocked(inst, a)

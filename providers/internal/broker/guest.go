@@ -85,7 +85,7 @@ func (b *Broker) Waiting(tag string) int {
 	return n
 }
 
-// Unserved are the tags with which activities wait and that no host here serves,
+// Unserved are the tags with activities that wait although no host serves them,
 // in order.
 func (b *Broker) Unserved() (tags []string) {
 	b.mu.Lock()
@@ -100,7 +100,9 @@ func (b *Broker) Unserved() (tags []string) {
 }
 
 // Open opens activities of an instance, besides those that are open: they were
-// in other hands until now. An attempt that is open already stays as it is.
+// in other hands until now. One that is open goes on with its progress, unless it
+// comes with another. An attempt that is open already, and not elsewhere, stays as
+// it is.
 func (b *Broker) Open(id history.InstanceID, execution int64, name, version string, as ...RestoredActivity) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,7 +114,7 @@ func (b *Broker) Open(id history.InstanceID, execution int64, name, version stri
 		inst.execution, inst.name, inst.version = execution, name, version
 	}
 	for _, a := range as {
-		if open := inst.activities[a.Activity.Scheduled.ID]; open == nil || open.Attempt != a.Activity.Attempt {
+		if open := inst.activities[a.Activity.Scheduled.ID]; open == nil || open.Attempt != a.Activity.Attempt || open.elsewhere() {
 			b.openActivityLocked(inst, a)
 		}
 	}
@@ -138,7 +140,7 @@ func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 		}
 		a := longest.waits.last.value
 		id := history.ActivityID{Instance: a.inst.id, Execution: a.inst.execution, Event: a.Scheduled.ID}
-		all = append(all, Diverted{id, a.inst.name, a.inst.version, RestoredActivity{a.Activity, a.deliveries, a.progress}})
+		all = append(all, Diverted{id, a.inst.name, a.inst.version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries, Progress: a.progress}})
 		b.quitLineLocked(line, a)
 		delete(a.inst.activities, a.Scheduled.ID)
 		b.settleLocked(a.inst)

@@ -26,7 +26,7 @@ type Work struct {
 }
 
 // activity is an open activity. It is in exactly one of these states: in a
-// lineup, aside after a release, held as work, or done.
+// lineup, aside after a release, held as work, done, or elsewhere.
 type activity struct {
 	provider.Activity
 	inst       *instance
@@ -37,6 +37,11 @@ type activity struct {
 	work       *Work
 	done       *message // its completion, while that waits
 	guest      *Guest   // nil for those of instances
+}
+
+// elsewhere reports whether somebody works on it whom the broker does not know.
+func (a *activity) elsewhere() bool {
+	return a.waits.in == nil && a.aside == nil && a.work == nil && a.done == nil
 }
 
 // tagLine is where activities with one tag wait. Instances take turns (B4).
@@ -187,15 +192,20 @@ func (b *Broker) handOutLocked(a *activity, h *Host) *Work {
 
 func (b *Broker) openActivityLocked(inst *instance, r RestoredActivity) {
 	event := r.Activity.Scheduled.ID
-	b.closeActivityLocked(inst, event)
+	before := b.closeActivityLocked(inst, event)
 	a := &activity{Activity: r.Activity, inst: inst, deliveries: r.Deliveries, progress: r.Progress}
+	if a.progress == nil {
+		a.progress = before
+	}
 	a.waits.value = a
 	if inst.activities == nil {
 		inst.activities = map[int64]*activity{}
 	}
 	inst.activities[event] = a
 	inst.mostOpen = max(inst.mostOpen, len(inst.activities))
-	b.offerLocked(a)
+	if !r.Elsewhere {
+		b.offerLocked(a)
+	}
 }
 
 // closeActivityLocked removes an open activity with the completion that may
@@ -293,7 +303,7 @@ func (w *Work) TakeOut() (d Diverted, ok bool) {
 	a.work = nil
 	delete(a.inst.activities, a.Scheduled.ID)
 	b.settleLocked(a.inst)
-	return Diverted{w.ID, w.Orchestration, w.Version, RestoredActivity{a.Activity, a.deliveries - 1, a.progress}}, true
+	return Diverted{w.ID, w.Orchestration, w.Version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries - 1, Progress: a.progress}}, true
 }
 
 // Over reports whether nobody waits for the work any more, as far as is known

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
 )
 
 const rawGroupsDescription = "orchestrations per second that a bare loop of equal entity groups could carry, run afterwards against the same account: " +
@@ -27,6 +29,11 @@ func runOnAzure(ctx context.Context, c Config, prefix string) (r *Report, err er
 	c.Store = started
 	if c.Store.Hub == "" {
 		c.Store.Hub = scratchHub()
+		first := newMeter(c.Store)
+		defer first.close()
+		if err := create(ctx, c.Store, first); err != nil {
+			return nil, explain(ctx, err)
+		}
 		defer func() { err = errors.Join(err, c.Store.Remove(context.WithoutCancel(ctx))) }()
 	}
 	m := newMeter(c.Store)
@@ -38,6 +45,15 @@ func runOnAzure(ctx context.Context, c Config, prefix string) (r *Report, err er
 		return nil, fmt.Errorf("measuring the raw limit: %w", explain(ctx, err))
 	}
 	return r, nil
+}
+
+// create creates a hub.
+func create(ctx context.Context, ref stores.Ref, m *meter) error {
+	store, err := ref.Open(ctx, m.options())
+	if err != nil {
+		return err
+	}
+	return store.Close()
 }
 
 func scratchHub() string { return "bench" + strings.ToLower(rand.Text()[:10]) }
@@ -54,14 +70,10 @@ func measureGroups(ctx context.Context, c Config, m *meter, r *Report) (err erro
 	ref.Hub = scratchHub()
 	scratch := newMeter(ref)
 	defer scratch.close()
-	store, err := ref.Open(ctx, scratch.options())
-	if err != nil {
+	if err := create(ctx, ref, scratch); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, ref.Remove(context.WithoutCancel(ctx))) }()
-	if err := store.Close(); err != nil {
-		return err
-	}
 	g := m.used.Groups
 	loop := &groupLoop{model: scratch.model, pool: scratch.pool, table: ref.Hub, mixture: mixtureOf(g, m.partitions, m.took)}
 	if err := loop.fill(ctx, m.partitions); err != nil {

@@ -76,7 +76,8 @@ its disk, and what else it does.
 
 On Azure Storage the run comes first, on a hub of its own that is deleted
 afterwards (unless --hub names one), and its transactions are counted. The raw
-limit is then what full entity groups of such rows could carry on this account.
+limit is then what bare entity groups, as large as those of the run, could carry on
+this account; what full ones could carry stands beside it.
 
 Workloads (instances and n by default):
 ` + workloads() + `

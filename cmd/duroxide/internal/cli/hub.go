@@ -100,6 +100,7 @@ worth knowing and have innocent explanations.`,
 		},
 	}
 	flags.add(cmd, "the store to read (required)")
+	cmd.Flag("store").Usage = "the store to read (required): sqlite:PATH|azure:ACCOUNT_URL"
 	out.add(cmd)
 	cmd.Flags().StringVar(&ledger, "ledger", "", "file of effects to hold against the activities")
 	cmd.Flags().StringSliceVar(&effects, "effects", nil, "names of the activities that have effects (default: those in the ledger)")

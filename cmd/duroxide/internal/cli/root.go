@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/screen"
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
@@ -89,9 +90,24 @@ your own programs import the packages core, core/orchestration and core/activity
 		Args:          cobra.ArbitraryArgs, // group says what is wrong with them
 		RunE:          group,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddCommand(newDemo(), newBench(), newHub(), newVersion(), newDemoWorker(), newBenchLoad())
 	return root
+}
+
+// flagError says what a flag takes, where its value is none.
+func flagError(err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return &usageError{err}
+	}
+	want := map[string]string{
+		"int": "a whole number", "bool": "true or false", "duration": "a duration such as 30s or 5m",
+	}[wrong.GetFlag().Value.Type()]
+	if want == "" {
+		return &usageError{err}
+	}
+	return usagef("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
 }
 
 // group is what a command does that only has commands below it.

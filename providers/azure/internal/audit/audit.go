@@ -16,7 +16,7 @@ func Run(ctx context.Context, account storage.Account, hub string, o Options) (*
 	a := &auditor{
 		reader:  reader{account, hub},
 		o:       o,
-		now:     time.Now().Add(account.Offset()),
+		now:     account.Now(),
 		r:       &Report{Hub: hub, Epochs: map[int]int64{}, Findings: []Finding{}, Notes: []Finding{}, most: o.MaxFindings},
 		blobs:   newReferences(),
 		numbers: map[pair]*flow{},

@@ -44,7 +44,7 @@ func Collect(ctx context.Context, account storage.Account, hub string, olderThan
 		olderThan = DefaultAge
 	}
 	r := &reader{account, hub}
-	if err := r.collect(ctx, time.Now().Add(account.Offset()).Add(-olderThan), &c); err != nil {
+	if err := r.collect(ctx, account.Now().Add(-olderThan), &c); err != nil {
 		return c, fmt.Errorf("collecting blobs of hub %s: %w", hub, err)
 	}
 	return c, nil

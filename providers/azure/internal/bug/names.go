@@ -8,6 +8,7 @@ var Names = []string{
 	"etag-reread",          // whoever lost the head reads its ETag and goes on (J2)
 	"delete-before-commit", // rows of the inbox are deleted before the commit that consumes them (Z5)
 	"no-dedupe-by-id",      // copies are not known by their messages (Z4)
+	"late-copies-count",    // what arrives when ids may be forgotten is applied (Z4)
 	"notices-not-written",  // what was consumed is known to memory alone (J5)
 	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)
 	"outbox-forgotten",     // a new owner does not send what its predecessor left (Z4)
@@ -16,6 +17,10 @@ var Names = []string{
 	"tombstone-dropped",    // a purge leaves nothing (Z10)
 	"claim-without-epoch",  // a claim keeps the epoch (Z1)
 	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)
+	"running-not-noted",    // a leaver does not say what it still runs
+	"done-offered",         // a new owner offers activities of which the completion is in the inbox
+	"tombstone-index-kept", // what takes a purged id leaves the row of the tombstone in the index (Z10)
+	"outbox-overtaken",     // what is sent directly overtakes the outbox
 	"replaced-put-back",    // an instance that was replaced stays in memory
 	"session-stolen",       // a session is taken although its host lives
 	"session-not-checked",  // an activity begins although another host has its session

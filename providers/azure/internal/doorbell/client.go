@@ -68,14 +68,23 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return &Client{cfg: cfg, http: &http.Client{
 		Transport: &http.Transport{ // no proxy: addresses are those of hosts
 			DialContext:            dial,
+			Protocols:              protocols(false),
 			DisableCompression:     true,
 			MaxIdleConns:           256,
-			MaxIdleConnsPerHost:    8,
 			IdleConnTimeout:        clientIdle,
 			MaxResponseHeaderBytes: maxHeaderBytes,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// protocols is HTTP/2 without encryption, so that however many wait at a host
+// share a connection; for a server, HTTP/1 too, which anything speaks.
+func protocols(both bool) *http.Protocols {
+	p := &http.Protocols{}
+	p.SetUnencryptedHTTP2(true)
+	p.SetHTTP1(both)
+	return p
 }
 
 // Close closes connections that are idle. Calls under way end with their

@@ -212,10 +212,11 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := 0
-		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := &http.Server{Protocols: &http.Protocols{}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked++
 			http.Redirect(w, r, "http://10.0.0.1:7071/elsewhere", http.StatusTemporaryRedirect)
 		})}
+		s.Protocols.SetUnencryptedHTTP2(true)
 		go s.Serve(l)   //nolint:errcheck // It ends with Close.
 		defer s.Close() //nolint:errcheck // Nothing is lost.
 		if err := client(t, &n, nil).Look(t.Context(), "10.0.0.1:7071", "me"); !errors.Is(err, doorbell.ErrUnreachable) || asked != 1 {

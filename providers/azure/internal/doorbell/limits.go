@@ -38,7 +38,7 @@ const (
 	firstBackoff  = time.Second // after the first failure of an address
 	lastBackoff   = time.Minute // after many
 	maxAddresses  = 1_024       // of which failures are remembered
-	maxWaitsAt    = 64          // of a client, at one address: each holds a connection
+	maxWaitsAt    = 1_024       // of a client, at one address
 )
 
 const _ = uint(maxHeaderBytes - maxQueryBytes - 500) // the query fits, beside the other headers

@@ -80,6 +80,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func (s *Server) Serve(l net.Listener) {
 	server := &http.Server{
 		Handler:           s,
+		Protocols:         protocols(true),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: s.cfg.Limits.Waits + s.cfg.Limits.Burst},
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 		ReadHeaderTimeout: headerTimeout, // a ReadTimeout would end long waits, and no body is read
 		WriteTimeout:      s.cfg.Limits.Wait + answerTimeout,

@@ -118,28 +118,34 @@ func (c *commit) placeSessions(ctx context.Context) error {
 func (p *partition) sendTo(host string, o *open, id history.InstanceID, a *provider.Activity, deliveries int, progress history.Payload) row.Offer {
 	event := a.Scheduled.ID
 	if !bug.Planted("session-not-recorded") {
-		o.running = o.running.without(event).with(host, spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
+		o.running = o.running.with(host, spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
 	}
 	off := p.offer(o, id, a, deliveries, progress)
 	off.Host = host
 	return off
 }
 
-// withholdLocked leaves an instance's activities to a host while it lives.
-func (p *partition) withholdLocked(id history.InstanceID, host string) {
+// withholdLocked leaves an activity to the host that has it.
+func (p *partition) withholdLocked(id history.InstanceID, event int64) {
 	if p.withheld[id] == nil {
-		p.withheld[id] = map[string]bool{}
+		p.withheld[id] = map[int64]bool{}
 	}
-	p.withheld[id][host] = true
+	p.withheld[id][event] = true
 }
 
-// deadHosts are those that activities are left to and that are dead.
+// deadHosts are those that withheld activities are left to and that are dead.
 func (p *partition) deadHosts(ctx context.Context) map[string]bool {
 	p.mu.Lock()
 	hosts := map[string]bool{}
-	for _, of := range p.withheld {
-		for host := range of {
-			hosts[host] = true
+	for id, events := range p.withheld {
+		i := p.instances[id]
+		for event := range events {
+			if i == nil {
+				break
+			}
+			if host, runs := i.running.find(event); runs {
+				hosts[host] = true
+			}
 		}
 	}
 	p.mu.Unlock()
@@ -227,12 +233,11 @@ func (i *instance) has(r *row.Returned) bool {
 }
 
 // resend adds to the commit that takes an activity back that it goes to another
-// queue at once, if it is not for this host. It returns the host that it is sent
-// to, if there is one.
-func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned) (string, error) {
+// queue at once, if it is not for this host.
+func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned) error {
 	n, ok := after.spans.Find(r.Event)
 	if !ok || after.spans[n].Session == "" {
-		return "", nil
+		return nil
 	}
 	span := after.spans[n]
 	if r.Queued || r.Host != "" { // what was known of the session was wrong
@@ -243,10 +248,10 @@ func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instanc
 	}
 	host, err := p.elsewhere(ctx, &a)
 	if err != nil || host == "" && p.member.serves(a.Tag) {
-		return "", err
+		return err
 	}
 	queue, offer := p.send(host, &after.open, after.id, &a, p.store.handed.Deliveries(history.ActivityID{Instance: after.id, Execution: r.Execution, Event: r.Event}, r.Attempt), nil)
 	e.Send = &row.Outgoing{}
 	e.Send.Offer(queue, offer)
-	return host, nil
+	return nil
 }

@@ -48,8 +48,8 @@ func (p *partition) arrivesLocked(l *letter) bool {
 	if bug.Planted("arrival-overtakes") {
 		return p.loaded
 	}
-	if p.behind.of[l.to()] > 0 || gap || !p.loaded {
-		p.fallBehindLocked(l.to())
+	if p.behind.of[l.to] > 0 || gap || !p.loaded {
+		p.fallBehindLocked(l.to)
 		return false
 	}
 	return true

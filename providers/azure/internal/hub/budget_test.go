@@ -186,12 +186,12 @@ func (b *bench) open(name string) (*hub.Store, *core.Client) {
 }
 
 // work runs a worker in the store, and waits until nothing goes on any more.
-func (b *bench) work(s *hub.Store, cfg core.WorkerConfig) {
+func (b *bench) work(s *hub.Store, cfg core.WorkerConfig, more ...core.Handler) {
 	b.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- core.NewWorker(s, cfg).Register(budgetHandlers()...).Run(ctx) }()
+	go func() { done <- core.NewWorker(s, cfg).Register(budgetHandlers()...).Register(more...).Run(ctx) }()
 	b.stops = append(b.stops, func() {
 		stop()
 		if err := <-done; err != nil {
@@ -262,7 +262,7 @@ func TestALonelySequenceInTheOwnersProcessTakesNPlusTwo(t *testing.T) {
 	})
 }
 
-func TestManySequencesAtOnceShareTheirCommits(t *testing.T) {
+func TestManySequencesAtOnceShareTheirStartsAndCommits(t *testing.T) {
 	const instances, steps = 400, 5
 	measured(t, 4, func(b *bench) {
 		host, client := b.open("host")
@@ -274,9 +274,8 @@ func TestManySequencesAtOnceShareTheirCommits(t *testing.T) {
 		}
 		all.Wait()
 		n, calls := b.count()
-		n -= instances // their starts, an insert each
-		if per := float64(n) / (instances * steps); per > 0.15 {
-			b.Errorf("%.3f operations per activity, the budget is 0.15:%.3000s", per, calls)
+		if per := float64(n) / (instances * steps); per > 0.1 { // the design's budget is 0.15, and without the starts
+			b.Errorf("%.3f operations per activity, the budget is 0.10:%.3000s", per, calls)
 		} else {
 			b.Logf("%.3f operations per activity", per)
 		}

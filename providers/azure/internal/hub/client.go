@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
@@ -38,6 +39,7 @@ func (s *Store) nextSeq() int64 { return s.sent.Add(1) }
 type post struct {
 	row   storage.Row
 	blobs []row.BlobData
+	sent  time.Time
 }
 
 func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, envelope row.Envelope) (post, error) {
@@ -45,12 +47,13 @@ func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, 
 	if err != nil {
 		return post{}, fmt.Errorf("%w: %w", provider.ErrInvalid, err)
 	}
-	envelope.Format, envelope.To, envelope.Count, envelope.Sent = row.Format, to, len(messages), wire.Nanos(s.cfg.Now())
+	now := s.cfg.Now()
+	envelope.Format, envelope.To, envelope.Count, envelope.Sent = row.Format, to, len(messages), wire.Nanos(now)
 	envelope.Start = len(messages) > 0 && messages[0].Start != nil
 	c := row.Cells{Name: func() string { return s.blobName(to) }}
 	c.Set(row.MessagesCell, lines)
 	c.Map[row.EnvelopeCell] = wire.MustJSON(envelope)
-	return post{storage.Row{Key: row.Message(to, s.sender, s.nextSeq()), Cells: c.Map}, c.Blobs}, nil
+	return post{storage.Row{Key: row.Message(to, s.sender, s.nextSeq()), Cells: c.Map}, c.Blobs, now}, nil
 }
 
 // insert puts a message into an inbox.
@@ -67,9 +70,12 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 		return err
 	}
 	n := s.Partition(to)
-	err := s.transact(ctx, n, []storage.Op{{Verb: storage.Insert, Row: p.row}})
+	err := s.inserts.insert(ctx, n, []storage.Op{{Verb: storage.Insert, Row: p.row}})
 	if storage.Is(err, storage.Exists) {
 		err = nil // an earlier try was applied: the key is ours alone
+	}
+	if took := s.cfg.Now().Sub(p.sent); err == nil && took > journal.Late {
+		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and what takes more than %v may go to the dead letters", provider.ErrUnknown, took.Round(time.Second), journal.Late)
 	}
 	if err == nil {
 		s.arrived(n, []storage.Row{p.row})
@@ -118,7 +124,7 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 		return err
 	}
 	ops := append(startOps(created, c.Map), storage.Op{Verb: storage.Insert, Row: p.row})
-	err = s.transact(ctx, n, ops)
+	err = s.inserts.insert(ctx, n, ops)
 	if err == nil {
 		s.waiters.Look(id)
 		s.arrived(n, []storage.Row{p.row})

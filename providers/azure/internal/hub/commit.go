@@ -79,8 +79,8 @@ func (c *commit) settled(a journal.Applied) {
 		c.stale = append(c.stale, l.blobs...)
 	}
 	p.putLocked(i)
-	for _, host := range c.places {
-		p.withholdLocked(i.id, host)
+	for event := range c.places {
+		p.withholdLocked(i.id, event)
 	}
 	if i.seen.final() || c.given.NewExecution {
 		delete(p.progress, i.id)

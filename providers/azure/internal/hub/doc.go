@@ -22,7 +22,7 @@
 // # Where to look
 //
 //	store.go repeat.go        opening, creating and deleting a hub; its storage
-//	client.go read.go         what clients do and see
+//	client.go gather.go read.go  what clients do, together, and see
 //	hosts.go errors.go        who serves what; errors as callers see them
 //	order.go remove.go        purge, and starts that replace: only an owner may
 //	member.go driver.go       joining; claims, releases; host rows
@@ -35,6 +35,7 @@
 //	mail.go relay.go          messages for others: at once, or by the outbox
 //	host.go activity.go       what a worker calls
 //	queued.go guest.go        activities that run elsewhere, and those of others
+//	withheld.go               activities of former owners, until it is known what came of them
 //	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
 //	poison.go                 what is in a work queue and should not be

@@ -127,7 +127,9 @@ func (s *sites) host(name string, cfg core.WorkerConfig) *site {
 	cfg.ShutdownGrace, cfg.Name = time.Minute, name
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	go func() { x.done <- core.NewWorker(x.store, cfg).Register(s.handlers(name)...).Run(ctx) }()
+	go func() {
+		x.done <- core.NewWorker(x.store, cfg).Register(s.handlers(name)...).Register(budgetHandlers()...).Run(ctx)
+	}()
 	s.stops = append(s.stops, func() { s.leave(x) })
 	<-time.After(2 * s.cfg.TTL)
 	return x

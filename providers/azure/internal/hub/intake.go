@@ -56,9 +56,13 @@ func (p *partition) takeLocked(l *letter, drop *[]*letter) {
 		return
 	}
 	p.addLocked(l)
-	if len(p.unresolved[l.to()]) > 0 || p.removing[l.to()] || !p.resolveLocked(l, drop) {
-		p.unresolved[l.to()] = append(p.unresolved[l.to()], l)
-		p.resolveSoonLocked(l.to())
+	if l.late() {
+		p.work.Go(func() { p.buryLate(p.ctx, l) })
+		return
+	}
+	if len(p.unresolved[l.to]) > 0 || p.removing[l.to] || !p.resolveLocked(l, drop) {
+		p.unresolved[l.to] = append(p.unresolved[l.to], l)
+		p.resolveSoonLocked(l.to)
 	}
 }
 
@@ -74,18 +78,18 @@ func (p *partition) deliverNowLocked(restored ...broker.Restored) {
 func (p *partition) addLocked(l *letter) {
 	l.number = p.member.number(l)
 	p.inbox[l.key] = l
-	if p.inboxOf[l.to()] == nil {
-		p.inboxOf[l.to()] = map[string]*letter{}
+	if p.inboxOf[l.to] == nil {
+		p.inboxOf[l.to] = map[string]*letter{}
 	}
-	p.inboxOf[l.to()][l.key] = l
+	p.inboxOf[l.to][l.key] = l
 }
 
 func (p *partition) removeLocked(l *letter) {
 	p.member.forgetNumber(l)
 	delete(p.inbox, l.key)
-	if of := p.inboxOf[l.to()]; of != nil {
+	if of := p.inboxOf[l.to]; of != nil {
 		if delete(of, l.key); len(of) == 0 {
-			delete(p.inboxOf, l.to())
+			delete(p.inboxOf, l.to)
 		}
 	}
 	if p.sweeping > 0 {
@@ -107,7 +111,7 @@ func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
 	if l.envelope.Born != "" { // its start made the instance
 		return p.deliverCreatedLocked(l, drop)
 	}
-	if i := p.instances[l.to()]; i != nil && i.begun() {
+	if i := p.instances[l.to]; i != nil && i.begun() {
 		return p.deliverLocked(l, broker.Exists, i, drop)
 	}
 	return false
@@ -115,15 +119,15 @@ func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
 
 // deliverCreatedLocked hands on the letter whose start made the instance.
 func (p *partition) deliverCreatedLocked(l *letter, drop *[]*letter) bool {
-	i := p.instances[l.to()]
+	i := p.instances[l.to]
 	if i == nil && l.envelope.Done == 0 {
-		if p.journal.Noticed(row.Hash(l.messages[0].ID, l.to(), l.envelope.Born)) {
+		if p.journal.Noticed(row.Hash(l.messages[0].ID, l.to, l.envelope.Born)) {
 			*drop = append(*drop, l)
 			return true
 		}
 		m := row.Pending(&l.messages[0], l.envelope.Born, wire.FromNanos(l.envelope.Created))
-		m.Parked, m.ParkedAt = l.envelope.Parked, l.envelope.ParkedAt
-		i = &instance{id: l.to(), seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}}
+		m.Parked, m.ParkedAt, m.Requests = l.envelope.Parked, l.envelope.ParkedAt, l.envelope.Requests
+		i = &instance{id: l.to, seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}}
 		p.store.waiters.Look(i.id)
 	}
 	if i == nil || i.seen == nil {
@@ -151,7 +155,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 	var waits *letter // one that has messages of this one
 	for n := range l.messages {
 		m := &l.messages[n]
-		hash := row.Hash(m.ID, l.to(), born)
+		hash := row.Hash(m.ID, l.to, born)
 		if n < l.envelope.Done || i != nil && p.journal.Noticed(hash) {
 			continue
 		}
@@ -159,7 +163,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 			waits = p.waitingLocked(l, m.ID)
 			continue
 		}
-		d := broker.Delivery{Message: *m, Key: l.number, Receiver: receiver, Attempts: p.store.handed.Attempts(l.to(), m.ID)}
+		d := broker.Delivery{Message: *m, Key: l.number, Receiver: receiver, Attempts: p.store.handed.Attempts(l.to, m.ID)}
 		switch {
 		case receiver == broker.Missing:
 			d.Since = wire.FromNanos(l.envelope.Sent)
@@ -189,7 +193,7 @@ func doubled(ds []broker.Delivery, id string) bool {
 
 // waitingLocked finds the letter with a message that waits.
 func (p *partition) waitingLocked(l *letter, id string) *letter {
-	for _, other := range p.inboxOf[l.to()] {
+	for _, other := range p.inboxOf[l.to] {
 		if other != l && slices.ContainsFunc(other.handed, func(n int) bool { return other.messages[n].ID == id }) {
 			return other
 		}

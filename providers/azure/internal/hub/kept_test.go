@@ -11,10 +11,14 @@ import (
 
 // A completion that no turn has taken when its host leaves is kept, also one that
 // is too large for a row: its activity does not run again.
-func TestACompletionOutlivesItsHost(t *testing.T)      { outlives(t, history.Payload(`1`)) }
-func TestALargeCompletionOutlivesItsHost(t *testing.T) { outlives(t, bulky()) }
+func TestACompletionOutlivesItsHost(t *testing.T)      { outlives(t, history.Payload(`1`), nil) }
+func TestALargeCompletionOutlivesItsHost(t *testing.T) { outlives(t, bulky(), nil) }
 
-func outlives(t *testing.T, result history.Payload) {
+func TestACompletionOfAnActivityWithProgressOutlivesItsHost(t *testing.T) {
+	outlives(t, history.Payload(`1`), history.Payload(`"half"`))
+}
+
+func outlives(t *testing.T, result, progress history.Payload) {
 	t.Helper()
 	l := &lab{partitions: 1}
 	first := l.open(t, nil)
@@ -36,6 +40,9 @@ func outlives(t *testing.T, result history.Payload) {
 	}
 	task, err := h.NextActivity(t.Context())
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ExtendActivity(t.Context(), task, progress); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.CompleteActivity(t.Context(), task, provider.Message{

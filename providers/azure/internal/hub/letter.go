@@ -19,6 +19,7 @@ import (
 type letter struct {
 	partition *partition
 	key       string
+	to        history.InstanceID
 	number    int64 // by which the broker names its messages
 	from      row.Sender
 	seq       int64
@@ -30,8 +31,6 @@ type letter struct {
 	done      int       // how many of those were consumed
 }
 
-func (l *letter) to() history.InstanceID { return l.envelope.To }
-
 // special reports whether the letter is for the owner of the partition, rather
 // than for the instance.
 func (l *letter) special() bool { return l.envelope.Order != nil || l.envelope.Returned != nil }
@@ -41,7 +40,7 @@ func (l *letter) special() bool { return l.envelope.Order != nil || l.envelope.R
 func (l *letter) consumption(born string) journal.Consumed {
 	c := journal.Consumed{Key: l.key, From: l.from, Seq: l.seq}
 	for i := range l.messages {
-		c.Hash = append(c.Hash, row.Hash(l.messages[i].ID, l.to(), born))
+		c.Hash = append(c.Hash, row.Hash(l.messages[i].ID, l.to, born))
 	}
 	return c
 }
@@ -56,6 +55,13 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	}
 	if l.envelope, err = row.ParseEnvelope(r.Cells); err != nil {
 		return nil, err
+	}
+	l.to = l.envelope.To
+	if l.envelope.Arrived == 0 {
+		l.envelope.Arrived = wire.Nanos(r.Changed)
+		if r.Changed.IsZero() { // it was inserted just now
+			l.envelope.Arrived = wire.Nanos(p.store.cfg.Now())
+		}
 	}
 	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
 	if err != nil {
@@ -97,7 +103,7 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 			// It was consumed meanwhile, and its blob removed.
 		case transient(err):
 			held[streamOf(r.Key)] = true
-			p.unread(l.to())
+			p.unread(l.to)
 			p.log().Warn("a message cannot be read now; it is read again, before what was sent after it", "row", r.Key, "error", err)
 		default:
 			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
@@ -114,7 +120,7 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 func byReceiver(letters []*letter) (all [][]*letter) {
 	for len(letters) > 0 {
 		n := 1
-		for n < len(letters) && letters[n].to() == letters[0].to() {
+		for n < len(letters) && letters[n].to == letters[0].to {
 			n++
 		}
 		all = append(all, letters[:n])

@@ -37,6 +37,7 @@ func (p *partition) load(head row.Owner, etag string) {
 	for n := 0; ; n++ {
 		err := p.tryLoad(head, etag)
 		if err == nil {
+			p.freeSoon()
 			p.begin(p.sweepAgain)
 		}
 		if err == nil || p.ctx.Err() != nil {
@@ -89,40 +90,10 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	p.mu.Lock()
 	p.lookedLocked(look{over: row.Inbox(), latest: latest}, found.inbox)
 	p.mu.Unlock()
-	p.takeOver(withoutDone(restored, letters), letters)
+	withholdDone(restored, letters)
+	p.takeOver(restored, letters)
 	p.relays.start()
 	return nil
-}
-
-// withoutDone leaves out activities of which the completion is in the inbox. One
-// with progress stays, since its next attempt is to have that.
-func withoutDone(restored []broker.Restored, letters []*letter) []broker.Restored {
-	type attempt struct {
-		history.ActivityID
-		attempt int
-	}
-	done := map[attempt]bool{}
-	for _, l := range letters {
-		for _, m := range l.messages {
-			id := history.ActivityID{Instance: m.To, Execution: m.Execution}
-			switch d := m.Data.(type) {
-			case *history.ActivityCompleted:
-				id.Event = d.Source
-				done[attempt{id, d.Attempt}] = true
-			case *history.ActivityFailed:
-				id.Event = d.Source
-				done[attempt{id, d.Attempt}] = true
-			}
-		}
-	}
-	for i := range restored {
-		r := &restored[i]
-		r.Activities = slices.DeleteFunc(r.Activities, func(a broker.RestoredActivity) bool {
-			id := history.ActivityID{Instance: r.Instance, Execution: r.Execution, Event: a.Activity.Scheduled.ID}
-			return a.Progress == nil && done[attempt{id, a.Activity.Attempt}]
-		})
-	}
-	return restored
 }
 
 // readOutbox reads rows of the outbox. One that cannot be read stays where it
@@ -390,22 +361,18 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 	}
 	r = broker.Restored{
 		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
-		Again: i.again, Timers: timers,
+		Again: i.again, Timers: timers, Progress: progress,
 	}
-	withheld := map[string]bool{} // hosts that live, and will say what came of what they run
-	for host := range i.running {
-		if p.member.alive(p.ctx, host) {
-			withheld[host] = true
-		}
-	}
+	withheld := map[int64]bool{}
 	i.spans.Each(func(event int64, a spans.Span) {
 		if _, queued := i.queued.Find(event); queued {
 			return // other hosts have it
 		}
-		if host, running := i.running.find(event); running && withheld[host] {
-			return
+		restored := p.restored(i, event, a, progress[event])
+		if _, running := i.running.find(event); running {
+			restored.Elsewhere, withheld[event] = true, true
 		}
-		r.Activities = append(r.Activities, p.restored(i, event, a, progress[event]))
+		r.Activities = append(r.Activities, restored)
 	})
 	p.mu.Lock()
 	p.putLocked(i)

@@ -36,10 +36,10 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 		var err error
 		if p := s.owned(n); p != nil && p.live() {
 			err = p.perform(ctx, id, o, start, nil)
-		} else if owner, ok := s.ownerElsewhere(ctx, n); ok {
+		} else if free, owner, ok := s.ownerElsewhere(ctx, n); ok {
 			err = s.post(ctx, owner, id, o, start)
 		} else {
-			err = s.borrow(ctx, n, func(p *partition) error { return p.perform(ctx, id, o, start, nil) })
+			err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, o, start, nil) })
 		}
 		if !errors.Is(err, errMoved) {
 			return err
@@ -54,23 +54,30 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 // to its end; it is safe to begin again.
 var errMoved = errors.New("the partition changed hands")
 
+// freeHead is the owner row of a partition that nobody owns, as it was read.
+type freeHead struct {
+	head row.Owner
+	etag string
+}
+
 // ownerElsewhere is the incarnation that owns a partition, if that is a host
-// that has a row.
-func (s *Store) ownerElsewhere(ctx context.Context, n int) (string, bool) {
+// that has a row. Otherwise free is what a claim is to replace.
+func (s *Store) ownerElsewhere(ctx context.Context, n int) (free freeHead, owner string, ok bool) {
 	head, etag, err := s.readHead(ctx, n)
+	free = freeHead{head, etag}
 	if err != nil {
-		return "", true // what cannot be read is not for the taking
+		return free, "", true // what cannot be read is not for the taking
 	}
 	if etag == "" || head.Owner == "" {
-		return "", false
+		return free, "", false
 	}
 	hosts, err := s.observer.Hosts(ctx)
 	if err != nil {
-		return head.Owner, true
+		return free, head.Owner, true
 	}
 	for _, h := range hosts {
 		if h.Incarnation == head.Owner {
-			return head.Owner, true
+			return free, head.Owner, true
 		}
 	}
 	// The rows may be from before it joined: nobody takes from the living.
@@ -78,21 +85,19 @@ func (s *Store) ownerElsewhere(ctx context.Context, n int) (string, bool) {
 	hosts, err = s.observer.Hosts(ctx)
 	for _, h := range hosts {
 		if h.Incarnation == head.Owner {
-			return head.Owner, true
+			return free, head.Owner, true
 		}
 	}
-	return head.Owner, err != nil
+	return free, head.Owner, err != nil
 }
 
-// borrow claims a partition that nobody owns, calls f with it, and releases it.
-func (s *Store) borrow(ctx context.Context, n int, f func(*partition) error) error {
-	head, etag, err := s.readHead(ctx, n)
-	if err != nil {
-		return err
-	}
+// borrow claims a partition that nobody owned when its head was read, calls f
+// with it, and releases it.
+func (s *Store) borrow(ctx context.Context, n int, free freeHead, f func(*partition) error) error {
+	head := free.head
 	head.Format = row.Format
 	head.Owner, head.For, head.Epoch, head.Commit = "client-"+string(s.sender), "", head.Epoch+1, 0
-	etag, err = s.writeHead(ctx, n, head, etag)
+	etag, err := s.writeHead(ctx, n, head, free.etag)
 	if errors.Is(err, sharding.ErrLost) {
 		return errMoved
 	}
@@ -283,7 +288,7 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 		start = &l.messages[0]
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		err := p.perform(ctx, l.to(), *l.envelope.Order, start, l)
+		err := p.perform(ctx, l.to, *l.envelope.Order, start, l)
 		if err == nil && p.waits(l) {
 			err = p.answerWith(ctx, l, nil) // there was nothing to do, as of a start that came twice
 		}
@@ -320,8 +325,8 @@ func (p *partition) answerWith(ctx context.Context, l *letter, why error) error 
 	}
 	if !errors.Is(why, provider.ErrNotFound) {
 		e.Ops = []storage.Op{{Verb: storage.Merge, Row: storage.Row{
-			Key:   row.Instance(l.to()),
-			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to(), l.envelope.Order.ID, why)},
+			Key:   row.Instance(l.to),
+			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to, l.envelope.Order.ID, why)},
 		}}}
 	}
 	return p.commit(ctx, e)

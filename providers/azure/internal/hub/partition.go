@@ -49,12 +49,13 @@ type partition struct {
 	resolving  map[history.InstanceID]chan struct{} // closed when that is done
 	gathered   []broker.Delivery                    // to be handed to the broker at once
 	behind     behind
-	sweeping   int                                    // sweeps under way
-	swept      map[string]bool                        // keys deleted while one is
-	progress   map[history.InstanceID]map[int64]bool  // activities with a row of progress
-	damaged    map[string]error                       // instances of which open work cannot be read, by escaped id
-	troubled   bool                                   // commits are held up
-	withheld   map[history.InstanceID]map[string]bool // hosts that still run activities of an instance
+	sweeping   int                                   // sweeps under way
+	swept      map[string]bool                       // keys deleted while one is
+	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
+	damaged    map[string]error                      // instances of which open work cannot be read, by escaped id
+	troubled   bool                                  // commits are held up
+	withheld   map[history.InstanceID]map[int64]bool // activities that former owners may still run
+	freeing    bool                                  // of those whose owner is gone
 	answers    map[history.InstanceID]map[string]row.Answer
 	probation  probation
 	rings      rings
@@ -84,7 +85,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		resolving:  map[history.InstanceID]chan struct{}{},
 		progress:   map[history.InstanceID]map[int64]bool{},
 		damaged:    map[string]error{},
-		withheld:   map[history.InstanceID]map[string]bool{},
+		withheld:   map[history.InstanceID]map[int64]bool{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},
 		behind:     behind{of: map[history.InstanceID]int64{}, found: map[int]row.Numbers{}},

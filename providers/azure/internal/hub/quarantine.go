@@ -63,6 +63,8 @@ type probation struct {
 	began   time.Time            // of this owner
 	running map[string]time.Time // named, since when
 	asked   map[string]time.Time // suspects, when they last wanted to run
+
+	reviewing bool // suspects are looked after
 }
 
 // expired is what stands in the owner row when its owner has died.
@@ -257,6 +259,21 @@ func (b *probation) acquitLocked(piece string) {
 	delete(b.asked, piece)
 }
 
+// calmSoon has suspects looked after, if there are any.
+func (p *partition) calmSoon() {
+	if !p.live() {
+		return
+	}
+	b := &p.probation
+	b.mu.Lock()
+	look := b.crash != nil && !b.reviewing
+	b.reviewing = b.reviewing || look
+	b.mu.Unlock()
+	if look {
+		p.begin(p.calmDown)
+	}
+}
+
 // calmDown acquits suspects that have run for long or are not there any more, and
 // ends the owner's care when it has lived for long without any. It is called now
 // and then.
@@ -264,6 +281,9 @@ func (p *partition) calmDown(ctx context.Context) {
 	if p.probation.review(p) {
 		_ = p.name(ctx) // or else with the next that is named
 	}
+	p.probation.mu.Lock()
+	defer p.probation.mu.Unlock()
+	p.probation.reviewing = false
 }
 
 // review reports whether head is to be written.

@@ -316,7 +316,7 @@ func (s *Store) unconsumed(ctx context.Context, key, born string, letters []*let
 			continue
 		}
 		for _, m := range l.messages[min(l.envelope.Done, len(l.messages)):] {
-			if hash := row.Hash(m.ID, l.to(), born); !consumed.Noticed(hash) && !seen[hash] {
+			if hash := row.Hash(m.ID, l.to, born); !consumed.Noticed(hash) && !seen[hash] {
 				seen[hash] = true
 				all = append(all, m)
 			}

@@ -84,9 +84,10 @@ func (l left) change(f func(host string, set spans.Set) spans.Set) left {
 	return changed
 }
 
-// with is the activities with one more, which that host runs.
+// with is the activities with one more, which that host runs, and no other any
+// more.
 func (l left) with(host string, a spans.Span) left {
-	changed := l.change(func(_ string, set spans.Set) spans.Set { return set })
+	changed := l.without(a.First)
 	changed[host] = changed[host].With(a)
 	return changed
 }

@@ -197,7 +197,7 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 		if old.Timer != 0 {
 			ranges = append(ranges, row.Only(row.Timers(old.Timer, id)))
 		}
-	} else if old.Purged > neverWas {
+	} else if old.Purged > neverWas && !bug.Planted("tombstone-index-kept") {
 		found.keys = append(found.keys, row.Purged(old.Purged, id))
 	}
 	var errs []error
@@ -305,8 +305,8 @@ func (p *partition) droppedKeys(gone []journal.Consumed) {
 	defer p.mu.Unlock()
 	for _, c := range gone {
 		if l := p.inbox[c.Key]; l != nil {
-			waiting := p.unresolved[l.to()]
-			p.unresolved[l.to()] = slices.DeleteFunc(slices.Clone(waiting), func(w *letter) bool { return w == l })
+			waiting := p.unresolved[l.to]
+			p.unresolved[l.to] = slices.DeleteFunc(slices.Clone(waiting), func(w *letter) bool { return w == l })
 			p.removeLocked(l)
 		} else if p.sweeping > 0 {
 			p.swept[c.Key] = true
@@ -344,7 +344,7 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	if start != nil {
 		meta = row.Pending(start, s.born(), now)
 		meta.Requests = requests
-		post, err := s.encodePost(id, []*provider.Message{start}, row.Envelope{Born: meta.Born, Created: meta.Created})
+		post, err := s.encodePost(id, []*provider.Message{start}, row.Envelope{Born: meta.Born, Created: meta.Created, Requests: requests})
 		if err != nil {
 			return err
 		}

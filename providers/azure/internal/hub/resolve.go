@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -127,7 +128,7 @@ func (p *partition) startLocked(id history.InstanceID, born string) *letter {
 // what a commit sends is there when it returns.
 func (p *partition) resolved(ctx context.Context, sent []*direct) {
 	for _, d := range sent {
-		p.awaitResolved(ctx, d.letter.to())
+		p.awaitResolved(ctx, d.letter.to)
 	}
 }
 
@@ -154,7 +155,7 @@ func (p *partition) popLocked(id history.InstanceID, l *letter) {
 func (p *partition) create(ctx context.Context, l *letter) error {
 	start := &l.messages[0]
 	m := row.Pending(start, p.store.born(), p.store.cfg.Now())
-	op := storage.Op{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(l.to())}}
+	op := storage.Op{Verb: storage.Insert, Row: storage.Row{Key: row.Instance(l.to)}}
 	var tombstone []storage.Op // its row in the index goes with it
 	r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, op.Row.Key)
 	switch {
@@ -165,37 +166,39 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 		}
 		if requested(old, start) {
 			p.mu.Lock()
-			p.popLocked(l.to(), l)
+			p.popLocked(l.to, l)
 			p.mu.Unlock()
 			p.dropAll([]*letter{l}) // it ran, and was purged: nothing comes back
 			return nil
 		}
 		m.Requests = old.Requests
 		op.Verb, op.IfMatch = storage.Replace, r.ETag
-		tombstone = append(tombstone, deletion(row.Purged(old.Purged, l.to())))
+		if !bug.Planted("tombstone-index-kept") {
+			tombstone = append(tombstone, deletion(row.Purged(old.Purged, l.to)))
+		}
 	case !storage.Is(err, storage.Missing):
 		return err
 	}
-	c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
+	c := row.Cells{Name: func() string { return p.store.blobName(l.to) }}
 	c.Set(row.InstanceCell, wire.MustJSON(m))
 	op.Row.Cells = c.Map
 	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
 		return err
 	}
 	envelope := l.envelope
-	envelope.Born, envelope.Created = m.Born, m.Created
+	envelope.Born, envelope.Created, envelope.Requests = m.Born, m.Created, m.Requests
 	err = p.commit(ctx, &journal.Entry{
 		Ops: append(tombstone,
 			op,
-			storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to()), Cells: row.IndexCells(m)}},
+			storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to), Cells: row.IndexCells(m)}},
 			storage.Op{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
 		),
 		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			l.envelope = envelope
-			p.putLocked(&instance{id: l.to(), seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}})
+			p.putLocked(&instance{id: l.to, seen: &seen{meta: *m}, open: open{born: m.Born, name: m.Name, version: m.Version}})
 			p.mu.Unlock()
-			p.store.waiters.Look(l.to())
+			p.store.waiters.Look(l.to)
 		},
 	})
 	if storage.Is(err, storage.Exists) || storage.Is(err, storage.Precondition) {

@@ -75,7 +75,7 @@ func (c Config) withDefaults(a storage.Account) Config {
 		}
 	}
 	if c.Now == nil {
-		c.Now = func() time.Time { return time.Now().Add(a.Offset()) }
+		c.Now = a.Now
 	}
 	if c.Unique == nil {
 		c.Unique = unique
@@ -127,6 +127,7 @@ type Store struct {
 	hub      hubRecord
 	observer *sharding.Observer
 	waker    *waker
+	inserts  *gatherer
 	bells    *doorbell.Client // nil if the hub has no secret
 	sender   row.Sender
 	sent     atomic.Int64 // rows inserted into inboxes by this client
@@ -165,7 +166,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	s.sender = row.ClientSender(fmt.Sprintf("%012x%s", cfg.Now().UnixMilli(), cfg.Unique()[:6]))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.observer = sharding.NewObserver(&directory{store: s}, cfg.TTL/3)
-	s.waker = newWaker(s)
+	s.waker, s.inserts = newWaker(s), newGatherer(s)
 	s.bells = s.newBells()
 	return s, nil
 }
@@ -313,14 +314,15 @@ func (s *Store) dropBlobs(names []string) {
 	})
 }
 
-// background runs f until the store is closed, which waits for it.
-func (s *Store) background(f func(ctx context.Context)) {
+// background runs f until the store is closed, which waits for it. It reports
+// whether it was not too late for that.
+func (s *Store) background(f func(ctx context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return
+	if !s.closed {
+		s.work.Go(func() { f(s.ctx) })
 	}
-	s.work.Go(func() { f(s.ctx) })
+	return !s.closed
 }
 
 // owned is the partition's state if this process owns it, nil otherwise.

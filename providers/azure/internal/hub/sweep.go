@@ -2,25 +2,24 @@ package hub
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/duroxide/duroxide-go/core/history"
-	"github.com/duroxide/duroxide-go/core/provider"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
-	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // sweep reads a range of the inbox and takes in what is new.
 func (p *partition) sweep(ctx context.Context, r row.Range) {
+	_ = p.trySweep(ctx, r) // it is swept again
+}
+
+func (p *partition) trySweep(ctx context.Context, r row.Range) error {
 	p.mu.Lock()
 	if p.swept == nil {
 		p.swept = map[string]bool{}
 	}
 	p.sweeping++
-	look := p.lookLocked(r)
+	look, began := p.lookLocked(r), p.store.cfg.Now()
 	p.mu.Unlock()
 	rows, err := p.readInbox(ctx, r)
 	if err == nil {
@@ -35,11 +34,12 @@ func (p *partition) sweep(ctx context.Context, r row.Range) {
 	} else if len(p.behind.of) > 0 {
 		p.lookAgainLocked()
 	}
-	compared := err == nil && len(p.resolving) == 0
+	compared := err == nil && r == row.Inbox() && len(p.resolving)+len(p.behind.of) == 0
 	p.mu.Unlock()
 	if compared {
-		p.journal.Compared()
+		p.journal.Compared(began)
 	}
+	return err
 }
 
 // sweepAgain looks into the inbox of a partition that was just claimed. Until
@@ -121,76 +121,4 @@ func (m *member) sweepNowAndThen() {
 			}
 		}
 	}
-}
-
-// buryOrphans moves messages that waited too long for an instance that does not
-// exist to the dead letters.
-func (m *member) buryOrphans() {
-	s := m.store
-	now := s.cfg.Now()
-	orphans := m.broker.Orphans(now.Add(-s.cfg.OrphanAfter))
-	of := map[*letter][]string{}
-	var letters []*letter
-	for i := range orphans {
-		l := m.letter(orphans[i].Key)
-		if l == nil {
-			continue
-		}
-		if of[l] == nil {
-			letters = append(letters, l)
-		}
-		of[l] = append(of[l], orphans[i].Message.ID)
-	}
-	for _, l := range letters {
-		l.partition.bury(m.ctx, l, of[l])
-	}
-}
-
-// bury moves a letter to the dead letters.
-func (p *partition) bury(ctx context.Context, l *letter, ids []string) {
-	at := wire.FromNanos(l.envelope.Sent).Add(p.store.cfg.OrphanAfter)
-	e := &journal.Entry{Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq}}}
-	for _, n := range l.handed[l.done:] {
-		m := &l.messages[n]
-		line, err := wire.Encode(m)
-		if err != nil {
-			return // it was encoded once already
-		}
-		c := row.Cells{Name: func() string { return p.store.blobName(l.to()) }}
-		c.Set(row.MessagesCell, line)
-		c.Map[row.LetterCell] = wire.MustJSON(row.Letter{Format: row.Format, Reason: orphaned(l.to(), p.store.cfg.OrphanAfter), Time: wire.Nanos(at)})
-		if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
-			return
-		}
-		key := row.Dead(wire.Nanos(at), row.Sequence(p.epoch, p.letters.Add(1)))
-		e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: key, Cells: c.Map}})
-	}
-	e.Applied = func(journal.Applied) {
-		p.member.broker.DropOrphans(ids...)
-		p.dropped(l)
-	}
-	_ = p.commit(ctx, e) // what fails is due again
-}
-
-func orphaned(id history.InstanceID, after time.Duration) string {
-	return fmt.Sprintf("%s does not exist and was not started within %v: start it and send again", quote(id), after)
-}
-
-func (s *Store) readDeadLetter(ctx context.Context, r *storage.Row) (provider.DeadLetter, error) {
-	var l row.Letter
-	if err := row.Parse(r.Cells[row.LetterCell], &l); err != nil {
-		return provider.DeadLetter{}, err
-	}
-	if l.Queue != "" {
-		return letterOfQueue(&l), nil
-	}
-	line, err := row.Value(ctx, r.Cells, row.MessagesCell, s.getBlob)
-	if err != nil {
-		return provider.DeadLetter{}, err
-	}
-	m, err := wire.Decode(line)
-	if err != nil {
-		return provider.DeadLetter{}, fmt.Errorf("%w: %w", row.ErrFormat, err)
-	}
-	return provider.DeadLetter{Message: m, Reason: l.Reason, Time: wire.FromNanos(l.Time)}, nil
 }

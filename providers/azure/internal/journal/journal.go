@@ -126,13 +126,12 @@ func (j *Journal) Noticed(hash string) bool {
 	return j.notices.Noticed(hash)
 }
 
-// Compared says that everything which was in the inbox when the partition was
-// claimed has been compared with the notices: from now on ids may be forgotten
-// when their time is over.
-func (j *Journal) Compared() {
+// Compared says that everything which was in the inbox at that time, or before,
+// has been compared with the notices.
+func (j *Journal) Compared(at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.notices.mayExpire = true
+	j.notices.compared = max(j.notices.compared, at.UnixNano())
 }
 
 // Commits is how many transactions were applied.

@@ -349,7 +349,7 @@ func TestIDsAreForgottenAfterTheirTimeAndNotBeforeAllThatWaitedWasCompared(t *te
 		if !d.journal.Noticed("h1") {
 			t.Error("an id was forgotten although a copy may wait that nobody compared with it")
 		}
-		d.journal.Compared()
+		d.journal.Compared(time.Now())
 		for n := range 60 {
 			consume(n + 100)
 		}

@@ -13,10 +13,14 @@ import (
 )
 
 const (
+	// Late is how long a message of a client may be on its way. What takes
+	// longer is not consumed.
+	Late = 15 * time.Minute
+
 	// Remember is how long the ids of consumed messages of clients are
-	// remembered. A client that did not learn of its success sends again within
-	// that time, and gives up long before.
-	Remember = 30 * time.Minute
+	// remembered, at least: a client that did not learn of its success may send
+	// again within Late, and that copy may be on its way for as long.
+	Remember = 2 * Late
 
 	// pageIDs and pageTime bound a row of ids: when it is full, or covers that
 	// time, the next one begins. The row is written with each commit that
@@ -34,9 +38,8 @@ type Notices struct {
 	numbers map[int]row.Numbers
 	ids     map[string]bool
 	pages   []page // oldest first; the last one may grow
-	// mayExpire says that every copy of a message that was in the inbox when the
-	// partition was claimed has been compared with the ids.
-	mayExpire bool
+	// compared is up to when whatever was in the inbox was compared with the ids.
+	compared int64
 }
 
 type page struct {
@@ -144,9 +147,11 @@ func (d *draft) ops(n *Notices, now time.Time, newKey func() string) (ops []stor
 			Cells: map[string][]byte{row.IDsCell: wire.MustJSON(row.IDs{Since: d.page.since, IDs: d.page.ids})},
 		}})
 	}
-	for i := 0; n.mayExpire && i < len(n.pages)-1 && len(d.expired) < maxExpired; i++ {
-		// A page's successor began after its last id was added.
-		if at-n.pages[i+1].since <= int64(Remember) {
+	for i := 0; i < len(n.pages)-1 && len(d.expired) < maxExpired; i++ {
+		// A page's successor began after its last id was added. Copies arrive
+		// within Late, and may lie unread for as long as nobody looks.
+		last := n.pages[i+1].since
+		if at-last <= int64(Remember) || n.compared-last <= int64(Late) {
 			break
 		}
 		d.expired = append(d.expired, n.pages[i].key)

@@ -155,6 +155,9 @@ type Envelope struct {
 	Format int                `json:"format"`
 	To     history.InstanceID `json:"to"`
 	Sent   int64              `json:"sent"` // when it was first sent, service time
+	// Arrived is when the row was inserted, service time, in one that its owner
+	// changed since.
+	Arrived int64 `json:"arrived,omitempty"`
 	// Count is how many messages there are, and Done how many of them, from
 	// the first, were consumed.
 	Count int `json:"count"`
@@ -166,6 +169,8 @@ type Envelope struct {
 	// is the instance's time of creation.
 	Born    string `json:"born,omitempty"`
 	Created int64  `json:"created,omitempty"`
+	// Requests are those that purged instances of its id had answered.
+	Requests []string `json:"requests,omitempty"`
 	// Parked is why the instance that the start made is parked, and since when.
 	Parked   string `json:"parked,omitempty"`
 	ParkedAt int64  `json:"parkedAt,omitempty"`

@@ -135,7 +135,7 @@ func TestTheSDKsClientReadsOurRowsAndWeReadItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := aztables.NewServiceClientWithSharedKey(endpoint, key, &aztables.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &observer{next: pool(t), clock: &clock{}}}})
+	service, err := aztables.NewServiceClientWithSharedKey(endpoint, key, &aztables.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &observer{next: pool(t), clock: newClock()}}})
 	if err != nil {
 		t.Fatal(err)
 	}

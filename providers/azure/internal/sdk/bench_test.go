@@ -125,7 +125,7 @@ func theirClient(b *testing.B, s *script) *aztables.Client {
 		b.Fatal(err)
 	}
 	client, err := aztables.NewClientWithSharedKey("https://name.table.core.windows.net/t", key, &aztables.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &observer{next: s, clock: &clock{}}, Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: azcore.ClientOptions{Transport: &observer{next: s, clock: newClock()}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	if err != nil {
 		b.Fatal(err)

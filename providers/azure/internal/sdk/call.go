@@ -92,7 +92,7 @@ func (a *Account) try(ctx context.Context, c call, timeout time.Duration, do fun
 			err = errNoAnswer
 		}
 	}
-	return classify(c, a.clock.offset(), err)
+	return classify(c, a.clock.ahead(), err)
 }
 
 // expect moves the end of a try to when so many bytes should have come.

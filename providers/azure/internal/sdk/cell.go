@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -232,8 +233,13 @@ func (all properties) row() (row storage.Row, long bool, err error) {
 			row.Cells[p.name] = cell
 		}
 	}
-	if row.ETag == "" && at != nil {
-		row.ETag = `W/"datetime'` + escapeQuery(string(at)) + `'"`
+	if at != nil {
+		if row.Changed, err = time.Parse(time.RFC3339Nano, string(at)); err != nil {
+			return row, false, fmt.Errorf("the timestamp %.40q is none", at)
+		}
+		if row.ETag == "" {
+			row.ETag = `W/"datetime'` + escapeQuery(string(at)) + `'"`
+		}
 	}
 	return row, long, nil
 }

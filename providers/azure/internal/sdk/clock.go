@@ -31,7 +31,9 @@ const drift = 50 * time.Millisecond
 // possible reports whether samples agree, but for drift.
 func (b bounds) possible() bool { return b.least <= b.most+drift }
 
-// clock measures by how much the service's clock is ahead. An answer's Date, cut
+// clock tells the service's time: by how much it is ahead of a steady clock of
+// this machine, which begins with the right time and then goes by the monotonic
+// clock, so that nobody sets it. An answer's Date, cut
 // to a second, was made between sending and receiving: so each answer bounds the
 // difference from both sides, the closer the quicker it came, and many answers
 // together bound it far better than one.
@@ -41,7 +43,8 @@ func (b bounds) possible() bool { return b.least <= b.most+drift }
 // to the millisecond from the first answer on, and time does not jump while the
 // bounds narrow.
 type clock struct {
-	mu struct {
+	start time.Time
+	mu    struct {
 		sync.Mutex
 		previous, current bounds // of two windows
 		began             time.Time
@@ -49,13 +52,20 @@ type clock struct {
 	}
 }
 
+func newClock() *clock { return &clock{start: time.Now()} }
+
+// steady is a time of this machine by the steady clock.
+func (c *clock) steady(t time.Time) time.Time { return c.start.Add(t.Sub(c.start)).Round(0) }
+
+// now is the service's time.
+func (c *clock) now() time.Time { return c.steady(time.Now()).Add(c.offset()) }
+
+// ahead is by how much the service's clock is ahead of this machine's.
+func (c *clock) ahead() time.Duration { return c.now().Sub(time.Now().Round(0)) }
+
 // sample takes note of an answer.
 func (c *clock) sample(sent, received, date time.Time) {
-	// Wall clocks are compared: the monotonic part is dropped.
-	sent, received = sent.Round(0), received.Round(0)
-	if received.Before(sent) {
-		return // the clock was set meanwhile
-	}
+	sent, received = c.steady(sent), c.steady(received)
 	b := bounds{date.Sub(received), date.Add(time.Second).Sub(sent), true}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +73,7 @@ func (c *clock) sample(sent, received, date time.Time) {
 		c.mu.previous, c.mu.current, c.mu.began = c.mu.current, bounds{}, received
 	}
 	if all := c.mu.previous.and(c.mu.current).and(b); !all.possible() {
-		c.mu.previous, c.mu.current = bounds{}, bounds{} // a clock was set
+		c.mu.previous, c.mu.current = bounds{}, bounds{} // the service's clock was set, or this machine slept
 	}
 	c.mu.current = c.mu.current.and(b)
 	if all := c.mu.previous.and(c.mu.current); all.least > all.most { // by drift
@@ -73,7 +83,8 @@ func (c *clock) sample(sent, received, date time.Time) {
 	}
 }
 
-// offset is by how much the service is ahead, 0 before the first answer.
+// offset is by how much the service is ahead of the steady clock, 0 before the
+// first answer.
 func (c *clock) offset() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

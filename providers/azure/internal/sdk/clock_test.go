@@ -25,20 +25,20 @@ func TestTheOffsetIsLearntToMilliseconds(t *testing.T) {
 			lots := rand.New(rand.NewPCG(1, uint64(ahead)))
 			latency := func() time.Duration { return time.Millisecond + time.Duration(lots.IntN(4))*time.Millisecond }
 			a := scripted(t, dated(func() time.Duration { return ahead }, latency), testString)
-			if a.Offset() != 0 {
-				t.Errorf("before the first answer the offset is %v", a.Offset())
+			if a.clock.offset() != 0 {
+				t.Errorf("before the first answer the offset is %v", a.clock.offset())
 			}
 			for i := range 400 {
 				if err := write(a); err != nil {
 					t.Fatal(err)
 				}
 				<-time.After(time.Duration(lots.IntN(1000)) * time.Millisecond)
-				if i == 0 && (a.Offset()-ahead).Abs() > 1020*time.Millisecond {
-					t.Errorf("after one answer the offset is %v, want %v", a.Offset(), ahead)
+				if i == 0 && (a.clock.offset()-ahead).Abs() > 1020*time.Millisecond {
+					t.Errorf("after one answer the offset is %v, want %v", a.clock.offset(), ahead)
 				}
 			}
-			if (a.Offset() - ahead).Abs() > 10*time.Millisecond {
-				t.Errorf("the offset is %v, want %v", a.Offset(), ahead)
+			if (a.clock.offset() - ahead).Abs() > 10*time.Millisecond {
+				t.Errorf("the offset is %v, want %v", a.clock.offset(), ahead)
 			}
 		})
 	}
@@ -51,8 +51,8 @@ func TestTheOffsetOfClocksThatAgreeIsNoneFromTheFirstAnswerOn(t *testing.T) {
 		a := scripted(t, dated(none, func() time.Duration { return time.Millisecond }), testString)
 		for range 30 {
 			_ = write(a)
-			if a.Offset() != 0 {
-				t.Fatalf("the offset is %v", a.Offset())
+			if a.clock.offset() != 0 {
+				t.Fatalf("the offset is %v", a.clock.offset())
 			}
 			<-time.After(777 * time.Millisecond)
 		}
@@ -66,10 +66,10 @@ func TestTheOffsetMovesOnlyAsFarAsItMust(t *testing.T) {
 		last := time.Duration(0)
 		for range 400 {
 			_ = write(a)
-			if a.Offset() < last {
-				t.Fatalf("the offset went from %v back to %v: time would", last, a.Offset())
+			if a.clock.offset() < last {
+				t.Fatalf("the offset went from %v back to %v: time would", last, a.clock.offset())
 			}
-			last = a.Offset()
+			last = a.clock.offset()
 			<-time.After(777 * time.Millisecond)
 		}
 	})
@@ -85,8 +85,8 @@ func TestAClockThatWasSetIsNoticed(t *testing.T) {
 		}
 		ahead = 5 * time.Second
 		_ = write(a)
-		if (a.Offset() - ahead).Abs() > 1020*time.Millisecond {
-			t.Errorf("the offset is %v, want %v", a.Offset(), ahead)
+		if (a.clock.offset() - ahead).Abs() > 1020*time.Millisecond {
+			t.Errorf("the offset is %v, want %v", a.clock.offset(), ahead)
 		}
 	})
 }
@@ -100,8 +100,8 @@ func TestDriftIsFollowed(t *testing.T) {
 		for i := range 3_600 {
 			_ = write(a)
 			<-time.After(time.Duration(lots.IntN(2000)) * time.Millisecond)
-			if off := (a.Offset() - ahead()).Abs(); i > 200 && off > 50*time.Millisecond {
-				t.Fatalf("after %v the offset is %v, want %v", time.Since(begin), a.Offset(), ahead())
+			if off := (a.clock.offset() - ahead()).Abs(); i > 200 && off > 50*time.Millisecond {
+				t.Fatalf("after %v the offset is %v, want %v", time.Since(begin), a.clock.offset(), ahead())
 			}
 		}
 	})

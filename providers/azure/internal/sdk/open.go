@@ -100,7 +100,7 @@ func open(cfg Config) (*Account, error) {
 		return nil, errors.New("both a credential and a key or signature were given: give one of them")
 	}
 
-	a := &Account{name: where.name, tryTimeout: cfg.TryTimeout, clock: &clock{}}
+	a := &Account{name: where.name, tryTimeout: cfg.TryTimeout, clock: newClock()}
 	if a.tryTimeout == 0 {
 		a.tryTimeout = defaultTryTimeout
 	}
@@ -201,8 +201,8 @@ func cloudOf(suffix string) cloud.Configuration {
 	return cloud.AzurePublic
 }
 
-// Offset implements [storage.Account].
-func (a *Account) Offset() time.Duration { return a.clock.offset() }
+// Now implements [storage.Account].
+func (a *Account) Now() time.Time { return a.clock.now() }
 
 // Close closes connections that are idle. Calls under way are not disturbed.
 func (a *Account) Close() {

@@ -26,7 +26,8 @@ type Client struct {
 		cut        bool          // requests do not arrive
 		cutAnswers bool
 		skew       time.Duration // of the host's clock to this machine's
-		offset     time.Duration // as last measured
+		measured   bool          // by an answer:
+		offset     time.Duration // of the service's clock to this machine's
 		calls      int
 		asked      map[string]int // how often, by request
 		taken      map[int64]bool // instants at which waits end
@@ -116,19 +117,14 @@ func (c *Client) SetSkew(d time.Duration) {
 	c.guarded.skew = d
 }
 
-// Now is the time by the host's clock: what the host is to use for time.Now.
+// Now implements [storage.Account].
 func (c *Client) Now() time.Time {
 	c.a.mu.Lock()
 	defer c.a.mu.Unlock()
-	return time.Now().Add(c.guarded.skew)
-}
-
-// Offset implements [storage.Account]: by how much the service was ahead of
-// [Client.Now] when the latest answer came; 0 before the first.
-func (c *Client) Offset() time.Duration {
-	c.a.mu.Lock()
-	defer c.a.mu.Unlock()
-	return c.guarded.offset
+	if !c.guarded.measured {
+		return time.Now().Add(c.guarded.skew)
+	}
+	return time.Now().Add(c.guarded.offset)
 }
 
 // golden spreads the numbers of requests over the seeds.

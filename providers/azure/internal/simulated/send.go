@@ -239,7 +239,7 @@ func (q *request) back(ctx context.Context) error {
 	if c.guarded.cut || c.guarded.cutAnswers {
 		return errLost
 	}
-	c.guarded.offset = c.a.ahead - c.guarded.skew
+	c.guarded.measured, c.guarded.offset = true, c.a.ahead
 	return nil
 }
 

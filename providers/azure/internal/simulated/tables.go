@@ -114,7 +114,7 @@ func (c *Client) Scan(ctx context.Context, table, pk string, r storage.Range, li
 // read is a copy of a row, for a caller. Cells that are not nil are the only
 // ones.
 func (q *request) read(row *storage.Row, cells []string) storage.Row {
-	r := storage.Row{Key: row.Key, ETag: row.ETag, Cells: make(map[string][]byte, len(row.Cells))}
+	r := storage.Row{Key: row.Key, ETag: row.ETag, Changed: row.Changed, Cells: make(map[string][]byte, len(row.Cells))}
 	if cells == nil {
 		for name, cell := range row.Cells {
 			r.Cells[name] = copied(cell)
@@ -187,6 +187,7 @@ func (a *Account) transactLocked(q *request, name, pk string, ops []storage.Op) 
 	for i := range changes {
 		if after := changes[i].After; after != nil {
 			after.ETag = fmt.Sprintf(`W/"datetime'%016x'"`, a.nextLocked())
+			after.Changed = a.Now()
 			etags[i] = after.ETag
 		}
 		p.set(ops[i].Row.Key, changes[i].After)

@@ -11,16 +11,20 @@ type Account interface {
 	Queues
 	Blobs
 
-	// Offset is by how much the service's clock is ahead of this machine's, as
-	// the Date of the latest answers tells: hub time is time.Now plus Offset.
-	Offset() time.Duration
+	// Now is the time by the service's clock, as the Date of the latest answers
+	// and the time since tell. Setting this machine's clock does not change it.
+	// Before the first answer it is this machine's time.
+	Now() time.Time
 }
 
 // Row is a row of a table, within a partition key that the call names.
 type Row struct {
-	Key   string
-	ETag  string // as read or written; not sent
-	Cells map[string][]byte
+	Key  string
+	ETag string // as read or written; not sent
+	// Changed is when the row was written last, by the service's clock, in a row
+	// that was read. It is not sent.
+	Changed time.Time
+	Cells   map[string][]byte
 }
 
 // Verb is what a transaction does to a row.

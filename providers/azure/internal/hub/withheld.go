@@ -1,0 +1,144 @@
+package hub
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+)
+
+// An activity is withheld while somebody else takes care of it: a former owner
+// that runs it, or the completion that it left in the inbox. It is offered when
+// its host gives it back, or is gone without having said what came of it.
+
+// withholdDone marks activities of which the completion is in the inbox. They
+// stay open, since the next attempt is to have their progress.
+func withholdDone(restored []broker.Restored, letters []*letter) {
+	done := map[history.ActivityID]int{}
+	for _, l := range letters {
+		l.completes(func(id history.ActivityID, attempt int) { done[id] = max(done[id], attempt) })
+	}
+	if bug.Planted("done-offered") {
+		return
+	}
+	for i := range restored {
+		r := &restored[i]
+		for n := range r.Activities {
+			a := &r.Activities[n]
+			id := history.ActivityID{Instance: r.Instance, Execution: r.Execution, Event: a.Activity.Scheduled.ID}
+			a.Elsewhere = a.Elsewhere || done[id] == a.Activity.Attempt
+		}
+	}
+}
+
+// completes calls f with the attempts of activities whose completion is in the
+// letter, unless that goes to the dead letters.
+func (l *letter) completes(f func(id history.ActivityID, attempt int)) {
+	if l.late() {
+		return
+	}
+	for i := range l.messages {
+		m := &l.messages[i]
+		id := history.ActivityID{Instance: m.To, Execution: m.Execution}
+		switch d := m.Data.(type) {
+		case *history.ActivityCompleted:
+			id.Event = d.Source
+			f(id, d.Attempt)
+		case *history.ActivityFailed:
+			id.Event = d.Source
+			f(id, d.Attempt)
+		}
+	}
+}
+
+// freeSoon has withheld activities looked after, if there are any.
+func (p *partition) freeSoon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.freeing || !p.loaded || p.gone || len(p.withheld) == 0 {
+		return
+	}
+	p.freeing = true
+	p.work.Go(func() {
+		p.freeWithheld(p.ctx)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.freeing = false
+	})
+}
+
+// freeWithheld offers activities whose former owner is gone. What it said of them
+// before it went is in the inbox, so that is looked into first.
+func (p *partition) freeWithheld(ctx context.Context) {
+	left := p.leftByTheGone(p.deadHosts(ctx))
+	if len(left) == 0 || p.trySweep(ctx, row.Inbox()) != nil {
+		return // at the next time
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(left)) {
+		if i := p.instances[id]; i != nil && p.behind.of[id] == 0 {
+			p.freeLocked(i, left[id])
+		}
+	}
+}
+
+// leftByTheGone are the withheld activities whose host is gone, by instance. It
+// forgets those that are closed.
+func (p *partition) leftByTheGone(dead map[string]bool) map[history.InstanceID][]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := map[history.InstanceID][]int64{}
+	for id, events := range p.withheld {
+		i := p.instances[id]
+		for event := range events {
+			host, runs := "", false
+			if i != nil {
+				host, runs = i.running.find(event)
+			}
+			if !runs {
+				delete(events, event)
+			} else if dead[host] {
+				left[id] = append(left[id], event)
+			}
+		}
+		if len(events) == 0 {
+			delete(p.withheld, id)
+		}
+	}
+	return left
+}
+
+// freeLocked offers activities of an instance, except those of which the inbox
+// has a completion, or the letter with which they were given back.
+func (p *partition) freeLocked(i *instance, events []int64) {
+	said := map[int64]bool{}
+	for _, l := range p.inboxOf[i.id] {
+		if r := l.envelope.Returned; r != nil && r.Execution == i.execution {
+			said[r.Event] = true
+		}
+		l.completes(func(id history.ActivityID, _ int) {
+			said[id.Event] = said[id.Event] || id.Execution == i.execution
+		})
+	}
+	slices.Sort(events)
+	for _, event := range events {
+		if n, ok := i.spans.Find(event); ok && !said[event] {
+			p.reopenLocked(i, event, i.spans[n].Attempt)
+		}
+	}
+}
+
+// reopenLocked offers an activity that was withheld.
+func (p *partition) reopenLocked(i *instance, event int64, attempt int) {
+	n, ok := i.spans.Find(event)
+	if p.gone || !p.withheld[i.id][event] || !ok || i.spans[n].Attempt != attempt {
+		return // it is closed, tried again, or offered already
+	}
+	delete(p.withheld[i.id], event)
+	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], nil))
+}

@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+)
+
+// TestBoundsOfLateCopies: a copy that the network held back for however long is
+// not applied again, and goes to the dead letters when what was applied may be
+// forgotten by then.
+func TestBoundsOfLateCopies(t *testing.T) {
+	for by, dead := range map[time.Duration]int{time.Minute: 0, 14 * time.Minute: 0, 16 * time.Minute: 1, 40 * time.Minute: 1, 90 * time.Minute: 1} {
+		t.Run(by.String(), func(t *testing.T) {
+			inWorld(t, 15*time.Second, 2, func(ctx context.Context, w *world, c *clients) {
+				w.effects.fast, w.dead = true, dead
+				h, err := begun(ctx, c, counter, tally{Each: 3, Lasts: 1}, orchestration.StartOptions{ID: history.InstanceID("k-counter")})
+				if err != nil {
+					return
+				}
+				put := func(n int) {
+					if err := numbers.Put(ctx, c.client, h.ID(), n); err != nil {
+						w.failed("putting %d: %v", n, err)
+					}
+				}
+				put(0)
+				c.process.Late(by) // a copy of what is sent next
+				put(1)
+				n := 2
+				for began := time.Now(); time.Since(began) < by+time.Minute; n++ { // for what was consumed to be forgotten
+					put(n)
+					w.wait(ctx, 2*time.Minute)
+				}
+				put(last)
+				gives(ctx, c, h, func(got []int) bool {
+					for i := range got {
+						if got[i] != i {
+							return false
+						}
+					}
+					return len(got) == n
+				})
+			})
+		})
+	}
+}
