@@ -52,6 +52,12 @@ type Options struct {
 	Deadline time.Duration
 	// Tag routes the activity to workers that serve the tag.
 	Tag string
+	// Session runs the activity in the process that runs the others of that name
+	// and tag, of whatever instance, for as long as that process lives and uses
+	// the session now and then: for what is costly to load or to connect. If the
+	// process is lost they go on in another, which begins without it. Not with
+	// Local, which has the process of its orchestration.
+	Session string
 	// Local runs the activity inside the turn, on the host that runs the
 	// orchestration, and records its result with the commit: the fast way for
 	// short steps. While it runs the orchestration does not proceed; its
@@ -117,8 +123,16 @@ func (c *call) scheduled(name string, r *replay.Context) (*history.ActivitySched
 			return nil, fmt.Errorf("activity %q: %w", name, err)
 		}
 	}
+	if c.Session != "" {
+		if err := history.ValidateName("session", c.Session); err != nil {
+			return nil, fmt.Errorf("activity %q: %w", name, err)
+		}
+		if c.Local {
+			return nil, fmt.Errorf("activity %q: Options.Session is %q and Options.Local is set: choose one", name, c.Session)
+		}
+	}
 	d := &history.ActivityScheduled{
-		Name: name, Retry: policy, Timeout: history.ToMillis(c.Timeout), Tag: c.Tag,
+		Name: name, Retry: policy, Timeout: history.ToMillis(c.Timeout), Tag: c.Tag, Session: c.Session,
 		Description: c.Description, Headers: r.Started().Headers,
 	}
 	if len(d.Description) > history.MaxDescriptionLength {

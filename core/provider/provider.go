@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 )
@@ -127,6 +128,13 @@ type Host interface {
 // another host meanwhile. A worker that stops need not wait until it has
 // committed the outcomes of its activities itself.
 type CompletionKeeper interface{ KeepsCompletions() bool }
+
+// SessionKeeper is implemented by hosts that keep sessions: activities with the
+// same Session and Tag, of whatever instances, are handed out in one process, as
+// long as that process is a host and has had one of them within the time that
+// KeepsSessions returns. If it is lost they are handed out in another one. What a
+// provider without it does with a session is not said.
+type SessionKeeper interface{ KeepsSessions() time.Duration }
 
 // Named is implemented by stores that know the name of their hub. It becomes
 // part of the idempotency keys of activities; without it the name is "default".

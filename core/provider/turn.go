@@ -93,7 +93,8 @@ type Activity struct {
 	Scheduled history.Event
 	// Attempt counts from 1.
 	Attempt int
-	// Tag and Session route it; empty for any worker.
+	// Tag and Session route it; empty for any worker. See [HostInfo.Tags] and
+	// [SessionKeeper].
 	Tag     string
 	Session string
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -174,3 +176,6 @@ func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r pr
 func (h *host) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
 	return h.store.History(ctx, id, execution, after)
 }
+
+// KeepsSessions implements [provider.SessionKeeper]: all hosts are in one process.
+func (h *host) KeepsSessions() time.Duration { return math.MaxInt64 }

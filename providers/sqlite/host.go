@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -247,3 +248,6 @@ func (h *host) leave(ctx context.Context) error {
 	s.waiters.LookAll()
 	return err
 }
+
+// KeepsSessions implements [provider.SessionKeeper]: all hosts are in one process.
+func (h *host) KeepsSessions() time.Duration { return math.MaxInt64 }

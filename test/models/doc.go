@@ -12,6 +12,8 @@
 //	release.pml    open activities at a hand-over: what runs is recorded
 //	notes.pml      what a leaver tells of them, and how the next owner takes it
 //	handover.pml   the same by asking whoever had them, after any loss
+//	session.pml    the host of a session: its lease, and what is sent to it
+//	quarantine.pml owners that die: what kills them is found
 //	purge.pml      starts, purge and tombstone, management without a host
 //
 // Each cites the invariants (Z1 to Z13) that its assertions state. The comment at
@@ -62,6 +64,13 @@
 //	              leaving = 2    | settle             | no commit is under way; the w: row as it is in memory
 //	              load           | claim              | m: and w: rows read
 //	              free           | sweep              | host: row gone, then m: rows read
+//	session.pml   where          | sessions.claim     | session: row, If-Match
+//	              send           | journal commit     | r: row {host}, o: row for its queue
+//	              take           | enter, bounce      | queue wh-…; m: row "given back"
+//	              ends, late     | sessions.giveUp    | session: row deleted, If-Match
+//	quarantine    begin          | careful            | head {crash: named}, before it begins
+//	              ended          | commit             | head, with the turn that ends
+//	              died           | claim, Crash.Died  | head {epoch+1, me, crash}
 //	handover.pml  dispatch       | journal commit     | open work {incarnation, stamp}
 //	              ask, answer    | -                  | the code records instead of asking
 //	purge.pml     Start, both    | start              | i: Pending, x:, m: inserted

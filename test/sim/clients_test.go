@@ -61,6 +61,7 @@ var errands = []struct {
 	{"bulk", ships},
 	{"flood", floods},
 	{"parents", parents},
+	{"tour", tours},
 }
 
 // choose draws kinds of errands for a life: it has many of few kinds, or few of

@@ -128,6 +128,8 @@ var sometimes = map[string]*regexp.Regexp{
 	"blob cannot be read now":     regexp.MustCompile(`host-\S+ get-blob .*: (503|never arrives|ok, lost)`),
 	"purged id taken":             regexp.MustCompile(`transact .* delete:x:p:\S+ .*put:x:o:`),
 	"tombstone forgotten":         regexp.MustCompile(`transact .* delete:x:p:\S+ delete:i:\S+: ok`),
+	"session sent elsewhere":      regexp.MustCompile(`enqueue hub-wh-`),
+	"session taken over":          regexp.MustCompile(`replace:session:\S+@\S+: ok`),
 }
 
 // audit judges what is stored, against what clients saw and activities did.
@@ -208,7 +210,7 @@ func TestSeeds(t *testing.T) {
 		}
 		for _, what := range []string{
 			"effects repeated", "client repeats", "ran twice", "ran again", "gentle", "undisturbed", "days", "child purged", "progress resumed",
-			"remote work delivered again",
+			"remote work delivered again", "session sent elsewhere", "session taken over",
 		} {
 			must(t, met, what)
 		}

@@ -38,7 +38,7 @@ var (
 )
 
 // effectful are the activities that leave rows in the ledger.
-var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name(), watch.Name(), weigh.Name()}
+var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name(), watch.Name(), weigh.Name(), visit.Name()}
 
 // tally is what a counter carries from one execution to the next.
 type tally struct {
@@ -160,6 +160,8 @@ func (h *host) handlers() []core.Handler {
 	return []core.Handler{
 		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace), stream.Func(runStream), wide.Func(runWide),
 		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
+		tour.Func(runTour), visit.Func(h.visit),
+		doomed.Func(runDoomed), deadly.Func(h.deadly), suicidal.Func(h.suicidal),
 		busy.Func(runBusy), warehouse.Func(runWarehouse), shipper.Func(runShipper), godparent.Func(runGodparent),
 		flood.Func(runFlood), still.Func(func(_ *octx, n int) (int, error) { return n, nil }),
 		step.Func(h.run), cleanUp.Func(h.run), watch.Func(h.watch), weigh.Func(h.weigh),

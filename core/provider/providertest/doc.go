@@ -73,8 +73,7 @@
 //	poison                 releases, activities (attempts and deliveries)
 //	prune                  not in the contract
 //	queue semantics        messages, activities, timers
-//	sessions               the session of an activity is kept; affinity is not in
-//	                       the contract
+//	sessions               sessions, for hosts that are a [provider.SessionKeeper]
 //	tags                   routing
 //
 // Beyond that list: fairness and starvation, messages for nobody, commits whose

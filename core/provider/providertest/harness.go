@@ -140,6 +140,7 @@ func areas() []area {
 		{"activities", activityProperties},
 		{"cancelled activities", cancelProperties},
 		{"routing", routingProperties},
+		{"sessions", sessionProperties},
 		{"reads", readProperties},
 		{"histories", historyProperties},
 		{"lists", listProperties},

@@ -101,7 +101,8 @@ func (b *Broker) Unserved() (tags []string) {
 
 // Open opens activities of an instance, besides those that are open: they were
 // in other hands until now. One that is open goes on with its progress, unless it
-// comes with another.
+// comes with another. An attempt that is open already, and not elsewhere, stays as
+// it is.
 func (b *Broker) Open(id history.InstanceID, execution int64, name, version string, as ...RestoredActivity) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,14 +114,16 @@ func (b *Broker) Open(id history.InstanceID, execution int64, name, version stri
 		inst.execution, inst.name, inst.version = execution, name, version
 	}
 	for _, a := range as {
-		b.openActivityLocked(inst, a)
+		if open := inst.activities[a.Activity.Scheduled.ID]; open == nil || open.Attempt != a.Activity.Attempt || open.elsewhere() {
+			b.openActivityLocked(inst, a)
+		}
 	}
 	b.settleLocked(inst)
 }
 
 // Divert takes at most n waiting activities with the tag out, the last ones of
-// the longest lineups first, for the provider to have them run elsewhere. They
-// are closed here; [Broker.Open] takes them back.
+// the longest lineups first, for the provider to have them run elsewhere. Guests
+// stay, and so do those of sessions while a host here serves the tag. They are closed here; [Broker.Open] takes them back.
 func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -128,7 +131,7 @@ func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 	for line != nil && len(all) < n {
 		var longest *lineup
 		for up := range line.line.all {
-			if up.waits.last.value.guest == nil && (longest == nil || up.waits.len > longest.waits.len) {
+			if last := up.waits.last.value; last.guest == nil && (last.Session == "" || len(line.hosts) == 0) && (longest == nil || up.waits.len > longest.waits.len) {
 				longest = up
 			}
 		}

@@ -100,8 +100,12 @@ func TestDivertedActivitiesAreTakenOutAndOpenTakesThemBack(t *testing.T) {
 		noWork(t, w.h)
 		d := all[0]
 		w.b.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
-		w.work(5)
-		noWork(t, w.h)
+		held := w.work(5)
+		w.b.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
+		noWork(t, w.h) // it is open
+		if s, err := held.Extend(nil); s.Cancelled || err != nil {
+			t.Errorf("work that was opened once more: %+v, %v; want it to go on", s, err)
+		}
 	})
 }
 

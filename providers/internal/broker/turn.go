@@ -238,9 +238,9 @@ func (b *Broker) reopenLocked(inst *instance, c *provider.Commit) {
 	}
 }
 
-// Reserve keeps turns of an instance from being handed out until Unreserve. It
-// reports false if one is held, or the instance is set aside: then nothing is
-// done.
+// Reserve keeps turns of an instance from being handed out until Unreserve, also
+// of one of which nothing is known here. It reports false if one is held, or the
+// instance is set aside: then nothing is done.
 func (b *Broker) Reserve(id history.InstanceID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

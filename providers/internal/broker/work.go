@@ -39,6 +39,11 @@ type activity struct {
 	guest      *Guest   // nil for those of instances
 }
 
+// elsewhere reports whether somebody works on it whom the broker does not know.
+func (a *activity) elsewhere() bool {
+	return a.waits.in == nil && a.aside == nil && a.work == nil && a.done == nil
+}
+
 // tagLine is where activities with one tag wait. Instances take turns (B4).
 type tagLine struct {
 	tag     string
@@ -283,6 +288,31 @@ func (w *Work) Release(r provider.Release) {
 	if w.activity.work == w {
 		b.giveBackLocked(w, r)
 	}
+}
+
+// TakeOut takes the work out as [Broker.Divert] does, for the provider to have it
+// run elsewhere; that it was handed out does not count. It reports false if the
+// work does not count here any more.
+func (w *Work) TakeOut() (d Diverted, ok bool) {
+	b, a := w.host.broker, w.activity
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.work != w || w.detached {
+		return d, false
+	}
+	a.work = nil
+	delete(a.inst.activities, a.Scheduled.ID)
+	b.settleLocked(a.inst)
+	return Diverted{w.ID, w.Orchestration, w.Version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries - 1, Progress: a.progress}}, true
+}
+
+// Over reports whether nobody waits for the work any more, as far as is known
+// here.
+func (w *Work) Over() bool {
+	b := w.host.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return w.cancelled || !w.detached && w.activity.work != w
 }
 
 func (b *Broker) giveBackLocked(w *Work, r provider.Release) {

@@ -177,3 +177,6 @@ func Decode(text string) (Set, error) {
 // With is the set with the activities of a span of one event in it. The set
 // itself does not change.
 func (s Set) With(a Span) Set { return slices.Clone(s).add(a) }
+
+// Without is the set without an activity.
+func (s Set) Without(event int64) Set { return slices.Clone(s).remove(event) }

@@ -159,10 +159,10 @@ func (a *auditor) tellServed(all []Finding) {
 
 // checkQueues: every host can be woken, and no queue was left by one.
 func (a *auditor) checkQueues(ctx context.Context) error {
-	prefix := a.hub + "-wake-"
+	prefix, own := a.hub+"-wake-", a.hub+"-wh-" // the latter for work of sessions, where it has any
 	var queues []string
 	if err := again(ctx, func() (err error) {
-		queues, err = a.account.Queues(ctx, prefix)
+		queues, err = a.account.Queues(ctx, a.hub+"-w")
 		return err
 	}); err != nil {
 		return fmt.Errorf("listing queues: %w", err)
@@ -173,14 +173,20 @@ func (a *auditor) checkQueues(ctx context.Context) error {
 	}
 	var left []string
 	for _, q := range queues {
-		incarnation := strings.TrimPrefix(q, prefix)
+		incarnation, wakes := strings.CutPrefix(q, prefix)
+		if !wakes {
+			var works bool
+			if incarnation, works = strings.CutPrefix(q, own); !works {
+				continue
+			}
+		}
 		known := func(h host) bool { return h.Incarnation == incarnation }
 		if !slices.ContainsFunc(a.hosts, known) && !slices.ContainsFunc(hosts, known) {
 			left = append(left, q)
 		}
 	}
 	if len(left) > 0 {
-		a.r.noted(Finding{Invariant: Served, Partition: -1, What: fmt.Sprintf("%d queues for wake-ups belong to no host any more, %s the first of them", len(left), left[0])})
+		a.r.noted(Finding{Invariant: Served, Partition: -1, What: fmt.Sprintf("%d queues of hosts belong to none any more, %s the first of them", len(left), left[0])})
 	}
 	// A queue is made before its host's row, and removed after it: the rows were
 	// read before and after the queues.

@@ -22,5 +22,10 @@ var Names = []string{
 	"tombstone-index-kept", // what takes a purged id leaves the row of the tombstone in the index (Z10)
 	"outbox-overtaken",     // what is sent directly overtakes the outbox
 	"replaced-put-back",    // an instance that was replaced stays in memory
+	"session-stolen",       // a session is taken although its host lives
+	"session-not-checked",  // an activity begins although another host has its session
+	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)
+	"deaths-not-counted",   // a claim by expiry is like any other
+	"not-named",            // what begins is not named in head although owners die
 	"self-fencing-off",     // a host out of touch starts things (L6)
 }

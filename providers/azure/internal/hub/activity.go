@@ -33,13 +33,12 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			h.giveBackWork(ctx, w, provider.Release{Uncounted: true, Delay: unsafePause})
 			continue
 		}
-		if w.Activity.Scheduled.Data == nil { // left by a former owner
-			w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w)
-		}
-		if g := guestOf(w); g != nil && err == nil {
-			err = h.admit(ctx, g)
+		mine, err := h.prepare(ctx, w)
+		if err == nil && !mine {
+			continue
 		}
 		if err != nil {
+			h.ended(w)
 			if errors.Is(err, errNotOpen) || w.Detached() && guestOf(w) == nil {
 				continue
 			}
@@ -50,6 +49,9 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			}
 			h.giveBackWork(ctx, w, provider.Release{Delay: provider.RetryAfter(err, unsafePause), Uncounted: true})
 			return nil, err
+		}
+		if !h.mayWork(ctx, w) {
+			continue
 		}
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
 		return &provider.ActivityTask{
@@ -63,6 +65,31 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			Lock:          &workLock{h, w},
 		}, nil
 	}
+}
+
+// ended says that work does not run here any more.
+func (h *host) ended(w *broker.Work) {
+	h.member.sessions.end(w)
+	if p := h.member.partition(h.store.Partition(w.ID.Instance)); p != nil {
+		p.calm(workPiece(w))
+	}
+}
+
+// prepare looks whether work may begin, and completes it. It is not to if another
+// host has its session.
+func (h *host) prepare(ctx context.Context, w *broker.Work) (mine bool, err error) {
+	if g := guestOf(w); g != nil {
+		if err := h.admit(ctx, g); err != nil {
+			return false, err
+		}
+	}
+	if mine, err = h.enter(ctx, w); err != nil || !mine {
+		return mine, err
+	}
+	if w.Activity.Scheduled.Data == nil { // left by a former owner
+		w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w)
+	}
+	return true, err
 }
 
 func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
@@ -97,11 +124,13 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 		if err := h.store.insert(ctx, &kept); err != nil {
 			return failed(op, err)
 		}
+		h.ended(w)
 		if g := guestOf(w); g != nil {
 			g.done(ctx)
 		}
 		return nil
 	}
+	h.ended(w)
 	if err != nil {
 		return fmt.Errorf("azure: %s: %w", op, err)
 	}
@@ -122,6 +151,9 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	signals, err := w.Extend(progress)
 	if errors.Is(err, broker.ErrDetached) {
 		signals, err := h.extendDetached(ctx, w, progress)
+		if signals.Cancelled || errors.Is(err, provider.ErrLockLost) {
+			h.ended(w)
+		}
 		return signals, failed(op, err)
 	}
 	if err != nil {
@@ -183,6 +215,7 @@ func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r 
 
 // giveBackWork gives an activity back, to whoever has it to offer.
 func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Release) {
+	h.ended(w)
 	if w.Detached() {
 		h.giveBackDetached(ctx, w, r)
 		return

@@ -104,6 +104,9 @@ func (s *Store) readDeadLetter(ctx context.Context, r *storage.Row) (provider.De
 	if err := row.Parse(r.Cells[row.LetterCell], &l); err != nil {
 		return provider.DeadLetter{}, err
 	}
+	if l.Queue != "" {
+		return letterOfQueue(&l), nil
+	}
 	line, err := row.Value(ctx, r.Cells, row.MessagesCell, s.getBlob)
 	if err != nil {
 		return provider.DeadLetter{}, err

@@ -33,6 +33,9 @@ func (c *commit) entry(done chan<- error) *journal.Entry {
 		Failed: func(err error) { done <- err },
 	}
 	c.mail.ops(e)
+	if c.p.probation.on() {
+		e.Head = c.p.probation.shown(turnPiece(c.after.id))
+	}
 	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
 		if op >= len(e.Ops) || !c.amend(e.Ops[op].Row.Key, r) {
 			return nil
@@ -76,6 +79,9 @@ func (c *commit) settled(a journal.Applied) {
 		c.stale = append(c.stale, l.blobs...)
 	}
 	p.putLocked(i)
+	for event := range c.places {
+		p.withholdLocked(i.id, event)
+	}
 	if i.seen.final() || c.given.NewExecution {
 		delete(p.progress, i.id)
 	}
@@ -149,6 +155,7 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 	// The journal settles what is sent, so this is not for ctx to end.
 	err = <-done
 	if err == nil {
+		c.p.calm(turnPiece(lock.instance.id))
 		c.p.resolved(ctx, c.mail.direct)
 		return nil
 	}

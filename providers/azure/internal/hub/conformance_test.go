@@ -103,6 +103,10 @@ func (h *settlingHost) CommitTurn(ctx context.Context, t *provider.Turn, c *prov
 	return err
 }
 
+func (h *settlingHost) KeepsSessions() time.Duration {
+	return h.Host.(provider.SessionKeeper).KeepsSessions()
+}
+
 func (l *lab) of(s provider.Store) *setup {
 	found, _ := l.stores.Load(s.(*settling).Store)
 	return found.(*setup)

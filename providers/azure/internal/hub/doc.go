@@ -36,7 +36,10 @@
 //	host.go activity.go       what a worker calls
 //	queued.go guest.go        activities that run elsewhere, and those of others
 //	withheld.go               activities of former owners, until it is known what came of them
+//	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
+//	poison.go                 what is in a work queue and should not be
+//	quarantine.go             owners that die one after the other
 //	maintain.go               tombstones and blobs that nobody needs any more
 //
 // # Rules

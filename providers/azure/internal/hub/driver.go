@@ -85,6 +85,11 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 		}
 		head = was
 	}
+	if head.Owner != "" && head.Owner != l.incarnation && !bug.Planted("deaths-not-counted") {
+		head.Crash = s.expired(head.Crash)
+	} else {
+		head.Crash = head.Crash.Taken()
+	}
 	head.Owner, head.For, head.Epoch, head.Commit = l.incarnation, "", h.Epoch+1, 0
 	if bug.Planted("claim-without-epoch") {
 		head.Epoch = h.Epoch
@@ -209,8 +214,11 @@ func (d *directory) Remove(ctx context.Context, incarnation, etag string) error 
 		return nil
 	case storage.Is(err, storage.Precondition):
 		return sharding.ErrChanged
-	case err == nil && etag != "": // it died, and its queue with it
-		d.store.background(func(ctx context.Context) { _ = d.store.account.DeleteQueue(ctx, d.store.wakeQueue(incarnation)) })
+	case err == nil && etag != "": // it died, and its queues with it
+		d.store.background(func(ctx context.Context) {
+			_ = d.store.account.DeleteQueue(ctx, d.store.wakeQueue(incarnation))
+			_ = d.store.account.DeleteQueue(ctx, d.store.hostQueue(incarnation)) // mostly it had none
+		})
 	}
 	return err
 }

@@ -37,6 +37,7 @@ type commit struct {
 	parts  map[*letter]int // letters consumed in part: messages consumed by then
 	mail   mail
 	offers map[string][]row.Offer // by work queue
+	places map[int64]string       // hosts of the sessions of activities that it opens, by event
 }
 
 // encode makes rows of a commit. Nothing is written, and nothing changes.
@@ -64,6 +65,9 @@ func (h *host) encode(ctx context.Context, lock *turnLock, given *provider.Commi
 		return nil, fmt.Errorf("azure: %w", err)
 	}
 	if err := c.encodeState(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.placeSessions(ctx); err != nil {
 		return nil, err
 	}
 	c.encodeConsumed()

@@ -46,6 +46,7 @@ type guest struct {
 	message storage.Message // with its newest receipt
 	hidden  time.Time       // when it was last hidden, before the request
 	gone    bool            // removed, or given back
+	changed bool            // the offer, since it was taken
 }
 
 var errNotOpen = errors.New("the activity is not open any more")
@@ -89,9 +90,9 @@ func (m *member) takeWork() {
 		case <-backstop.C:
 		}
 		m.moreWork.Store(false)
-		for _, tag := range m.workTags() {
-			n := min(m.broker.Idle(tag), storage.MaxTake)
-			if n == 0 || !m.safe() || m.take(tag, n) == n {
+		for _, q := range m.workQueues() {
+			n := min(m.broker.Idle(q.tag), storage.MaxTake)
+			if n == 0 || !m.safe() || m.take(q.name, n) == n {
 				m.moreWork.Store(true) // there may be more than there are slots
 			}
 		}
@@ -106,27 +107,40 @@ func (m *member) idle() {
 	}
 }
 
-// workTags are the tags of the queues that this host looks into.
-func (m *member) workTags() []string {
+// workQueue is a queue that this host looks into, and the tag of the slots that
+// what is in it is for.
+type workQueue struct{ name, tag string }
+
+// workQueues are the queues that this host looks into: its own comes first, where
+// it has one, since nobody else looks into that.
+func (m *member) workQueues() (all []workQueue) {
+	if me := m.called(); m.sessions.made() == me {
+		all = append(all, workQueue{m.store.hostQueue(me), anyWork})
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]string{anyWork}, slices.Sorted(maps.Keys(m.tags))...)
+	for _, tag := range append([]string{anyWork}, slices.Sorted(maps.Keys(m.tags))...) {
+		all = append(all, workQueue{m.store.workQueue(tag), tag})
+	}
+	return all
 }
 
 // take takes activities from a queue and offers them here. It returns how many
 // there were.
-func (m *member) take(tag string, n int) int {
+func (m *member) take(queue string, n int) int {
 	s := m.store
-	queue := s.workQueue(tag)
 	sent := time.Now()
 	taken, err := s.account.Take(m.ctx, queue, n, workLease)
+	if errors.Is(err, storage.ErrGone) && queue == s.hostQueue(m.called()) {
+		_ = s.account.CreateQueue(m.ctx, queue) // somebody deleted it; or else at the next look
+	}
 	if err != nil {
 		return 0 // mostly there is no such queue yet
 	}
 	for _, message := range taken {
 		g := &guest{member: m, queue: queue, message: message, hidden: sent}
 		if err := json.Unmarshal(message.Body, &g.offer); err != nil || g.offer.Format < 1 || g.offer.Format > row.Format {
-			s.cfg.Log.Error("a message in a work queue cannot be read: it becomes visible again; upgrade the program if a newer one wrote it", "queue", queue, "message", message.ID)
+			m.unread(m.ctx, queue, &message, &g.offer, err)
 			continue
 		}
 		if m.welcome(g) {
@@ -176,7 +190,7 @@ func (m *member) invite(g *guest) {
 			Attempt:   o.Attempt, Tag: o.Tag, Session: o.Session,
 		},
 		Orchestration: o.Name, Version: o.Version, Progress: o.Progress,
-		Delivery: o.Deliveries + max(g.message.Taken, 1), Of: g,
+		Delivery: g.delivery(), Of: g,
 	}
 	if len(o.Scheduled) > 0 {
 		if e, err := history.Unmarshal(o.Scheduled); err == nil {
@@ -204,11 +218,35 @@ func (h *host) admit(ctx context.Context, g *guest) error {
 		return nil
 	}
 	open, err := h.store.stillOpen(ctx, &g.offer)
-	if err == nil && !open {
+	switch {
+	case err != nil:
+		return err
+	case !open:
 		g.done(ctx)
 		return errNotOpen
+	case g.offer.Tag == anyWork && g.offer.Host == "" && g.delivery() > fewDeliveries:
+		if err := h.bounce(ctx, g); err != nil {
+			return err
+		}
+		return errNotOpen
 	}
-	return err
+	return nil
+}
+
+const (
+	// fewDeliveries is how often an activity without a tag is taken from a work
+	// queue, for hosts that die with it, before its owner is to run it: that one
+	// finds out whether it is what kills them.
+	fewDeliveries = 3
+	// manyDeliveries is how often any other is taken before it fails as lost.
+	manyDeliveries = 10
+)
+
+// delivery is how often it was handed out, this time included.
+func (g *guest) delivery() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.offer.Deliveries + max(g.message.Taken, 1)
 }
 
 // stillOpen reads whether an offered activity counts.
@@ -228,7 +266,11 @@ func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	set, err := spans.Decode(w.Queued)
+	given := w.Queued
+	if o.Host != "" {
+		given = w.Running[o.Host]
+	}
+	set, err := spans.Decode(given)
 	if err != nil {
 		return false, err
 	}
@@ -262,6 +304,9 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 	var body []byte
 	if progress != nil && len(progress) <= maxScheduled {
 		g.offer.Progress = progress
+		g.changed = true
+	}
+	if g.changed {
 		body = wire.MustJSON(&g.offer)
 	}
 	g.mu.Unlock()
@@ -322,11 +367,16 @@ func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.
 // queue after a while.
 func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) {
 	m := h.member
+	g.mu.Lock()
 	if r.Uncounted {
 		g.offer.Deliveries--
+		g.changed = true
 	}
+	g.mu.Unlock()
 	if r.Delay <= 0 && m.ctx.Err() == nil && m.broker.Idle(g.offer.Tag) > 0 {
+		g.mu.Lock()
 		g.offer.Deliveries++ // the message itself is not taken anew
+		g.mu.Unlock()
 		m.invite(g)
 		return
 	}

@@ -38,11 +38,15 @@ type host struct {
 var (
 	_ provider.Host             = (*host)(nil)
 	_ provider.CompletionKeeper = (*host)(nil)
+	_ provider.SessionKeeper    = (*host)(nil)
 )
 
 // KeepsCompletions implements [provider.CompletionKeeper]: a partition that is
 // released takes the completions that wait with it, into its inbox.
 func (h *host) KeepsCompletions() bool { return true }
+
+// KeepsSessions implements [provider.SessionKeeper].
+func (h *host) KeepsSessions() time.Duration { return SessionIdle }
 
 // turnLock is the Lock of the turns that a host hands out.
 type turnLock struct {
@@ -82,11 +86,15 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 			h.giveBack(t, provider.Release{Delay: time.Millisecond, Uncounted: true})
 			continue
 		}
+		lock := &turnLock{host: h, partition: p, turn: t, instance: i}
+		if !h.mayRun(ctx, lock) {
+			continue
+		}
 		return &provider.Turn{
 			Instance: i.seen.instance(),
 			Messages: t.Messages,
 			Attempt:  t.Attempt,
-			Lock:     &turnLock{host: h, partition: p, turn: t, instance: i},
+			Lock:     lock,
 		}, nil
 	}
 }
@@ -128,6 +136,7 @@ func (h *host) ReleaseTurn(ctx context.Context, t *provider.Turn, r provider.Rel
 		// Shown is not as important as given back.
 		err = h.park(ctx, lock, r.Park)
 	}
+	lock.partition.calm(turnPiece(lock.instance.id))
 	h.giveBack(lock.turn, r)
 	return err
 }

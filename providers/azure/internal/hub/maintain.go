@@ -26,7 +26,8 @@ const (
 )
 
 // maintainNowAndThen removes tombstones and blobs that nobody needs any more,
-// until the member leaves. Blobs are the business of whoever owns partition 0.
+// until the member leaves. Blobs, and sessions of dead hosts, are the business of
+// whoever owns partition 0.
 func (m *member) maintainNowAndThen() {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
@@ -40,6 +41,9 @@ func (m *member) maintainNowAndThen() {
 			if p.live() {
 				p.begin(p.dropTombstones)
 			}
+		}
+		if m.partition(0) != nil {
+			m.dropSessions(m.ctx)
 		}
 		if n%collectEvery == 0 && m.partition(0) != nil {
 			m.collect()

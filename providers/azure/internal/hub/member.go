@@ -23,6 +23,8 @@ type member struct {
 	store     *Store
 	broker    *broker.Broker
 	scheduled scheduled
+	sessions  *sessions
+	trials    trials
 	look      chan struct{}   // capacity 1: into the work queues
 	looking   atomic.Bool     // somebody asked for that, and it is not done
 	moreWork  atomic.Bool     // there may be some when a slot becomes free
@@ -38,6 +40,7 @@ type member struct {
 	name        string
 	tags        map[string]int        // served by hosts of this process, how many
 	present     map[attemptKey]*guest // activities of others that are here
+	gone        map[string]bool       // incarnations that are dead
 	incarnation string                // of life
 
 	door *door // nil if it does not listen
@@ -89,8 +92,9 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member, error) {
 	m := &member{
 		store: s, look: make(chan struct{}, 1),
-		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{}, present: map[attemptKey]*guest{},
+		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{}, present: map[attemptKey]*guest{}, gone: map[string]bool{},
 	}
+	m.sessions = newSessions(m)
 	m.broker = broker.New(broker.Config{Now: s.cfg.Now, TurnKeys: maxTurnRows, Idle: m.idle})
 	m.serveTags(info.Tags, 1) // before anything is claimed, so that it is not offered to others
 	defer m.serveTags(info.Tags, -1)
@@ -110,6 +114,7 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 	m.work.Go(m.divertNowAndThen)
 	m.work.Go(m.takeWork)
 	m.work.Go(m.maintainNowAndThen)
+	m.work.Go(m.sessions.giveUpIdle)
 	return m, nil
 }
 
@@ -210,6 +215,7 @@ func (m *member) endLife(l *life) {
 	defer cancel()
 	_ = l.shard.Leave(ctx) // it is over already: this waits for what it began
 	l.dropAll()
+	_ = m.sessions.leave(ctx, l.incarnation) // others see to what is left
 	_ = m.store.account.DeleteQueue(ctx, m.store.wakeQueue(l.incarnation))
 }
 
@@ -355,6 +361,7 @@ func (m *member) leave(ctx context.Context) error {
 	l.dropAll()
 	m.door.close()
 	m.broker.Close()
+	err = errors.Join(err, m.sessions.leave(context.WithoutCancel(ctx), l.incarnation))
 	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
 	if errors.Is(qerr, storage.ErrGone) { // by those who took this host for dead
 		qerr = nil

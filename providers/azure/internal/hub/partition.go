@@ -57,6 +57,7 @@ type partition struct {
 	withheld   map[history.InstanceID]map[int64]bool // activities that former owners may still run
 	freeing    bool                                  // of those whose owner is gone
 	answers    map[history.InstanceID]map[string]row.Answer
+	probation  probation
 	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
 	removals   int64                       // done
@@ -67,6 +68,8 @@ type partition struct {
 func newPartition(l *life, number int, head row.Owner, etag string) *partition {
 	p := makePartition(l.member.store, number, head)
 	p.member, p.life = l.member, l
+	p.probation.begin(head.Crash)
+	p.warn(head.Crash)
 	p.work.Go(func() { p.load(head, etag) })
 	return p
 }
@@ -136,6 +139,9 @@ func (p *partition) close() (left leftover, first bool) {
 	p.mu.Unlock()
 	if !first {
 		return left, false
+	}
+	if p.member != nil {
+		p.member.trials.left(&p.probation)
 	}
 	left = p.forget()
 	for _, l := range letters {

@@ -56,17 +56,28 @@ func (c *commit) encodeQueued(effects *provider.Commit) {
 	o.running = o.running.change(func(_ string, set spans.Set) spans.Set { return set.Apply(&closed) })
 	for i := range effects.Activities {
 		a := &effects.Activities[i]
-		if _, open := o.spans.Find(a.Scheduled.ID); !open || c.p.member.serves(a.Tag) {
+		event := a.Scheduled.ID
+		host := c.places[event]
+		if _, open := o.spans.Find(event); !open || host == "" && c.p.member.serves(a.Tag) {
 			continue
 		}
-		event := a.Scheduled.ID
-		o.queued = o.queued.With(spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
 		if c.offers == nil {
 			c.offers = map[string][]row.Offer{}
 		}
-		queue := c.p.store.workQueue(a.Tag)
-		c.offers[queue] = append(c.offers[queue], c.p.offer(o, c.after.id, a, 0, nil))
+		queue, offer := c.p.send(host, o, c.after.id, a, 0, nil)
+		c.offers[queue] = append(c.offers[queue], offer)
 	}
+}
+
+// send notes in the open work that an activity is offered in a queue: that of a
+// host, or if that is empty the one of its tag.
+func (p *partition) send(host string, o *open, id history.InstanceID, a *provider.Activity, deliveries int, progress history.Payload) (queue string, _ row.Offer) {
+	if host != "" {
+		return p.store.hostQueue(host), p.sendTo(host, o, id, a, deliveries, progress)
+	}
+	event := a.Scheduled.ID
+	o.queued = o.queued.With(spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
+	return p.store.workQueue(a.Tag), p.offer(o, id, a, deliveries, progress)
 }
 
 // maxScheduled is the largest event that goes along with an offer, in bytes: a
@@ -99,7 +110,7 @@ func (c *commit) offered() *provider.Commit {
 	given := *c.given
 	given.Activities = slices.DeleteFunc(slices.Clone(given.Activities), func(a provider.Activity) bool {
 		_, queued := c.after.queued.Find(a.Scheduled.ID)
-		return queued
+		return queued || c.places[a.Scheduled.ID] != ""
 	})
 	return &given
 }
@@ -111,7 +122,11 @@ func (p *partition) deliverOffers(ctx context.Context, part *outPart) error {
 	for len(part.Offers) > 0 {
 		offer := &part.Offers[0]
 		err := s.account.Enqueue(ctx, part.Queue, wire.MustJSON(offer), 0)
-		if errors.Is(err, storage.ErrGone) {
+		if errors.Is(err, storage.ErrGone) && offer.Host != "" {
+			if !p.member.alive(ctx, offer.Host) {
+				return nil // what it was sent is offered again
+			}
+		} else if errors.Is(err, storage.ErrGone) {
 			if err = s.account.CreateQueue(ctx, part.Queue); err == nil {
 				continue
 			}
@@ -120,9 +135,12 @@ func (p *partition) deliverOffers(ctx context.Context, part *outPart) error {
 			offer.Again = true
 			return err
 		}
-		part.Offers = part.Offers[1:]
+		if part.Offers = part.Offers[1:]; offer.Host != "" {
+			s.waker.workFor(offer.Host)
+		} else if len(part.Offers) == 0 {
+			s.waker.work()
+		}
 	}
-	s.waker.work()
 	return nil
 }
 
@@ -152,7 +170,7 @@ func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID
 				if n, ok := o.spans.Find(event); ok {
 					a := o.spans[n]
 					a.First, a.Last = event, event
-					o.running = o.running.with(p.life.incarnation, a) // besides what others still run
+					o.running = o.running.without(event).with(p.life.incarnation, a) // besides what others still run
 				}
 			}
 			c := row.Cells{}
@@ -161,24 +179,6 @@ func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID
 		}
 		j.Submit(e)
 	}
-}
-
-// alive reports whether the incarnation is a host that lives, as last observed,
-// this one included.
-func (p *partition) alive(incarnation string) bool {
-	if p.life == nil {
-		return false
-	}
-	if incarnation == p.life.incarnation {
-		return true
-	}
-	hosts := p.life.hosts()
-	for i := range hosts {
-		if hosts[i].Incarnation == incarnation {
-			return true
-		}
-	}
-	return false
 }
 
 // takeReturned takes back an activity that a host gave back unfinished. That the
@@ -197,11 +197,7 @@ func (p *partition) takeReturned(ctx context.Context, l *letter) {
 func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) error {
 	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
 	i := p.get(l.to)
-	runs := false
-	if i != nil && i.execution == r.Execution {
-		_, runs = i.running.find(r.Event)
-	}
-	if !runs {
+	if !i.has(r) {
 		e.Applied = func(journal.Applied) { p.dropped(l) }
 		return p.commit(ctx, e)
 	}
@@ -213,17 +209,25 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 		return errBusy
 	}
 	after := *i
-	after.running = i.running.without(r.Event)
+	after.running, after.queued = i.running.without(r.Event), i.queued.Without(r.Event)
+	if err := p.resend(ctx, e, &after, r); err != nil {
+		return err
+	}
 	c := row.Cells{}
 	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
 	e.Ops = []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}}}
 	e.Valid = p.served
-	e.Applied = func(journal.Applied) {
+	e.Applied = func(a journal.Applied) {
 		p.dropped(l)
 		p.mu.Lock()
 		p.putLocked(&after)
-		p.reopenLocked(&after, r.Event, r.Attempt)
+		if p.withholdLocked(i.id, r.Event); a.Outbox == "" {
+			p.reopenLocked(&after, r.Event, r.Attempt)
+		}
 		p.mu.Unlock()
+		if a.Outbox != "" {
+			p.relays.add(a.Outbox, a.Send)
+		}
 	}
 	return p.commit(ctx, e)
 }
@@ -250,8 +254,9 @@ func (m *member) divertNowAndThen() {
 		}
 		for _, p := range m.partitions() {
 			p.freeSoon()
+			p.calmSoon()
 		}
-		for _, tag := range m.broker.Unserved() { // left by former owners, or by a host of this process
+		for _, tag := range m.broker.Unserved() { // a former owner served it
 			m.divert(tag, maxDiverted)
 		}
 		before := waited
@@ -288,8 +293,12 @@ func (m *member) divert(tag string, n int) {
 		if p == nil || !p.live() {
 			continue // whoever owns it now has the work
 		}
+		if tag == anyWork && p.probation.on() {
+			p.takeBack(all) // what kills its process is found where it is named
+			continue
+		}
 		p.begin(func(ctx context.Context) {
-			if err := p.divert(ctx, id, all); err != nil {
+			if err := p.divert(ctx, id, all); err != nil && !errors.Is(err, errNotOpen) {
 				p.takeBack(all)
 			}
 		})
@@ -320,22 +329,36 @@ func (p *partition) divert(ctx context.Context, id history.InstanceID, all []bro
 	defer p.member.broker.Unreserve(id)
 	i := p.get(id)
 	if i == nil || i.execution != all[0].ID.Execution {
-		return errBusy
+		return errNotOpen
 	}
 	after := *i
-	var offers []row.Offer
+	out := &row.Outgoing{}
+	var sent []int64 // to the hosts of their sessions
+	var mine []broker.Diverted
 	for _, d := range all {
 		a := d.Activity.Activity
-		event := a.Scheduled.ID
-		if n, ok := after.spans.Find(event); !ok || after.spans[n].Attempt != a.Attempt {
+		if n, ok := after.spans.Find(a.Scheduled.ID); !ok || after.spans[n].Attempt != a.Attempt {
 			continue
 		}
-		after.queued = after.queued.With(spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
-		offers = append(offers, p.offer(&i.open, id, &a, d.Activity.Deliveries, d.Activity.Progress))
+		host, err := p.elsewhere(ctx, &a)
+		switch {
+		case err != nil:
+			return err
+		case host != "":
+			sent = append(sent, a.Scheduled.ID)
+		case a.Session != "" && p.member.serves(a.Tag):
+			mine = append(mine, d)
+			continue
+		}
+		queue, offer := p.send(host, &after.open, id, &a, d.Activity.Deliveries, d.Activity.Progress)
+		out.Offer(queue, offer)
+	}
+	if len(out.Parts) == 0 {
+		p.takeBack(mine)
+		return nil
 	}
 	c := row.Cells{Name: func() string { return p.store.blobName(id) }}
 	c.Set(row.WorkCell, wire.MustJSON(after.open.row(id)))
-	out := &row.Outgoing{Parts: []row.Part{{Queue: p.store.workQueue(all[0].Activity.Activity.Tag), Offers: offers}}}
 	blobs := out.Spill(func() string { return p.store.blobName(id) })
 	if err := p.store.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
 		return err
@@ -347,8 +370,12 @@ func (p *partition) divert(ctx context.Context, id history.InstanceID, all []bro
 		Applied: func(a journal.Applied) {
 			p.mu.Lock()
 			p.putLocked(&after)
+			for _, event := range sent {
+				p.withholdLocked(id, event)
+			}
 			p.mu.Unlock()
 			p.relays.add(a.Outbox, a.Send)
+			p.takeBack(mine)
 		},
 	})
 }

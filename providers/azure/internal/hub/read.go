@@ -445,8 +445,12 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) ([]provider.DeadLett
 		return nil, err
 	}
 	var all []provider.DeadLetter
+	keys := []string{row.Management}
 	for n := range s.hub.Partitions {
-		if err := s.deadLetters(ctx, n, limit, &all); err != nil {
+		keys = append(keys, s.partitionKey(n))
+	}
+	for _, key := range keys {
+		if err := s.deadLetters(ctx, key, limit, &all); err != nil {
 			return nil, reading(ctx, op, err)
 		}
 	}
@@ -454,9 +458,9 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) ([]provider.DeadLett
 	return all[:max(0, min(limit, len(all)))], nil
 }
 
-func (s *Store) deadLetters(ctx context.Context, n, limit int, all *[]provider.DeadLetter) error {
+func (s *Store) deadLetters(ctx context.Context, key string, limit int, all *[]provider.DeadLetter) error {
 	count := 0
-	err := s.scan(ctx, s.partitionKey(n), row.DeadLetters(), nil, func(rows []storage.Row) error {
+	err := s.scan(ctx, key, row.DeadLetters(), nil, func(rows []storage.Row) error {
 		for i := range rows {
 			letter, err := s.readDeadLetter(ctx, &rows[i])
 			if err != nil {

@@ -94,9 +94,7 @@ func (l left) with(host string, a spans.Span) left {
 
 // without is the activities without one.
 func (l left) without(event int64) left {
-	return l.change(func(_ string, set spans.Set) spans.Set {
-		return set.Apply(&provider.Commit{CancelActivities: []int64{event}})
-	})
+	return l.change(func(_ string, set spans.Set) spans.Set { return set.Without(event) })
 }
 
 func (l left) encode() map[string]string {

@@ -74,7 +74,7 @@ func (p *partition) freeSoon() {
 // freeWithheld offers activities whose former owner is gone. What it said of them
 // before it went is in the inbox, so that is looked into first.
 func (p *partition) freeWithheld(ctx context.Context) {
-	left := p.leftByTheGone()
+	left := p.leftByTheGone(p.deadHosts(ctx))
 	if len(left) == 0 || p.trySweep(ctx, row.Inbox()) != nil {
 		return // at the next time
 	}
@@ -89,7 +89,7 @@ func (p *partition) freeWithheld(ctx context.Context) {
 
 // leftByTheGone are the withheld activities whose host is gone, by instance. It
 // forgets those that are closed.
-func (p *partition) leftByTheGone() map[history.InstanceID][]int64 {
+func (p *partition) leftByTheGone(dead map[string]bool) map[history.InstanceID][]int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := map[history.InstanceID][]int64{}
@@ -102,7 +102,7 @@ func (p *partition) leftByTheGone() map[history.InstanceID][]int64 {
 			}
 			if !runs {
 				delete(events, event)
-			} else if !p.alive(host) {
+			} else if dead[host] {
 				left[id] = append(left[id], event)
 			}
 		}

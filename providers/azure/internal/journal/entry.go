@@ -36,6 +36,10 @@ type Entry struct {
 	// Send, if not nil, becomes a row of the outbox.
 	Send *row.Outgoing
 
+	// Head, if not nil, changes the owner row, besides what the journal keeps
+	// there. It is called when the entry is packed, and must not block.
+	Head func(*row.Owner)
+
 	// Valid, if not nil, is asked when the entry is packed; an error fails it.
 	Valid func() error
 	// Rejected, if not nil, is asked when the service rejected one of Ops, or of

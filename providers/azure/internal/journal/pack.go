@@ -156,6 +156,9 @@ func (j *Journal) add(b *batch, e *Entry) {
 	b.entries = append(b.entries, e)
 	b.starts = append(b.starts, start)
 	b.ops = append(b.ops, e.Ops...)
+	if e.Head != nil {
+		e.Head(&b.head)
+	}
 	for i := range e.Consumed {
 		c := &e.Consumed[i]
 		b.ops = append(b.ops, storage.Op{Verb: storage.Delete, Row: storage.Row{Key: c.Key}})
@@ -216,10 +219,8 @@ func (j *Journal) requeue(entries []*Entry) {
 // entryOf finds the entry to which an op of the batch belongs, and the op's
 // index within it; nil for head and notices.
 func (b *batch) entryOf(op int) (e *Entry, at, index int) {
-	i, found := slices.BinarySearch(b.starts, op)
-	if !found {
-		i--
-	}
+	i, _ := slices.BinarySearch(b.starts, op+1) // of those without rows, which begin there too, the last
+	i--
 	if i < 0 {
 		return nil, 0, -1
 	}

@@ -26,6 +26,8 @@ type Owner struct {
 	Commit int64  `json:"commit"`          // of this owner in this epoch
 	// Next are the numbers of the next rows to other partitions, by partition.
 	Next map[int]int64 `json:"next,omitempty"`
+	// Crash is there while owners die.
+	Crash *Crash `json:"crash,omitempty"`
 }
 
 // Cells of the head row.
@@ -178,11 +180,15 @@ type Envelope struct {
 	Returned *Returned `json:"returned,omitempty"`
 }
 
-// Returned names an activity that a host does not run any more.
+// Returned names an activity that a host does not run any more, or will not.
 type Returned struct {
 	Execution int64 `json:"execution"`
 	Event     int64 `json:"event"`
 	Attempt   int   `json:"attempt"`
+	// Queued says that it came from a work queue for anyone, Host from the one
+	// of that host; without either a former owner had it.
+	Queued bool   `json:"queued,omitempty"`
+	Host   string `json:"host,omitempty"`
 }
 
 // Order is something that only a partition's owner may do.
@@ -234,8 +240,9 @@ type OpenWork struct {
 	Activities string             `json:"activities,omitempty"` // [spans.Set], encoded
 	// Queued are those of the activities that were offered to other hosts.
 	Queued string `json:"queued,omitempty"`
-	// Running are those that former owners still ran when they handed the
-	// partition over, by incarnation.
+	// Running are those that one host has, by incarnation: what a former owner
+	// still ran when it handed the partition over, and what was sent to the host
+	// of its session.
 	Running map[string]string `json:"running,omitempty"`
 	// Purging says that the instance is being removed.
 	Purging bool `json:"purging,omitempty"`
@@ -314,6 +321,28 @@ type Offer struct {
 	// Again says that it may have been offered before: who takes it looks first
 	// whether it is still open.
 	Again bool `json:"again,omitempty"`
+	// Host is the incarnation that has its session, if it is for that one alone.
+	Host string `json:"host,omitempty"`
+}
+
+// SessionCell is the cell of a session's row with [Lease], as JSON.
+const SessionCell = "Session"
+
+// Lease says which host runs the activities of a session. It has no time in it:
+// its host gives it up, or is dead.
+type Lease struct {
+	Format  int    `json:"format"`
+	Session string `json:"session"`
+	Tag     string `json:"tag,omitempty"`
+	Host    string `json:"host"` // incarnation
+}
+
+// ParseLease reads a session's row.
+func ParseLease(cells map[string][]byte) (l Lease, err error) {
+	if err := Parse(cells[SessionCell], &l); err != nil {
+		return l, err
+	}
+	return l, checkFormat(l.Format)
 }
 
 // Parcel is one row of an inbox to be inserted: messages for one instance.
@@ -349,6 +378,12 @@ type Letter struct {
 	Format int    `json:"format"`
 	Reason string `json:"reason"`
 	Time   int64  `json:"time"`
+	// Queue, ID, Sent and Body are of a message that was in a work queue. The row
+	// of such a letter stands beside those of the hosts.
+	Queue string `json:"queue,omitempty"`
+	ID    string `json:"id,omitempty"`
+	Sent  int64  `json:"sent,omitempty"`
+	Body  []byte `json:"body,omitempty"`
 }
 
 // IndexCells are the cells of an instance's row in the index.

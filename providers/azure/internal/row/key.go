@@ -26,9 +26,16 @@ const (
 	HubRecord = "hub"
 	// HostPrefix begins the row keys of hosts; their incarnation follows.
 	HostPrefix = "host:"
+	// SessionPrefix begins the row keys of sessions; see [Session].
+	SessionPrefix = "session:"
 	// Head is the row key of a partition's owner row.
 	Head = "head"
 )
+
+// Session is the row key of a session of activities with a tag.
+func Session(name, tag string) string {
+	return SessionPrefix + Escape(history.InstanceID(name+"\x00"+tag))
+}
 
 // Partition is the partition key of a runtime partition.
 func Partition(generation string, number int) string {

@@ -117,3 +117,14 @@ func ParseOutgoing(ctx context.Context, cells map[string][]byte, get GetBlob) (o
 func (o *Offer) Size() int {
 	return 300 + len(o.ID) + len(o.Name) + len(o.Version) + len(o.Tag) + len(o.Session) + len(o.Scheduled) + len(o.Progress)
 }
+
+// Offer adds an offer for a work queue.
+func (o *Outgoing) Offer(queue string, offer Offer) {
+	for i := range o.Parts {
+		if o.Parts[i].Queue == queue {
+			o.Parts[i].Offers = append(o.Parts[i].Offers, offer)
+			return
+		}
+	}
+	o.Parts = append(o.Parts, Part{Queue: queue, Offers: []Offer{offer}})
+}

@@ -1,0 +1,257 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
+	"github.com/duroxide/duroxide-go/sharding"
+)
+
+// What owners and hosts do so that the activities of a session run on its host.
+// Where an activity goes is decided before the commit that sends it there; that
+// the session is this host's is looked at once more before it begins.
+
+func compareSessions(a, b sessionKey) int {
+	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.tag, b.tag))
+}
+
+// alive reports whether the incarnation is a host that lives. One that is not
+// among those last observed may have just joined: its row tells.
+func (m *member) alive(ctx context.Context, incarnation string) bool {
+	m.mu.Lock()
+	l, gone := m.life, m.gone[incarnation]
+	m.mu.Unlock()
+	switch {
+	case l == nil || gone:
+		return false
+	case incarnation == l.incarnation:
+		return true
+	}
+	if _, ok := l.host(incarnation); ok {
+		return true
+	}
+	_, err := m.store.account.Get(ctx, m.store.cfg.Name, row.Management, row.HostPrefix+incarnation)
+	if !storage.Is(err, storage.Missing) {
+		return true // or not known
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.gone) >= maxGone {
+		clear(m.gone)
+	}
+	m.gone[incarnation] = true // for ever
+	return false
+}
+
+// maxGone bounds how many dead incarnations are remembered.
+const maxGone = 1_000
+
+// host finds one of those that live, as last observed.
+func (l *life) host(incarnation string) (sharding.Host, bool) {
+	for _, h := range l.hosts() {
+		if h.Incarnation == incarnation {
+			return h, true
+		}
+	}
+	return sharding.Host{}, false
+}
+
+// workFor tells a host that something was put into its own work queue.
+func (w *waker) workFor(incarnation string) {
+	l := w.store.life()
+	switch {
+	case l == nil:
+	case l.incarnation == incarnation:
+		l.member.lookForWork()
+	default:
+		h, ok := l.host(incarnation)
+		if !ok {
+			h = sharding.Host{Incarnation: incarnation} // it has just joined
+		}
+		w.ring(h, func(u *wakeUp) { u.Work = true })
+	}
+}
+
+// elsewhere is the host that has to run an activity because it has its session:
+// empty for this one, if nobody has it, or without a session.
+func (p *partition) elsewhere(ctx context.Context, a *provider.Activity) (string, error) {
+	if a.Session == "" || p.member == nil {
+		return "", nil
+	}
+	host, err := p.member.sessions.holder(ctx, sessionKey{a.Session, a.Tag})
+	if err != nil || host == p.life.incarnation {
+		return "", err
+	}
+	return host, nil
+}
+
+// placeSessions finds the hosts of those activities that the commit opens in
+// sessions.
+func (c *commit) placeSessions(ctx context.Context) error {
+	for i := range c.given.Activities {
+		a := &c.given.Activities[i]
+		host, err := c.p.elsewhere(ctx, a)
+		if err != nil {
+			return reading(ctx, fmt.Sprintf("finding the host of session %q for %s", a.Session, quote(c.after.id)), err)
+		}
+		if host != "" {
+			if c.places == nil {
+				c.places = map[int64]string{}
+			}
+			c.places[a.Scheduled.ID] = host
+		}
+	}
+	return nil
+}
+
+// sendTo notes in the open work that a host has an activity, and makes the offer.
+func (p *partition) sendTo(host string, o *open, id history.InstanceID, a *provider.Activity, deliveries int, progress history.Payload) row.Offer {
+	event := a.Scheduled.ID
+	if !bug.Planted("session-not-recorded") {
+		o.running = o.running.with(host, spans.Span{First: event, Last: event, Attempt: a.Attempt, Tag: a.Tag, Session: a.Session})
+	}
+	off := p.offer(o, id, a, deliveries, progress)
+	off.Host = host
+	return off
+}
+
+// withholdLocked leaves an activity to the host that has it.
+func (p *partition) withholdLocked(id history.InstanceID, event int64) {
+	if p.withheld[id] == nil {
+		p.withheld[id] = map[int64]bool{}
+	}
+	p.withheld[id][event] = true
+}
+
+// deadHosts are those that withheld activities are left to and that are dead.
+func (p *partition) deadHosts(ctx context.Context) map[string]bool {
+	p.mu.Lock()
+	hosts := map[string]bool{}
+	for id, events := range p.withheld {
+		i := p.instances[id]
+		for event := range events {
+			if i == nil {
+				break
+			}
+			if host, runs := i.running.find(event); runs {
+				hosts[host] = true
+			}
+		}
+	}
+	p.mu.Unlock()
+	for host := range hosts {
+		if p.member.alive(ctx, host) {
+			delete(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// enter looks whether work of a session may begin here. What belongs elsewhere
+// leaves this host, and false is reported.
+func (h *host) enter(ctx context.Context, w *broker.Work) (bool, error) {
+	if w.Activity.Session == "" || bug.Planted("session-not-checked") {
+		return true, nil
+	}
+	g := guestOf(w)
+	if g != nil && g.offer.Host != "" && g.offer.Host != h.member.called() {
+		h.member.farewell(g) // it was for a former life: its owner knows that this one has ended
+		return false, nil
+	}
+	mine, err := h.member.sessions.begin(ctx, w)
+	if err != nil || mine {
+		return mine, err
+	}
+	if g != nil {
+		return false, h.bounce(ctx, g)
+	}
+	d, ok := w.TakeOut()
+	p := h.member.partition(h.store.Partition(w.ID.Instance))
+	switch {
+	case !ok: // detached, closed or given back
+		h.giveBackWork(ctx, w, provider.Release{Uncounted: true})
+	case p != nil:
+		p.begin(func(ctx context.Context) { p.moveAway(ctx, d) })
+	}
+	return false, nil
+}
+
+// bounce sends an activity of a session that another host has back to its owner,
+// who will find out which.
+func (h *host) bounce(ctx context.Context, g *guest) error {
+	o := &g.offer
+	returned := &row.Returned{Execution: o.Execution, Event: o.Event, Attempt: o.Attempt, Host: o.Host, Queued: o.Host == ""}
+	post, err := h.store.encodePost(o.ID, nil, row.Envelope{Returned: returned})
+	if err == nil {
+		err = h.store.insertPost(ctx, o.ID, post)
+	}
+	if err == nil {
+		g.done(ctx)
+	}
+	return err
+}
+
+// moveAway sends an activity to the host of its session, or puts it back if that
+// is this host by now.
+func (p *partition) moveAway(ctx context.Context, d broker.Diverted) {
+	for n := 0; ctx.Err() == nil; n++ {
+		err := p.divert(ctx, d.ID.Instance, []broker.Diverted{d})
+		if err == nil || errors.Is(err, errNotOpen) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+			return
+		}
+		pause(ctx, backoff(n))
+	}
+}
+
+// has reports whether an activity that was given back is one that the instance
+// has left to whoever gave it back.
+func (i *instance) has(r *row.Returned) bool {
+	if i == nil || i.execution != r.Execution {
+		return false
+	}
+	if n, ok := i.spans.Find(r.Event); !ok || i.spans[n].Attempt != r.Attempt {
+		return false
+	}
+	_, runs := i.running.find(r.Event)
+	switch {
+	case r.Queued:
+		_, runs = i.queued.Find(r.Event)
+	case r.Host != "":
+		_, runs = i.running[r.Host].Find(r.Event)
+	}
+	return runs
+}
+
+// resend adds to the commit that takes an activity back that it goes to another
+// queue at once, if it is not for this host.
+func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned) error {
+	n, ok := after.spans.Find(r.Event)
+	if !ok || after.spans[n].Session == "" {
+		return nil
+	}
+	span := after.spans[n]
+	if r.Queued || r.Host != "" { // what was known of the session was wrong
+		p.member.sessions.forget(sessionKey{span.Session, span.Tag})
+	}
+	a := provider.Activity{
+		Scheduled: history.Event{ID: r.Event, Execution: r.Execution}, Attempt: r.Attempt, Tag: span.Tag, Session: span.Session,
+	}
+	host, err := p.elsewhere(ctx, &a)
+	if err != nil || host == "" && p.member.serves(a.Tag) {
+		return err
+	}
+	queue, offer := p.send(host, &after.open, after.id, &a, p.store.handed.Deliveries(history.ActivityID{Instance: after.id, Execution: r.Execution, Event: r.Event}, r.Attempt), nil)
+	e.Send = &row.Outgoing{}
+	e.Send.Offer(queue, offer)
+	return nil
+}
