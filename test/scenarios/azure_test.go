@@ -51,6 +51,11 @@ var onAzurite = []string{
 	"TestAnActivityThatIsInterruptedByShutdownRunsAgain",
 }
 
+// notOnAzurite are the scenarios that take too long there, and why.
+var notOnAzurite = map[string]string{
+	"TestManyGenerationsLeaveBoundedWork": "ten thousand generations are more than twenty thousand commits, one after the other: run it without /azurite",
+}
+
 // emulated is a hub of two partitions on Azurite, by a transport that refuses
 // what Azure refuses.
 func emulated(t *testing.T) provider.Store {
