@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,12 +99,14 @@ func TestARepairYieldsToWhoChangesTheSameResource(t *testing.T) {
 		watching(w, client, 20)
 		network := plan("alpha").Network()
 		w.cloud.Change(network.ID, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.9.0.0/16"}}})
-		changed := false
+		var once sync.Once
 		w.hear = func(_ *host, r *http.Request, served bool) {
-			if r.Method == http.MethodPut && !served && !changed { // between the look and the repair somebody is faster
-				changed = true
-				w.cloud.Change(network.ID, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.8.0.0/16"}}})
+			if r.Method != http.MethodPut || served {
+				return
 			}
+			once.Do(func() { // between the look and the repair somebody is faster
+				w.cloud.Change(network.ID, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.8.0.0/16"}}})
+			})
 		}
 		drifts(w, client, 3)
 		ledger := w.cloud.Ledger()
@@ -171,8 +175,11 @@ func TestAFleetGoesOnPastFailuresAndKeepsToItsLimit(t *testing.T) {
 	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 		s := environment.FleetSpec{Each: spec(), Concurrent: 3, Remove: true, Names: []string{"a", "b", "c", "d", "e", "f", "g"}}
 		w.cloud.Inject(emulator.Fault{Method: http.MethodPut, ID: plan("c").Storage().ID, Operation: &emulator.OperationFailure{Code: "QuotaExceeded"}})
+		var mu sync.Mutex
 		at, most := 0, 0
-		w.hear = func(_ *host, _ *http.Request, served bool) {
+		w.hear = func(*host, *http.Request, bool) {
+			mu.Lock()
+			defer mu.Unlock()
 			groups := 0
 			for _, r := range w.cloud.Resources() {
 				if strings.HasSuffix(r.Kind, "resourcegroups") {
@@ -189,6 +196,8 @@ func TestAFleetGoesOnPastFailuresAndKeepsToItsLimit(t *testing.T) {
 		if err != nil || report.Made != 6 || len(report.Failed) != 1 || !strings.Contains(report.Failed["c"], "QuotaExceeded") {
 			t.Errorf("%+v, %v", report, err)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if most != 3 || at != 0 {
 			t.Errorf("at most %d environments were there at a time, and %d in the end", most, at)
 		}
@@ -199,9 +208,9 @@ func TestAFleetGoesOnPastFailuresAndKeepsToItsLimit(t *testing.T) {
 func TestACancelledFleetLeavesNothing(t *testing.T) {
 	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 		s := environment.FleetSpec{Each: spec(), Concurrent: 3, Names: []string{"a", "b", "c", "d"}}
-		cancelled := 0
-		w.hear = func(_ *host, _ *http.Request, served bool) {
-			if cancelled++; cancelled == 40 {
+		var heard atomic.Int64
+		w.hear = func(*host, *http.Request, bool) {
+			if heard.Add(1) == 40 {
 				if err := client.Cancel(w.ctx, "fleet", "enough"); err != nil {
 					t.Error(err)
 				}
