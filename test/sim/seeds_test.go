@@ -38,7 +38,7 @@ type outcome struct {
 }
 
 // errandsOfALife is how many errands clients have, until trouble is over.
-const errandsOfALife = 20
+const errandsOfALife = 14
 
 // patience is how long clients may wait once everything is healed.
 const patience = 10 * time.Minute

@@ -164,6 +164,9 @@ func (p *partition) careful(ctx context.Context, piece string) error {
 // endLocked takes a piece of work off those that run, and reports whether it was
 // among them.
 func (b *probation) endLocked(p *partition, piece string) bool {
+	if b.crash == nil {
+		return false // the owner has become calm meanwhile
+	}
 	_, ran := b.running[piece]
 	delete(b.running, piece)
 	if ran && slices.Contains(b.crash.Suspects, piece) {
