@@ -23,7 +23,8 @@ type Details struct {
 	Attempt  int
 	Delivery int
 	// IdempotencyKey is the same for every attempt and delivery, on every host,
-	// and unique to this call.
+	// and unique to this call while its instance's id is used once: what begins
+	// anew under an id that was purged or replaced has the same keys again.
 	IdempotencyKey string
 	// Deadline is when all attempts together must be done; zero for none.
 	Deadline time.Time
