@@ -94,7 +94,7 @@ func (s *Store) transact(ctx context.Context, n int, ops []storage.Op) error {
 		_, err := s.account.Transact(ctx, s.cfg.Name, s.partitionKey(n), ops)
 		switch {
 		case !errors.Is(err, storage.ErrUnknown):
-			if err != nil && unknown != nil && storage.Rejected(err) == nil {
+			if err != nil && unknown != nil {
 				return errors.Join(unknown, err) // the first try may have been applied
 			}
 			return err

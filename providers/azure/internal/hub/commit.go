@@ -100,6 +100,7 @@ func (c *commit) settled(a journal.Applied) {
 		// Before the instance has its next turn, whose messages must not overtake.
 		p.relays.add(a.Outbox, a.Send)
 	}
+	p.calm(turnPiece(i.id)) // before the next turn may begin
 	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
@@ -125,6 +126,7 @@ func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, given *provider
 		lock.busy.Store(false)
 	}
 	if errors.Is(err, provider.ErrConflict) {
+		lock.partition.calm(turnPiece(lock.instance.id))
 		h.giveBack(lock.turn, provider.Release{}) // such a turn is over
 	}
 	return err
@@ -155,7 +157,6 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 	// The journal settles what is sent, so this is not for ctx to end.
 	err = <-done
 	if err == nil {
-		c.p.calm(turnPiece(lock.instance.id))
 		c.p.resolved(ctx, c.mail.direct)
 		return nil
 	}

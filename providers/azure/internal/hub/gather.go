@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -122,9 +123,16 @@ func (g *gatherer) send(ctx context.Context, n int, batch []*insertion) {
 		}
 		return
 	}
+	maybe := errors.Is(err, storage.ErrUnknown) // an earlier try may have been applied
 	var all sync.WaitGroup
 	for _, i := range batch {
-		all.Go(func() { i.done <- g.store.transact(ctx, n, i.ops) })
+		all.Go(func() {
+			err := g.store.transact(ctx, n, i.ops)
+			if err != nil && maybe && storage.Rejected(err) == nil {
+				err = errors.Join(storage.ErrUnknown, err)
+			}
+			i.done <- err
+		})
 	}
 	all.Wait()
 }

@@ -37,6 +37,9 @@ func (p *partition) load(head row.Owner, etag string) {
 	for n := 0; ; n++ {
 		err := p.tryLoad(head, etag)
 		if err == nil {
+			for _, id := range p.purging {
+				p.begin(func(ctx context.Context) { p.resumePurge(ctx, id) })
+			}
 			p.freeSoon()
 			p.begin(p.sweepAgain)
 		}
@@ -58,6 +61,7 @@ func (p *partition) load(head row.Owner, etag string) {
 }
 
 func (p *partition) tryLoad(head row.Owner, etag string) error {
+	p.purging = nil
 	found, err := p.readOutstanding()
 	if err != nil {
 		return err
@@ -356,7 +360,7 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 		p.mu.Lock()
 		p.putLocked(i)
 		p.mu.Unlock()
-		p.begin(func(ctx context.Context) { p.resumePurge(ctx, i.id) })
+		p.purging = append(p.purging, i.id)
 		return r, nil
 	}
 	r = broker.Restored{

@@ -361,7 +361,7 @@ func (m *member) leave(ctx context.Context) error {
 	l.dropAll()
 	m.door.close()
 	m.broker.Close()
-	err = errors.Join(err, m.sessions.leave(context.WithoutCancel(ctx), l.incarnation))
+	err = errors.Join(err, m.sessions.leave(ctx, l.incarnation))
 	qerr := m.store.account.DeleteQueue(context.WithoutCancel(ctx), m.store.wakeQueue(l.incarnation))
 	if errors.Is(qerr, storage.ErrGone) { // by those who took this host for dead
 		qerr = nil

@@ -60,6 +60,7 @@ type partition struct {
 	probation  probation
 	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
+	purging    []history.InstanceID        // of which a former owner's removal goes on; for load alone
 	removals   int64                       // done
 }
 
@@ -124,6 +125,21 @@ func (p *partition) served() error {
 	defer p.mu.Unlock()
 	if p.gone {
 		return journal.ErrStopped
+	}
+	return nil
+}
+
+// unchanged is the Valid of entries that change rows of an instance's open work as
+// it was read: it may have been purged or replaced since.
+func (p *partition) unchanged(i *instance) error {
+	if err := p.served(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.instances[i.id]
+	if now == nil || p.removing[i.id] || now.born != i.born || now.execution != i.execution {
+		return errNotOpen
 	}
 	return nil
 }
@@ -206,7 +222,7 @@ func (p *partition) release(ctx context.Context, target string) error {
 		if err := j.Settle(ctx); err != nil {
 			return err
 		}
-		p.keepRunning(j, left.running)
+		p.keepRunning(ctx, j, left.running)
 	}
 	head, etag, err := j.Drain(ctx)
 	if err != nil {

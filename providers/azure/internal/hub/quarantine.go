@@ -310,16 +310,18 @@ func (b *probation) review(p *partition) bool {
 		b.acquitLocked(s)
 		changed = true
 	}
-	for piece, until := range b.crash.Quarantined {
-		if p.store.cfg.Now().UnixNano() < until || len(b.crash.Suspects) > 0 {
+	for _, piece := range slices.Sorted(maps.Keys(b.crash.Quarantined)) {
+		if p.store.cfg.Now().UnixNano() < b.crash.Quarantined[piece] || len(b.crash.Suspects) > 0 {
 			continue
 		}
-		after := *b.crash // it is tried once more, and has one death left
+		after := *b.crash
 		after.Quarantined = maps.Clone(after.Quarantined)
 		delete(after.Quarantined, piece)
-		after.Suspects, after.Alone = []string{piece}, row.MostAlone-1
-		b.crash, b.began, changed = &after, now, true
-		b.asked[piece] = now
+		if !isWork(piece) { // an activity failed, and does not come again
+			after.Suspects, after.Alone = []string{piece}, row.MostAlone-1 // tried once more, with one death left
+			b.began, b.asked[piece] = now, now
+		}
+		b.crash, changed = &after, true
 	}
 	if b.crash.Count > 0 && len(b.crash.Suspects) == 0 && now.Sub(b.began) >= workTrial*p.store.cfg.TTL {
 		after := *b.crash
@@ -334,9 +336,12 @@ func (b *probation) review(p *partition) bool {
 	return changed
 }
 
+// isWork reports whether the piece is an activity, and not a turn.
+func isWork(piece string) bool { return strings.Contains(piece, "/") }
+
 // trial is how long a piece of work runs before it counts as innocent.
 func (p *partition) trial(piece string) time.Duration {
-	if strings.Contains(piece, "/") {
+	if isWork(piece) {
 		return workTrial * p.store.cfg.TTL
 	}
 	return turnTrial * p.store.cfg.TTL

@@ -146,7 +146,7 @@ func (p *partition) deliverOffers(ctx context.Context, part *outPart) error {
 
 // keepRunning notes in the rows of open work what this host still runs when it
 // hands the partition over, so that the next owner does not run it too.
-func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID) {
+func (p *partition) keepRunning(ctx context.Context, j *journal.Journal, running []history.ActivityID) {
 	if bug.Planted("running-not-noted") {
 		return
 	}
@@ -173,8 +173,11 @@ func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID
 					o.running = o.running.without(event).with(p.life.incarnation, a) // besides what others still run
 				}
 			}
-			c := row.Cells{}
+			c := row.Cells{Name: func() string { return p.store.blobName(id) }}
 			c.Set(row.WorkCell, wire.MustJSON(o.row(id)))
+			if p.store.putBlobs(ctx, c.Blobs) != nil {
+				continue // the next owner runs it, too
+			}
 			e.Ops = append(e.Ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}})
 		}
 		j.Submit(e)
@@ -185,7 +188,7 @@ func (p *partition) keepRunning(j *journal.Journal, running []history.ActivityID
 // host does not run it any more is noted in the same commit.
 func (p *partition) takeReturned(ctx context.Context, l *letter) {
 	r := l.envelope.Returned
-	for n := 0; ctx.Err() == nil; n++ {
+	for n := 0; ctx.Err() == nil && p.waits(l); n++ {
 		err := p.tryReturn(ctx, l, r)
 		if err == nil || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
 			return
@@ -213,10 +216,13 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 	if err := p.resend(ctx, e, &after, r); err != nil {
 		return err
 	}
-	c := row.Cells{}
+	c := row.Cells{Name: func() string { return p.store.blobName(i.id) }}
 	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
+	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
+		return err
+	}
 	e.Ops = []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}}}
-	e.Valid = p.served
+	e.Valid = func() error { return p.unchanged(i) }
 	e.Applied = func(a journal.Applied) {
 		p.dropped(l)
 		p.mu.Lock()
@@ -233,8 +239,8 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 }
 
 const (
-	// divertAfter is how long activities wait here before other hosts' idle
-	// slots are offered them, and divertEvery how often that is looked at.
+	// divertEvery is how often it is looked at whether activities that wait here
+	// have idle slots of other hosts to go to.
 	divertEvery = 500 * time.Millisecond
 	// maxDiverted bounds how many are offered at a time.
 	maxDiverted = 32
@@ -314,6 +320,10 @@ func (p *partition) takeBack(all []broker.Diverted) {
 		return
 	}
 	for _, d := range all {
+		i := p.instances[d.ID.Instance]
+		if i == nil || p.removing[i.id] || i.execution != d.ID.Execution {
+			continue // it was purged or replaced
+		}
 		p.member.broker.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
 	}
 }
@@ -366,7 +376,7 @@ func (p *partition) divert(ctx context.Context, id history.InstanceID, all []bro
 	return p.commit(ctx, &journal.Entry{
 		Ops:   []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}}},
 		Send:  out,
-		Valid: p.served,
+		Valid: func() error { return p.unchanged(i) },
 		Applied: func(a journal.Applied) {
 			p.mu.Lock()
 			p.putLocked(&after)

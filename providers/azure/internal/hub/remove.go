@@ -122,6 +122,7 @@ func (p *partition) quit(id history.InstanceID) {
 	p.mu.Lock()
 	delete(p.instances, id)
 	delete(p.progress, id)
+	delete(p.damaged, row.Escape(id))
 	p.mu.Unlock()
 	p.store.handed.Gone(id)
 	if p.member != nil {

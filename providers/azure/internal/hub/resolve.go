@@ -82,8 +82,9 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 			p.popLocked(id, l)
 			return func(ctx context.Context) { p.execute(ctx, l) }
 		case l.envelope.Returned != nil:
-			p.popLocked(id, l)
-			return func(ctx context.Context) { p.takeReturned(ctx, l) }
+			// It may take until the instance has no turn: what comes after it does
+			// not wait for that.
+			p.work.Go(func() { p.takeReturned(p.ctx, l) })
 		case i == nil && len(l.messages) > 0 && l.envelope.Done == 0 && l.messages[0].Start != nil:
 			return func(ctx context.Context) {
 				if err := p.create(ctx, l); err != nil {

@@ -88,10 +88,11 @@ func (ss *sessions) holder(ctx context.Context, key sessionKey) (string, error) 
 		}
 	}
 	defer ss.free(key)
-	for ctx.Err() == nil {
+	for n := 0; ctx.Err() == nil; n++ {
 		host, l, err := ss.claim(ctx, key)
 		switch {
 		case errors.Is(err, errRace):
+			pause(ctx, storage.RetryAfter(err, backoff(n)))
 			continue
 		case err != nil:
 			return "", err
@@ -205,8 +206,8 @@ func (ss *sessions) write(ctx context.Context, op storage.Op, l *lease) error {
 			l.etag = etags[0]
 		}
 		return nil
-	case storage.Rejected(err) != nil, errors.Is(err, storage.ErrUnknown):
-		return errRace
+	case storage.Is(err, storage.Exists), storage.Is(err, storage.Missing), storage.Is(err, storage.Precondition), errors.Is(err, storage.ErrUnknown):
+		return fmt.Errorf("%w: %w", errRace, err)
 	}
 	return err
 }
@@ -355,7 +356,11 @@ func (ss *sessions) leave(ctx context.Context, incarnation string) error {
 	if !made {
 		return nil
 	}
-	return ss.m.store.account.DeleteQueue(ctx, ss.m.store.hostQueue(incarnation))
+	err := ss.m.store.account.DeleteQueue(context.WithoutCancel(ctx), ss.m.store.hostQueue(incarnation))
+	if errors.Is(err, storage.ErrGone) { // by those who took this host for dead
+		return nil
+	}
+	return err
 }
 
 // dropSessions removes the rows of sessions whose hosts are dead, and that nobody

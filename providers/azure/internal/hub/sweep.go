@@ -6,6 +6,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // sweep reads a range of the inbox and takes in what is new.
@@ -34,12 +35,32 @@ func (p *partition) trySweep(ctx context.Context, r row.Range) error {
 	} else if len(p.behind.of) > 0 {
 		p.lookAgainLocked()
 	}
-	compared := err == nil && r == row.Inbox() && len(p.resolving)+len(p.behind.of) == 0
+	compared := err == nil && r == row.Inbox() && len(p.behind.of) == 0
+	if compared {
+		began = p.comparedLocked(began)
+	}
 	p.mu.Unlock()
 	if compared {
 		p.journal.Compared(began)
 	}
 	return err
+}
+
+// comparedLocked is up to when all that came was compared with what was consumed,
+// if the whole inbox was looked into at a time. What waits for its receiver to be
+// read was not, yet.
+func (p *partition) comparedLocked(at time.Time) time.Time {
+	for id, letters := range p.unresolved {
+		if p.damaged[row.Escape(id)] != nil {
+			continue // it may wait for ever
+		}
+		for _, l := range letters {
+			if came := wire.FromNanos(l.envelope.Arrived); l.envelope.Arrived != 0 && came.Before(at) {
+				at = came
+			}
+		}
+	}
+	return at
 }
 
 // sweepAgain looks into the inbox of a partition that was just claimed. Until

@@ -263,8 +263,8 @@ func TestACutLosesRequestsOrAnswers(t *testing.T) {
 }
 
 func TestClocksAreComparedByAnswers(t *testing.T) {
-	a, c := open(t, simulated.Config{MaxSkew: 15 * time.Minute})
-	c = a.Client("new")
+	a, _ := open(t, simulated.Config{MaxSkew: 15 * time.Minute})
+	c := a.Client("new")
 	c.SetSkew(10 * time.Minute)
 	if now := c.Now(); now.Sub(a.Now()).Round(time.Minute) != 10*time.Minute {
 		t.Errorf("before an answer tells it is %v, and the host's clock is 10 min ahead of %v", now, a.Now())
