@@ -191,7 +191,7 @@ func (b *probation) admitLocked(p *partition, piece string) (named bool, err err
 	}
 	now := time.Now()
 	suspect := slices.Contains(b.crash.Suspects, piece)
-	if !suspect && (b.crash.Trial != "" || len(b.crash.Suspects) == 1 && now.Sub(b.began) < turnTrial*p.store.cfg.TTL) {
+	if !suspect && (b.crash.Trial != "" || b.crash.Last() && now.Sub(b.began) < turnTrial*p.store.cfg.TTL) {
 		return false, errNotNow // the last suspect comes first, if it is there
 	}
 	if suspect {
@@ -202,7 +202,7 @@ func (b *probation) admitLocked(p *partition, piece string) (named bool, err err
 				n++
 			}
 		}
-		alone := len(b.crash.Suspects) == 1
+		alone := b.crash.Last()
 		if n >= b.crash.Width() || !p.member.trials.mayBegin(b, alone) {
 			return false, errNotNow
 		}

@@ -41,6 +41,14 @@ func Piece(id history.InstanceID, execution, event int64, attempt int) string {
 	return fmt.Sprintf("%s/%d/%d/%d", name, execution, event, attempt)
 }
 
+// Last reports whether one piece of work is the only suspect, and owners died so
+// often that others are to wait until it has run alone. Two deaths in a row are no
+// reason: what runs for long is there at both.
+func (c *Crash) Last() bool { return len(c.Suspects) == 1 && c.Count >= fewDeaths }
+
+// fewDeaths in a row may have any reason.
+const fewDeaths = 3
+
 // Died is what is known after the owner has died. Who is in quarantine then is so
 // until a time.
 func (c *Crash) Died(until int64) *Crash {
