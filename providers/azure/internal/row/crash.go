@@ -122,8 +122,13 @@ func (c *Crash) Over() bool {
 	return c == nil || c.Count == 0 && len(c.Suspects) == 0 && len(c.Quarantined) == 0
 }
 
-// Width is how many suspects run at a time.
-func (c *Crash) Width() int { return max(1, min(len(c.Suspects)/2, mostAtATime)) }
+// Width is how many suspects run at a time: all of them until owners died often.
+func (c *Crash) Width() int {
+	if c.Count < fewDeaths {
+		return max(1, len(c.Suspects))
+	}
+	return max(1, min(len(c.Suspects)/2, mostAtATime))
+}
 
 // mostAtATime is how many suspects run at a time, however many there are.
 const mostAtATime = 8
