@@ -210,7 +210,7 @@ func TestSeeds(t *testing.T) {
 		}
 		for _, what := range []string{
 			"effects repeated", "client repeats", "ran twice", "ran again", "gentle", "undisturbed", "days", "child purged", "progress resumed",
-			"remote work delivered again", "session sent elsewhere", "session taken over",
+			"session sent elsewhere", "session taken over",
 		} {
 			must(t, met, what)
 		}
