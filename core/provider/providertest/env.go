@@ -15,7 +15,7 @@ import (
 
 // patience is how long an operation may take before the suite gives up on it.
 // It is spent only when a test fails; the tests of the suite have less.
-var patience = 10 * time.Second
+var patience = 30 * time.Second
 
 // far is a delay that no test lives to see.
 const far = time.Hour

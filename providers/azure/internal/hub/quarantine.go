@@ -39,7 +39,7 @@ import (
 const (
 	// turnTrial and workTrial are how long a turn and an activity run before they
 	// count as innocent, in TTLs. The owner is careful for as long as the latter.
-	turnTrial, workTrial = 1, 4
+	turnTrial, workTrial = 1, 2
 	// staleSuspect is how long a suspect may wait for a slot. What is not there any
 	// more does not ask for one.
 	staleSuspect = 10 * time.Minute
