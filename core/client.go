@@ -219,7 +219,8 @@ func (c *Client) List(ctx context.Context, q provider.Query) ([]provider.Instanc
 	return c.store.List(ctx, q)
 }
 
-// Purge removes an instance that has ended and everything that belongs to it.
+// Purge removes an instance that has ended and everything that belongs to it. A
+// child start that waits for the instance's answer makes the next one of its id.
 func (c *Client) Purge(ctx context.Context, id history.InstanceID) error {
 	if err := c.store.Purge(ctx, id, false); err != nil {
 		return fmt.Errorf("purging instance %q: %w", id, err)

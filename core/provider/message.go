@@ -60,7 +60,8 @@ const (
 	// ReuseIgnore succeeds and leaves the existing instance alone.
 	ReuseIgnore
 	// ReuseFinal replaces an instance whose status is final, as if it had been
-	// purged in the same step, and refuses otherwise with [ErrExists].
+	// purged in the same step, and refuses otherwise with [ErrExists]. Starts
+	// that wait at the old instance are handed to the new one.
 	ReuseFinal
 	// ReuseReplace replaces the instance whatever its status. A host that
 	// holds it loses the lock; its activities are cancelled.

@@ -49,7 +49,8 @@ type Store interface {
 	DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error)
 
 	// Purge removes an instance and everything that belongs to it, and nothing
-	// else. Unless force is set an instance whose status is not final is
+	// else. Starts that wait at it, sent by commits while it had the id, are not
+	// among that: the first of them makes the next instance. Unless force is set an instance whose status is not final is
 	// refused with [ErrConflict]; with it, a host that holds the instance loses
 	// its lock. [ErrNotFound] if there is none.
 	Purge(ctx context.Context, id history.InstanceID, force bool) error

@@ -34,15 +34,17 @@ func (s *Store) Send(ctx context.Context, m provider.Message) error {
 		s.broker.Deliver(s.delivery(&m))
 		return nil
 	}
+	var heirs []provider.Message
 	if rec != nil {
 		if replace, err := reuse(rec, &m); err != nil {
 			return failed("starting", m.To, err)
 		} else if !replace {
 			return nil
 		}
-		s.remove(rec)
+		heirs = s.remove(rec)
 	}
 	s.broker.Deliver(s.delivery(&m))
+	s.bequeath(heirs)
 	s.watchers.Notify(m.To)
 	return nil
 }

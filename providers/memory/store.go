@@ -98,16 +98,30 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 	if !force && !rec.Status.Final() {
 		return failed("purging", id, fmt.Errorf("%w: it is %s: wait for its end, cancel it, or force", provider.ErrConflict, rec.Status))
 	}
-	s.remove(rec)
+	s.bequeath(s.remove(rec))
 	s.watchers.Notify(id)
 	return nil
 }
 
 // remove takes a record out with everything that belongs to it. Who holds the
-// instance loses the lock.
-func (s *Store) remove(rec *record) {
+// instance loses the lock. It returns the starts that waited at it.
+func (s *Store) remove(rec *record) (heirs []provider.Message) {
+	for _, m := range s.broker.Outstanding(rec.ID).Messages {
+		if m.Start != nil && m.ID != rec.startedBy {
+			heirs = append(heirs, m)
+		}
+	}
 	delete(s.records, rec.ID)
 	s.broker.Drop(rec.ID)
+	return heirs
+}
+
+// bequeath delivers starts that waited at an instance which is gone: the first
+// makes the next one, unless there is one already.
+func (s *Store) bequeath(heirs []provider.Message) {
+	for i := range heirs {
+		s.broker.Deliver(s.delivery(&heirs[i]))
+	}
 }
 
 // DeadLetters implements [provider.Store].

@@ -148,6 +148,7 @@ func insertInstance(c *conn, l *letter, now time.Time) (*row, error) {
 
 // deleteInstance removes an instance and all that belongs to it: messages that
 // wait for it too, of which ids already consumed are remembered for a while.
+// Starts that wait for it stay: see bequeath.
 func deleteInstance(c *conn, r *row) error {
 	byKey := func(s *sqlite.Stmt) { s.BindInt64(1, r.key) }
 	for _, sql := range []string{
@@ -161,7 +162,7 @@ func deleteInstance(c *conn, r *row) error {
 			return err
 		}
 	}
-	if err := c.run("DELETE FROM inbox WHERE receiver = ? AND consumed IS NULL", func(s *sqlite.Stmt) {
+	if err := c.run("DELETE FROM inbox WHERE receiver = ? AND consumed IS NULL AND start IS NULL", func(s *sqlite.Stmt) {
 		s.BindText(1, string(r.instance.ID))
 	}); err != nil {
 		return err

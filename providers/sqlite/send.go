@@ -66,6 +66,48 @@ type posting struct {
 	exists   bool  // its receiver does
 	name     string
 	version  string
+	heirs    []heir // what waited at the one before
+}
+
+// heir is a start that waited at an instance that is gone.
+type heir struct {
+	letter *letter
+	posting
+}
+
+// bequeath is for the starts that waited at an instance which is gone: the first
+// makes the next one, unless there is one already, at which they wait now.
+func bequeath(c *conn, id history.InstanceID, now time.Time) (heirs []heir, err error) {
+	var posts []post
+	err = c.rows("SELECT "+inboxColumns+" FROM inbox WHERE receiver = ? AND consumed IS NULL AND start IS NOT NULL ORDER BY seq",
+		func(s *sqlite.Stmt) { s.BindText(1, string(id)) },
+		func(s *sqlite.Stmt) error {
+			p, err := readPost(s)
+			posts = append(posts, p)
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	for i := range posts {
+		h := heir{posting: posting{place: posts[i].place}}
+		if h.letter, err = seal(&posts[i].message); err != nil {
+			return nil, err
+		}
+		if h.created, err = insertInstance(c, h.letter, now); err != nil {
+			return nil, err
+		}
+		if h.created != nil {
+			h.place = 0
+			if err := c.run("DELETE FROM inbox WHERE seq = ?", func(s *sqlite.Stmt) { s.BindInt64(1, posts[i].place) }); err != nil {
+				return nil, err
+			}
+		} else if h.exists, h.name, h.version, _, err = findReceiver(c, id); err != nil {
+			return nil, err
+		}
+		heirs = append(heirs, h)
+	}
+	return heirs, nil
 }
 
 func (p *posting) changed() bool { return p.created != nil || p.place != 0 }
@@ -109,7 +151,10 @@ func (s *Store) postStart(c *conn, l *letter) (p posting, err error) {
 		return p, err
 	}
 	p.replaced = true
-	p.created, err = insertInstance(c, l, now)
+	if p.created, err = insertInstance(c, l, now); err != nil {
+		return p, err
+	}
+	p.heirs, err = bequeath(c, l.wire.To, now)
 	return p, err
 }
 
@@ -148,10 +193,14 @@ func (s *Store) posted(l *letter, p *posting) {
 		h.cache.put(p.created)
 	}
 	h.broker.Deliver(p.delivery(l.message))
+	for i := range p.heirs {
+		s.posted(p.heirs[i].letter, &p.heirs[i].posting)
+	}
 }
 
 // Purge implements [provider.Store].
 func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) error {
+	var heirs []heir
 	err := s.write(ctx, &request{
 		op: fmt.Sprintf("purging %s", wire.Quote(id)),
 		write: func(c *conn) error {
@@ -167,16 +216,20 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 			if err := deleteInstance(c, r); err != nil {
 				return err
 			}
-			if s.joined == nil {
-				return notify(c, noticeGone, id, 0)
+			if heirs, err = bequeath(c, id, s.cfg.Now()); err != nil || s.joined != nil {
+				return err
 			}
-			return nil
+			p := posting{replaced: true, heirs: heirs}
+			return p.notify(c, id)
 		},
 		settled: func() {
 			if h := s.joined; h != nil {
 				h.forget(id)
 			}
 			s.waiters.Look(id)
+			for i := range heirs {
+				s.posted(heirs[i].letter, &heirs[i].posting)
+			}
 		},
 	})
 	if err == nil && s.host() == nil {
@@ -211,6 +264,11 @@ func (p *posting) notify(c *conn, id history.InstanceID) (err error) {
 	}
 	if err == nil && p.place != 0 {
 		err = notify(c, noticeMessage, id, p.place)
+	}
+	for i := range p.heirs {
+		if err == nil {
+			err = p.heirs[i].notify(c, id)
+		}
 	}
 	return err
 }

@@ -9,8 +9,7 @@
  * owner decides. Any of them may be lost, repeated, or applied late. Then the id
  * is purged: by its owner, or, when no host owns the partition, by a client that
  * claims it for a moment. Both may stop at any point. Fenced commits are atomic,
- * see commit.pml. Not in here: a start that a living instance was handed already
- * is its message, which the purge takes with it.
+ * see commit.pml.
  */
 #define LOST 2
 #define BIT(r) (1 << (r))

@@ -33,6 +33,7 @@ var caughtBy = map[string]string{
 	"fifo-broken":          "seeds",
 	"arrival-overtakes":    "seeds",
 	"tombstone-dropped":    "seeds",
+	"purge-takes-starts":   "seeds",
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",
 	"session-stolen":       "bounds",

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -248,8 +249,33 @@ func (d *duel) doPurge() bool {
 		d.lost = slices.DeleteFunc(d.lost, func(t *provider.Turn) bool { return d.isHeld(t) })
 	}
 	d.same(d.tryPurge(id, force), want)
+	if want == nil && d.model.instances[id] != nil {
+		d.note("  a start that waited makes the next")
+		d.appears(id)
+	}
 	d.check(id)
 	return true
+}
+
+// appears waits until there is an instance.
+func (d *duel) appears(id history.InstanceID) {
+	d.Helper()
+	ctx, cancel := d.context()
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := d.store.Instance(ctx, id)
+		if err == nil {
+			return
+		}
+		d.wants(err, provider.ErrNotFound, "reading %q", id)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			d.breaks("%q is not there after %v, and a start waited when it was purged", id, patience)
+		}
+	}
 }
 
 func (d *duel) isHeld(t *provider.Turn) bool {

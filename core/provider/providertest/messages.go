@@ -152,6 +152,13 @@ var messageProperties = []property{
 		e.send(e.start("later"))
 		e.turnWith("later", "start", "a")
 	}},
+	{"what a sender sent before a start comes before what it sends with it", p5, func(e *env) {
+		e.running("parent", func(d *draft) { d.send(e.event("late", "1"), e.event("late", "2")) })
+		e.send(e.event("parent", "go"))
+		e.next("parent", func(d *draft) { d.send(e.start("late"), e.event("late", "3"), e.event("late", "4")) })
+		e.rejoin(everything("the next host"))
+		e.turnWith("late", "start", "1", "2", "3", "4")
+	}},
 	{"a message creates no instance", pX, func(e *env) {
 		e.send(e.event("order", "a"))
 		e.gone("order")

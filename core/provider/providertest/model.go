@@ -45,6 +45,7 @@ type modelMessage struct {
 	// them: completions.
 	late     bool
 	seen     bool // handed over before: its place is decided
+	creator  bool // it made the instance
 	attempts int  // how often it was handed over; -1 if that is unknown
 }
 
@@ -142,6 +143,7 @@ func (m *model) create(start *modelMessage) *modelInstance {
 		timers:      map[int64]bool{},
 		progress:    map[int64]history.Payload{},
 	}
+	start.creator = true
 	i.waiting = append([]*modelMessage{start}, m.orphans[start.To]...)
 	delete(m.orphans, start.To)
 	m.instances[start.To] = i
@@ -172,6 +174,7 @@ func (m *model) send(message provider.Message) error {
 	left := i.waiting
 	delete(m.instances, i.ID)
 	m.deliver("client", message)
+	m.bequeath(i)
 	if message.Start.Reuse == provider.ReuseReplace { // The contract does not say what becomes of these.
 		for _, w := range left {
 			w.optional, w.late, w.seen, w.attempts = true, true, false, -1
@@ -193,7 +196,20 @@ func (m *model) purge(id history.InstanceID, force bool) error {
 		return provider.ErrConflict
 	}
 	delete(m.instances, id)
+	m.bequeath(i)
 	return nil
+}
+
+// bequeath delivers the starts that waited at an instance which is gone. When the
+// next one gets them is left open.
+func (m *model) bequeath(gone *modelInstance) {
+	for _, w := range gone.waiting {
+		if w.Start != nil && !w.creator {
+			m.deliver(w.sender, w.Message)
+			all := m.instances[gone.ID].waiting
+			all[len(all)-1].late = !all[len(all)-1].creator
+		}
+	}
 }
 
 // take checks the messages of a turn, and holds it.
@@ -251,7 +267,7 @@ func (m *model) take(t *provider.Turn) error {
 // precedes reports whether a message must come before another one that was
 // accepted later.
 func (w *modelMessage) precedes(later *modelMessage, pending bool) bool {
-	return w.seen || !w.late && !later.late && w.sender == later.sender || pending && w.Start != nil
+	return w.seen || !w.late && !later.late && w.sender == later.sender || pending && w.creator
 }
 
 // expect is the instance as a read should show it. Times are the provider's:

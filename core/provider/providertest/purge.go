@@ -162,6 +162,50 @@ var purgeProperties = []property{
 		e.send(e.start("order"))
 		e.turnWith("order", "start", "a")
 	}},
+	{"a start that waits at a purged instance makes the next one", p4, func(e *env) {
+		e.running("order", func(d *draft) { d.set("key", quoted("old")) })
+		first, second := e.start("order"), e.start("order")
+		first.Start.Parent = &history.ParentRef{Instance: "parent", Execution: 1, Event: 2}
+		e.running("parent", func(d *draft) { d.send(first, second) })
+		e.send(e.event("order", "old"))
+		e.purge("order", true)
+		t := e.turnOf("order")
+		i := t.Instance
+		if i.RequestID != first.Start.RequestID || i.Execution != 0 || i.Parent == nil || i.Status != history.StatusPending || t.Messages[0].ID != first.ID {
+			e.breaks("the instance is %+v, with %v, want the one that the first start makes", i, names(t.Messages))
+		}
+		e.wantPayload("state", e.state("order", "key"), nil)
+		e.commit(t, take(t))
+		if len(t.Messages) == 1 { // the second may come later
+			t = e.turnOf("order")
+			e.commit(t, take(t))
+		}
+		if m := t.Messages[len(t.Messages)-1]; m.ID != second.ID {
+			e.breaks("the last message is %s %q, want the second start", nameOf(m), m.ID)
+		}
+		e.noTurn()
+	}},
+	{"a start that waits at an instance which is replaced is handed to the next one", p4, func(e *env) {
+		e.running("order", nil)
+		waiting := e.start("order")
+		e.running("parent", func(d *draft) { d.send(waiting) })
+		again := e.start("order")
+		again.Start.Reuse = provider.ReuseReplace
+		e.send(again)
+		t := e.turnOf("order")
+		if i := t.Instance; i.RequestID != again.Start.RequestID || i.Execution != 0 || t.Messages[0].ID != again.ID {
+			e.breaks("the instance is %+v, with %v, want the one that replaces it", i, names(t.Messages))
+		}
+		e.commit(t, take(t))
+		if len(t.Messages) == 1 {
+			t = e.turnOf("order")
+			e.commit(t, take(t))
+		}
+		if m := t.Messages[len(t.Messages)-1]; m.ID != waiting.ID {
+			e.breaks("the last message is %s %q, want the start that waited", nameOf(m), m.ID)
+		}
+		e.noTurn()
+	}},
 	{"of many that purge an instance at once one does", pX, func(e *env) {
 		for n := range 10 {
 			id := history.InstanceID(fmt.Sprint("order-", n))

@@ -15,6 +15,7 @@ var Names = []string{
 	"fifo-broken",          // relays send the latest first
 	"arrival-overtakes",    // what arrives is taken in although something before it is not known (B3)
 	"tombstone-dropped",    // a purge leaves nothing (Z10)
+	"purge-takes-starts",   // a purge removes the starts that wait at the instance, too (Z10)
 	"claim-without-epoch",  // a claim keeps the epoch (Z1)
 	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)
 	"running-not-noted",    // a leaver does not say what it still runs

@@ -173,10 +173,10 @@ func requested(m *row.Meta, start *provider.Message) bool {
 }
 
 // reuse decides what a start does whose id is taken: replace, fail, or nothing
-// since it is the start that made the instance.
+// since it is the start that made the instance, or one that was replaced since.
 func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 	start := m.Start
-	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request {
+	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request || requested(old, m) {
 		return false, nil
 	}
 	switch {

@@ -42,8 +42,8 @@ type direct struct {
 	meta    row.Cells
 }
 
-// bundle are messages to one instance that go together: at most one start, and
-// that first.
+// bundle are messages to one instance that go together. A start goes alone: it
+// comes before what was sent before it, and stays when its instance is purged.
 type bundle struct {
 	to       history.InstanceID
 	messages []*provider.Message
@@ -55,7 +55,7 @@ func bundles(sends []provider.Message) (all []*bundle) {
 	for i := range sends {
 		m := admit.Keep(sends[i])
 		b := last[m.To]
-		if b == nil || m.Start != nil {
+		if b == nil || m.Start != nil || b.messages[0].Start != nil {
 			b = &bundle{to: m.To}
 			last[m.To] = b
 			all = append(all, b)

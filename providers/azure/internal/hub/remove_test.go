@@ -34,51 +34,35 @@ func ends(turn *provider.Turn, sends ...provider.Message) *provider.Commit {
 	}
 }
 
-// A start whose id is taken is a message to who is there, and goes with it.
-func TestAPurgeTakesTheStartsThatItsInstanceWasHanded(t *testing.T) {
-	l := &lab{partitions: 1}
-	s := l.open(t, nil)
+// A start that replaced an instance, and is sent again after its own was replaced,
+// replaces nothing: its sender did not learn that it had been applied.
+func TestAReplacingStartThatComesAgainReplacesNothing(t *testing.T) {
+	s := (&lab{partitions: 1}).open(t, nil)
 	h, err := s.Join(t.Context(), provider.HostInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	send := func(m provider.Message) {
-		t.Helper()
+	replacing := func(message, request string) provider.Message {
+		m := story("one", message, request)
+		m.Start.Reuse = provider.ReuseReplace
+		return m
+	}
+	first, second, third := replacing("1", "a"), replacing("2", ""), replacing("3", "c")
+	for _, m := range []provider.Message{first, second, third, first, second} {
 		if err := s.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	commit := func(turn *provider.Turn, c *provider.Commit) {
-		t.Helper()
-		if err := h.CommitTurn(t.Context(), turn, c); err != nil {
-			t.Fatal(err)
-		}
+	turn := turnOf(t, h, "one")
+	if len(turn.Messages) != 1 || turn.Messages[0].ID != third.ID || turn.Instance.RequestID != "c" {
+		t.Errorf("the turn is of request %q, with %d messages; want that of the third start alone", turn.Instance.RequestID, len(turn.Messages))
 	}
-	send(story("child", "1", ""))
-	turn := turnOf(t, h, "child")
-	commit(turn, ends(turn))
-	send(story("parent", "2", ""))
-	turn = turnOf(t, h, "parent")
-	commit(turn, ends(turn, story("child", "parent/2", ""))) // the id is taken: it waits for a turn
-	if err := s.Purge(t.Context(), "child", false); err != nil {
+	if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
 		t.Fatal(err)
 	}
-	if i, err := s.Instance(t.Context(), "child"); !errors.Is(err, provider.ErrNotFound) {
-		t.Errorf("after its purge: %+v, %v", i, err)
-	}
-	send(story("child", "3", ""))
-	turn = turnOf(t, h, "child")
-	if len(turn.Messages) != 1 || turn.Messages[0].ID != "3" || turn.Instance.Status != history.StatusPending {
-		t.Errorf("the turn is %+v, want one of the new instance alone", turn)
-	}
-	commit(turn, ends(turn))
-	if err := h.Leave(t.Context()); err != nil {
+	if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
 		t.Error(err)
 	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	l.done(t)
 }
 
 func TestAStartWithoutARequestDoesNotRunAgainAfterItsPurge(t *testing.T) {
