@@ -372,6 +372,7 @@ func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) 
 		g.offer.Deliveries--
 		g.changed = true
 	}
+	progress := g.offer.Progress
 	g.mu.Unlock()
 	if r.Delay <= 0 && m.ctx.Err() == nil && m.broker.Idle(g.offer.Tag) > 0 {
 		g.mu.Lock()
@@ -382,7 +383,7 @@ func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) 
 	}
 	m.farewell(g)
 	hide := max(r.Delay.Round(time.Second), time.Second)
-	_ = g.extend(context.WithoutCancel(ctx), hide, g.offer.Progress) // or else its lease ends
+	_ = g.extend(context.WithoutCancel(ctx), hide, progress) // or else its lease ends
 	h.store.background(func(ctx context.Context) {
 		pause(ctx, hide)
 		h.store.waker.work()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,23 +236,23 @@ func TestALateEndOfALeaseTakesNothingFromItsNextHost(t *testing.T) {
 	apart(t, 4, func(s *sites) {
 		first := s.host("first", core.WorkerConfig{})
 		hostsOf(travels(s, first, "a", 1, journey{Session: "one", Each: time.Second, Legs: 1}))
-		late := 0
+		var late atomic.Int32
 		s.account.Decide(func(c simulated.Call) simulated.Fault {
 			for _, op := range c.Ops {
 				if op.Verb == storage.Delete && op.Row.Key == row.Session("one", "") {
-					late++
+					late.Add(1)
 					return simulated.Fault{Kind: simulated.Late, Delay: 20 * time.Second}
 				}
 			}
 			return simulated.Fault{}
 		})
-		for s.leaseOf("one", "") != "" && late == 0 {
+		for s.leaseOf("one", "") != "" && late.Load() == 0 {
 			<-time.After(time.Second)
 		}
 		results := travels(s, first, "b", 1, journey{Session: "one", Each: 10 * time.Second, Legs: 6})
 		<-time.After(30 * time.Second)
-		if late == 0 || s.leaseOf("one", "") == "" {
-			s.Errorf("after %d late deletions the session is leased to %q", late, s.leaseOf("one", ""))
+		if late.Load() == 0 || s.leaseOf("one", "") == "" {
+			s.Errorf("after %d late deletions the session is leased to %q", late.Load(), s.leaseOf("one", ""))
 		}
 		hostsOf(results)
 	})
