@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +96,6 @@ func measureGroups(ctx context.Context, c Config, m *meter, r *Report) (err erro
 	if err != nil {
 		return err
 	}
-	slices.Sort(lonely.times)
 
 	orchestrations, perSecond := float64(c.orchestrations()), r.OrchestrationsPerSecond
 	rows := max(float64(g.rows())/orchestrations, 1e-9)
@@ -109,7 +107,8 @@ func measureGroups(ctx context.Context, c Config, m *meter, r *Report) (err erro
 		RowsDeleted:                  round(float64(g.Deletes)/orchestrations, 2),
 		RowsPerGroup:                 round(own, 2),
 		RawRowsPerSecond:             round(equal.perSecond(), 0),
-		RawGroupMillis:               round(float64(lonely.times[len(lonely.times)/2])/float64(time.Millisecond), 3),
+		RawGroupMillis:               medianMillis(lonely.times),
+		CommitMillis:                 m.commitMillis(),
 		RowsPerPartition:             loop.mixture.rows,
 		FullGroupsPerSecond:          round(full.perSecond()/rows, 4),
 	}

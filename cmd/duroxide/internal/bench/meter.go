@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type meter struct {
 	there  map[string]bool // rows that this process made
 	at     time.Time       // to which the groups' standing counts
 	model  *http.Request
+	times  []time.Duration // of the groups of this process
 }
 
 // groups sums up entity groups.
@@ -154,7 +156,26 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.countLocked(body)
 	m.model = &http.Request{Method: r.Method, URL: r.URL, Header: r.Header.Clone()}
 	m.mu.Unlock()
-	return m.counter.RoundTrip(r)
+	sent := time.Now()
+	answer, err := m.counter.RoundTrip(r)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.times = append(m.times, time.Since(sent))
+	return answer, err
+}
+
+// commitMillis is how long an entity group of this process took, at the median.
+func (m *meter) commitMillis() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return medianMillis(m.times)
+}
+
+func medianMillis(times []time.Duration) float64 {
+	if len(times) == 0 {
+		return 0
+	}
+	return round(float64(slices.Sorted(slices.Values(times))[len(times)/2])/float64(time.Millisecond), 3)
 }
 
 // countLocked counts the rows of a group. A row that an upsert names is made by

@@ -51,6 +51,9 @@ type Entities struct {
 	RawRowsPerSecond float64 `json:"raw_rows_per_second"`
 	// RawGroupMillis is how long a lonely group of one row took, at the median.
 	RawGroupMillis float64 `json:"raw_group_ms"`
+	// CommitMillis is how long an entity group of the run took, at the median of
+	// those of this process.
+	CommitMillis float64 `json:"commit_ms"`
 	// DTF is the Durable Task Framework's Azure Storage backend: how many
 	// transactions it needs for an orchestration of this shape, and how many
 	// orchestrations a bare loop of as many would be, with one row each, in
@@ -168,6 +171,7 @@ func (r *Report) Show(s *screen.Screen) {
 		rows = append(rows,
 			row("rows written", num(e.RowsPerOrchestration), fmt.Sprintf("per orchestration: %s inserted, %s changed, %s deleted; %s in an entity group",
 				num(e.RowsInserted), num(e.RowsChanged), num(e.RowsDeleted), num(e.RowsPerGroup))),
+			row("an entity group of the run", ms(e.CommitMillis), fmt.Sprintf("ms, at the median; latency p50 is %s of them", num(r.LatencyMillis.P50/max(e.CommitMillis, 1e-9)))),
 			row("a bare entity group", ms(e.RawGroupMillis), "ms, alone, of one row, at the median"))
 		if e.DTFTransactions > 0 {
 			rows = append(rows,
