@@ -42,6 +42,11 @@ var deeds = []deed{
 			h.process.Skew(time.Duration(r.Int64N(int64(2*time.Hour))) - time.Hour)
 		}
 	}},
+	{"queues deleted", func(ctx context.Context, w *world, _ *host, _ *rand.Rand) {
+		if w.account.DeleteWorkQueues(ctx) > 0 {
+			w.count("work deleted")
+		}
+	}},
 	{"leave", func(_ context.Context, w *world, h *host, _ *rand.Rand) { w.ended.Go(h.leave) }},
 	{"join", func(ctx context.Context, w *world, _ *host, _ *rand.Rand) {
 		if len(w.running()) < maxHosts {

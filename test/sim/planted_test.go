@@ -36,6 +36,7 @@ var caughtBy = map[string]string{
 	"purge-takes-starts":   "seeds",
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",
+	"lost-work-forgotten":  "seeds",
 	"session-stolen":       "bounds",
 	"session-not-checked":  "seeds",
 	"session-not-recorded": "seeds",

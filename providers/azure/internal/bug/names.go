@@ -23,6 +23,7 @@ var Names = []string{
 	"tombstone-index-kept", // what takes a purged id leaves the row of the tombstone in the index (Z10)
 	"outbox-overtaken",     // what is sent directly overtakes the outbox
 	"replaced-put-back",    // an instance that was replaced stays in memory
+	"lost-work-forgotten",  // what was lost with a work queue is not offered again
 	"session-stolen",       // a session is taken although its host lives
 	"session-not-checked",  // an activity begins although another host has its session
 	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)

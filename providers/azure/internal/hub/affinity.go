@@ -233,11 +233,11 @@ func (i *instance) has(r *row.Returned) bool {
 }
 
 // resend adds to the commit that takes an activity back that it goes to another
-// queue at once, if it is not for this host.
-func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned) error {
+// queue at once, if it is not for this host, which it reports.
+func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned) (bool, error) {
 	n, ok := after.spans.Find(r.Event)
 	if !ok || after.spans[n].Session == "" {
-		return nil
+		return false, nil
 	}
 	span := after.spans[n]
 	if r.Queued || r.Host != "" { // what was known of the session was wrong
@@ -248,10 +248,12 @@ func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instanc
 	}
 	host, err := p.elsewhere(ctx, &a)
 	if err != nil || host == "" && p.member.serves(a.Tag) {
-		return err
+		return false, err
 	}
 	queue, offer := p.send(host, &after.open, after.id, &a, p.store.handed.Deliveries(history.ActivityID{Instance: after.id, Execution: r.Execution, Event: r.Event}, r.Attempt), nil)
-	e.Send = &row.Outgoing{}
+	if e.Send == nil {
+		e.Send = &row.Outgoing{}
+	}
 	e.Send.Offer(queue, offer)
-	return nil
+	return true, nil
 }

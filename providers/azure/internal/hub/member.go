@@ -113,6 +113,7 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 	m.work.Go(m.sweepNowAndThen)
 	m.work.Go(m.divertNowAndThen)
 	m.work.Go(m.takeWork)
+	m.work.Go(m.findLostNowAndThen)
 	m.work.Go(m.maintainNowAndThen)
 	m.work.Go(m.sessions.giveUpIdle)
 	return m, nil

@@ -204,17 +204,29 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 		e.Applied = func(journal.Applied) { p.dropped(l) }
 		return p.commit(ctx, e)
 	}
-	if !p.member.broker.Reserve(l.to) {
+	return p.reoffer(ctx, e, i, []row.Returned{*r}, func() { p.dropped(l) })
+}
+
+// reoffer commits that activities of an instance are with nobody else any more, and
+// offers them: here, or where their sessions are. A turn of the instance would
+// change the same row: then it is tried again.
+func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, all []row.Returned, applied func()) error {
+	if !p.member.broker.Reserve(i.id) {
 		return errBusy
 	}
-	defer p.member.broker.Unreserve(l.to)
-	if p.get(l.to) != i {
+	defer p.member.broker.Unreserve(i.id)
+	if p.get(i.id) != i {
 		return errBusy
 	}
 	after := *i
-	after.running, after.queued = i.running.without(r.Event), i.queued.Without(r.Event)
-	if err := p.resend(ctx, e, &after, r); err != nil {
-		return err
+	sent := map[int64]bool{}
+	for k := range all {
+		r := &all[k]
+		after.running, after.queued = after.running.without(r.Event), after.queued.Without(r.Event)
+		var err error
+		if sent[r.Event], err = p.resend(ctx, e, &after, r); err != nil {
+			return err
+		}
 	}
 	c := row.Cells{Name: func() string { return p.store.blobName(i.id) }}
 	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
@@ -224,11 +236,14 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 	e.Ops = []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}}}
 	e.Valid = func() error { return p.unchanged(i) }
 	e.Applied = func(a journal.Applied) {
-		p.dropped(l)
+		applied()
 		p.mu.Lock()
 		p.putLocked(&after)
-		if p.withholdLocked(i.id, r.Event); a.Outbox == "" {
-			p.reopenLocked(&after, r.Event, r.Attempt)
+		for k := range all {
+			r := &all[k]
+			if p.withholdLocked(i.id, r.Event); !sent[r.Event] {
+				p.reopenLocked(&after, r.Event, r.Attempt)
+			}
 		}
 		p.mu.Unlock()
 		if a.Outbox != "" {

@@ -115,6 +115,13 @@ func (rs *relays) busy(to int) bool {
 	return len(rs.queues[target{partition: to}]) > 0
 }
 
+// offering reports whether something is on its way to a work queue.
+func (rs *relays) offering(queue string) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.queues[target{queue: queue}]) > 0
+}
+
 func (rs *relays) run(to target) {
 	rs.mu.Lock()
 	begin := rs.started && !rs.running[to]

@@ -116,6 +116,18 @@ func (p *partition) leftByTheGone(dead map[string]bool) map[history.InstanceID][
 // freeLocked offers activities of an instance, except those of which the inbox
 // has a completion, or the letter with which they were given back.
 func (p *partition) freeLocked(i *instance, events []int64) {
+	said := p.saidLocked(i)
+	slices.Sort(events)
+	for _, event := range events {
+		if n, ok := i.spans.Find(event); ok && !said[event] {
+			p.reopenLocked(i, event, i.spans[n].Attempt)
+		}
+	}
+}
+
+// saidLocked are the activities of an instance of which the inbox has a completion,
+// or the letter with which they were given back.
+func (p *partition) saidLocked(i *instance) map[int64]bool {
 	said := map[int64]bool{}
 	for _, l := range p.inboxOf[i.id] {
 		if r := l.envelope.Returned; r != nil && r.Execution == i.execution {
@@ -125,12 +137,7 @@ func (p *partition) freeLocked(i *instance, events []int64) {
 			said[id.Event] = said[id.Event] || id.Execution == i.execution
 		})
 	}
-	slices.Sort(events)
-	for _, event := range events {
-		if n, ok := i.spans.Find(event); ok && !said[event] {
-			p.reopenLocked(i, event, i.spans[n].Attempt)
-		}
-	}
+	return said
 }
 
 // reopenLocked offers an activity that was withheld.

@@ -210,6 +210,30 @@ func TestBodiesOfMessagesComeBackByteForByte(t *testing.T) {
 	}
 }
 
+// Owners rely on it: what is hidden is there.
+func TestMessagesAreCountedWhileTheyAreHidden(t *testing.T) {
+	a := onAzurite(t)
+	queue := newQueue(t, a)
+	if n, err := a.Count(t.Context(), queue); err != nil || n != 0 {
+		t.Errorf("an empty queue has %d messages, %v", n, err)
+	}
+	for range 2 {
+		if err := a.Enqueue(t.Context(), queue, []byte("x"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken, err := a.Take(t.Context(), queue, 1, time.Minute)
+	if err != nil || len(taken) != 1 {
+		t.Fatalf("took %v, %v", taken, err)
+	}
+	if n, err := a.Count(t.Context(), queue); err != nil || n < 2 {
+		t.Errorf("a queue with two messages, one of them hidden, has %d, %v", n, err)
+	}
+	if _, err := a.Count(t.Context(), queue+"-no"); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("counting what is not there: %v", err)
+	}
+}
+
 func TestBlobsComeBackByteForByte(t *testing.T) {
 	a := onAzurite(t)
 	container := azuritetest.Name()
@@ -252,6 +276,8 @@ func everything(ctx context.Context, a *Account, name string) error {
 	_, err = a.Take(ctx, name, 1, time.Second)
 	errs = append(errs, err, a.PutBlob(ctx, name, "b", []byte("x")))
 	_, err = a.GetBlob(ctx, name, "b")
+	errs = append(errs, err)
+	_, err = a.Count(ctx, name)
 	errs = append(errs, err)
 	_, err = a.Queues(ctx, name)
 	return errors.Join(append(errs, err, a.DeleteQueue(ctx, name), a.DeleteTable(ctx, name), a.DeleteContainer(ctx, name))...)

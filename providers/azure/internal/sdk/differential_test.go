@@ -217,7 +217,7 @@ func (r steps) scan() step {
 
 func (r steps) message() step {
 	body, queue := []byte(fmt.Sprintf(pick(r.Rand, "body %d", `{"n":%d}`, "\x00%d", "[%d"), r.IntN(20))), pick(r.Rand, "", "", "", "", "", "x")
-	switch r.IntN(6) {
+	switch r.IntN(7) {
 	case 0, 1:
 		delay := pick(r.Rand, 0, 0, time.Hour, -time.Second, 8*24*time.Hour, time.Millisecond)
 		return step{fmt.Sprintf("enqueue%s %q %v", queue, body, delay), func(ctx context.Context, s *subject) string {
@@ -239,6 +239,12 @@ func (r steps) message() step {
 		return step{"peek" + queue, func(ctx context.Context, s *subject) string {
 			messages, err := s.a.Peek(ctx, s.name+queue, 32)
 			return class(err) + bodies(messages)
+		}}
+	case 5:
+		return step{"count" + queue, func(ctx context.Context, s *subject) string {
+			seen, _ := s.a.Peek(ctx, s.name+queue, 32)
+			n, err := s.a.Count(ctx, s.name+queue) // how many more is the service's choice
+			return class(err) + fmt.Sprint(" too few: ", err == nil && n < len(seen))
 		}}
 	default:
 		hide, change, remove := pick(r.Rand, 0, time.Hour), r.IntN(2) == 0, r.IntN(2) == 0

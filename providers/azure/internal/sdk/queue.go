@@ -251,6 +251,23 @@ func (a *Account) Peek(ctx context.Context, queue string, n int) (seen []storage
 	return seen, nil
 }
 
+// Count implements [storage.Queues].
+func (a *Account) Count(ctx context.Context, queue string) (n int, err error) {
+	c := queueCall("counting the messages of", queue)
+	err = a.read(ctx, c, func(ctx context.Context) error {
+		answer, err := a.queues.NewQueueClient(queue).GetProperties(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if answer.ApproximateMessagesCount == nil {
+			return c.corrupt(errors.New("no count of messages"))
+		}
+		n = int(*answer.ApproximateMessagesCount)
+		return nil
+	})
+	return n, err
+}
+
 // Queues implements [storage.Queues].
 func (a *Account) Queues(ctx context.Context, prefix string) ([]string, error) {
 	c := call{service: queues, verb: "listing", what: "queues " + prefix + "*", whole: true}

@@ -26,6 +26,7 @@ const (
 	Extend
 	Remove
 	Peek
+	CountMessages
 	ListQueues
 	CreateContainer
 	DeleteContainer
@@ -39,7 +40,7 @@ const (
 
 var kindNames = [kinds]string{
 	"create-table", "delete-table", "get", "scan", "transact",
-	"create-queue", "delete-queue", "enqueue", "take", "extend", "remove", "peek", "list-queues",
+	"create-queue", "delete-queue", "enqueue", "take", "extend", "remove", "peek", "count-messages", "list-queues",
 	"create-container", "delete-container", "put-blob", "get-blob", "delete-blob", "list-blobs",
 }
 
@@ -48,7 +49,7 @@ func (k Kind) String() string { return kindNames[k] }
 // Reads reports whether calls of the kind change nothing.
 func (k Kind) Reads() bool {
 	switch k {
-	case Get, Scan, Peek, ListQueues, GetBlob, ListBlobs:
+	case Get, Scan, Peek, CountMessages, ListQueues, GetBlob, ListBlobs:
 		return true
 	default:
 		return false

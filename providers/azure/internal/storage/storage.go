@@ -109,6 +109,9 @@ type Queues interface {
 	Remove(ctx context.Context, queue string, m Message) error
 	// Peek reads at most n visible messages and takes none; Receipt is empty.
 	Peek(ctx context.Context, queue string, n int) ([]Message, error)
+	// Count is how many messages there are, hidden ones included. It may be more
+	// than there are, and is never fewer.
+	Count(ctx context.Context, queue string) (int, error)
 	// Queues lists the names that begin with prefix, in ascending order.
 	Queues(ctx context.Context, prefix string) ([]string, error)
 }

@@ -1,0 +1,83 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// What somebody may do to work queues, which nobody should.
+
+var gpu = core.WorkerConfig{Tags: []string{"GPU/8 "}}
+
+// ran waits for a tagged activity, and says on which host it ran.
+func (s *sites) ran(x *site, id history.InstanceID) string {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 2*time.Hour)
+	defer cancel()
+	host, err := longTag.Handle(core.NewClient(x.store, core.ClientConfig{}), id).Wait(ctx)
+	if err != nil {
+		s.Fatalf("%s: %v", id, err)
+	}
+	return host
+}
+
+// TestWorkThatIsLostWithItsQueueIsOfferedAgain: it is deleted while nobody serves
+// the tag, and another host may take over then.
+func TestWorkThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		t.Run(fmt.Sprint("takeover ", takeover), func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				owner := s.host("owner", core.WorkerConfig{})
+				begin(s, owner, longTag, time.Second, "a")
+				begin(s, owner, longTag, time.Second, "b")
+				<-time.After(10 * time.Second)
+				operator := s.account.Client("operator")
+				queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
+				if err != nil || len(queues) != 1 {
+					s.Fatalf("the work queues are %v, %v; want one", queues, err)
+				}
+				if err := operator.DeleteQueue(s.Context(), queues[0]); err != nil {
+					s.Fatal(err)
+				}
+				if takeover {
+					s.kill(owner)
+				}
+				next := s.host("gpu", gpu)
+				for _, id := range []history.InstanceID{"a", "b"} {
+					if host := s.ran(next, id); host != "gpu" {
+						s.Errorf("%s ran on %q, want gpu", id, host)
+					}
+				}
+				if n := len(s.starts()); n != 2 {
+					s.Errorf("the two activities began %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestWorkInAQueueIsLeftThere: for however long nobody takes it, and while it runs,
+// hidden. That costs its owner a request now and then.
+func TestWorkInAQueueIsLeftThere(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		begin(s, owner, longTag, 30*time.Minute, "a")
+		<-time.After(time.Minute)
+		before := s.account.Counts().Calls[simulated.CountMessages]
+		<-time.After(time.Hour)
+		if n := s.account.Counts().Calls[simulated.CountMessages] - before; n < 11 || n > 13 {
+			s.Errorf("the queue was counted %d times in an hour, want 12", n)
+		}
+		s.host("gpu", gpu)
+		if host := s.ran(owner, "a"); host != "gpu" || !slices.Equal(s.starts(), []string{"gpu"}) {
+			s.Errorf("it ran on %q, and began on %v; want gpu, once", host, s.starts())
+		}
+	})
+}
