@@ -144,18 +144,18 @@ func (rs *relays) serve(ctx context.Context, to target) {
 		if q := rs.queues[to]; bug.Planted("fifo-broken") {
 			q[0], q[len(q)-1] = q[len(q)-1], q[0]
 		}
-		next := rs.queues[to][0]
+		next := together(rs.queues[to])
 		rs.active.Add(1)
 		rs.mu.Unlock()
 		var err error
 		if to.queue != "" {
-			err = rs.p.deliverOffers(ctx, next)
+			err = rs.p.deliverOffers(ctx, next[0])
 		} else {
-			err = rs.p.deliverAway(ctx, next)
+			err = rs.p.deliverAway(ctx, to.partition, next)
 		}
 		if err == nil {
 			n = 0
-			rs.delivered(to)
+			rs.delivered(to, len(next))
 			rs.active.Done()
 			continue
 		}
@@ -169,42 +169,65 @@ func (rs *relays) serve(ctx context.Context, to target) {
 	}
 }
 
-// delivered takes the first part of a queue off. The row of the outbox goes
-// with its last part, and its blob after it.
-func (rs *relays) delivered(to target) {
+// together are the first parts of a queue that go in one transaction, or one part
+// that needs several.
+func together(queue []*outPart) []*outPart {
+	n, parcels := 1, len(queue[0].Parcels)
+	for n < len(queue) && queue[0].Queue == "" && !bug.Planted("fifo-broken") {
+		if parcels += len(queue[n].Parcels); parcels > maxRelayed {
+			break
+		}
+		n++
+	}
+	return slices.Clone(queue[:n])
+}
+
+// delivered takes the first parts of a queue off. A row of the outbox goes with its
+// last part, and its blob after it.
+func (rs *relays) delivered(to target, n int) {
+	e := &journal.Entry{}
+	var blobs []string
 	rs.mu.Lock()
-	done := rs.queues[to][0].row
-	if rs.queues[to] = rs.queues[to][1:]; len(rs.queues[to]) == 0 {
+	for _, part := range rs.queues[to][:n] {
+		if part.row.left--; part.row.left == 0 {
+			e.Ops = append(e.Ops, deletion(part.row.key))
+			if part.row.blob != "" {
+				blobs = append(blobs, part.row.blob)
+			}
+		}
+	}
+	if rs.queues[to] = rs.queues[to][n:]; len(rs.queues[to]) == 0 {
 		delete(rs.queues, to)
 	}
-	done.left--
-	last := done.left == 0
 	rs.mu.Unlock()
-	if !last {
+	if len(e.Ops) == 0 {
 		return
 	}
-	rs.p.journal.SubmitLazily(&journal.Entry{
-		Ops: []storage.Op{deletion(done.key)},
-		Applied: func(journal.Applied) {
-			if done.blob != "" {
-				rs.p.store.dropBlobs([]string{done.blob})
-			}
-		},
-	})
+	e.Applied = func(journal.Applied) { rs.p.store.dropBlobs(blobs) }
+	rs.p.journal.SubmitLazily(e)
+}
+
+// numbered is a parcel with its number among those of its sender to a partition.
+type numbered struct {
+	seq int64
+	*row.Parcel
 }
 
 // deliverAway inserts parcels into the inboxes of a partition. It may have done
 // so before: rows that are there stay, and copies of consumed ones are known by
 // their numbers.
-func (p *partition) deliverAway(ctx context.Context, part *outPart) error {
-	a := &away{p: p, to: part.To, exists: map[history.InstanceID]bool{}, arrived: map[string]bool{}}
-	for first, left := part.First, part.Parcels; len(left) > 0; {
-		n := min(len(left), maxRelayed)
-		if err := a.insert(ctx, first, left[:n]); err != nil {
+func (p *partition) deliverAway(ctx context.Context, to int, parts []*outPart) error {
+	a := &away{p: p, to: to, exists: map[history.InstanceID]bool{}, arrived: map[string]bool{}}
+	var all []numbered
+	for _, part := range parts {
+		for i := range part.Parcels {
+			all = append(all, numbered{part.First + int64(i), &part.Parcels[i]})
+		}
+	}
+	for some := range slices.Chunk(all, maxRelayed) {
+		if err := a.insert(ctx, some); err != nil {
 			return err
 		}
-		first += int64(n)
-		left = left[n:]
 	}
 	return nil
 }
@@ -218,10 +241,10 @@ type away struct {
 }
 
 // insert inserts parcels in one transaction, or finds that they were inserted.
-func (a *away) insert(ctx context.Context, first int64, parcels []row.Parcel) error {
+func (a *away) insert(ctx context.Context, parcels []numbered) error {
 	s := a.p.store
 	for {
-		ops, rows, err := a.ops(ctx, first, parcels)
+		ops, rows, err := a.ops(ctx, parcels)
 		if err != nil || len(ops) == 0 {
 			return err
 		}
@@ -268,16 +291,15 @@ func (a *away) found(ctx context.Context, key string) error {
 }
 
 // ops are the rows that are still to be inserted.
-func (a *away) ops(ctx context.Context, first int64, parcels []row.Parcel) (ops []storage.Op, rows []storage.Row, err error) {
+func (a *away) ops(ctx context.Context, parcels []numbered) (ops []storage.Op, rows []storage.Row, err error) {
 	s := a.p.store
 	made := map[history.InstanceID]bool{}
-	for i := range parcels {
-		parcel := &parcels[i]
-		key := row.Message(parcel.To, row.PartitionSender(a.p.number), first+int64(i))
+	for _, parcel := range parcels {
+		key := row.Message(parcel.To, row.PartitionSender(a.p.number), parcel.seq)
 		if a.arrived[key] {
 			continue
 		}
-		r, created, meta, err := s.rowOf(parcel, key, !a.exists[parcel.To] && !made[parcel.To])
+		r, created, meta, err := s.rowOf(parcel.Parcel, key, !a.exists[parcel.To] && !made[parcel.To])
 		if err != nil {
 			return nil, nil, err
 		}
