@@ -2,11 +2,13 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 // TestBoundsOfLateCopies: a copy that the network held back for however long is
@@ -43,6 +45,34 @@ func TestBoundsOfLateCopies(t *testing.T) {
 					}
 					return len(got) == n
 				})
+			})
+		})
+	}
+}
+
+// TestBoundsOfLateOrders: a purge that was answered "it has not ended", and comes
+// once more when it has, removes nothing.
+func TestBoundsOfLateOrders(t *testing.T) {
+	for _, by := range []time.Duration{10 * time.Second, 14 * time.Minute, 40 * time.Minute} {
+		t.Run(by.String(), func(t *testing.T) {
+			inWorld(t, 15*time.Second, 2, func(ctx context.Context, w *world, c *clients) {
+				w.effects.fast = true
+				h, err := begun(ctx, c, counter, tally{Each: 3, Lasts: 1}, orchestration.StartOptions{ID: history.InstanceID("k-counter")})
+				if err != nil {
+					return
+				}
+				c.process.Late(by) // a copy of what is sent next
+				if err := c.process.Purge(ctx, h.ID(), false); !errors.Is(err, provider.ErrConflict) {
+					w.failed("purging what has not ended: %v", err)
+				}
+				if err := numbers.Put(ctx, c.client, h.ID(), last); err != nil {
+					w.failed("ending it: %v", err)
+				}
+				gives(ctx, c, h, func(got []int) bool { return len(got) == 0 })
+				w.wait(ctx, by+time.Minute)
+				if _, err := c.process.Instance(ctx, h.ID()); err != nil {
+					w.failed("the instance, after a purge that was refused: %v", err)
+				}
 			})
 		})
 	}

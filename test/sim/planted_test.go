@@ -28,6 +28,7 @@ var caughtBy = map[string]string{
 	"delete-before-commit": "seeds",
 	"no-dedupe-by-id":      "seeds",
 	"notices-not-written":  "seeds",
+	"orders-repeated":      "bounds",
 	"outbox-deleted-early": "enumeration",
 	"outbox-forgotten":     "enumeration",
 	"fifo-broken":          "seeds",

@@ -10,6 +10,7 @@ var Names = []string{
 	"no-dedupe-by-id",      // copies are not known by their messages (Z4)
 	"late-copies-count",    // what arrives when ids may be forgotten is applied (Z4)
 	"notices-not-written",  // what was consumed is known to memory alone (J5)
+	"orders-repeated",      // a copy of an order is carried out, although it was answered (Z4)
 	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)
 	"outbox-forgotten",     // a new owner does not send what its predecessor left (Z4)
 	"fifo-broken",          // relays send the latest first

@@ -173,10 +173,10 @@ func requested(m *row.Meta, start *provider.Message) bool {
 }
 
 // reuse decides what a start does whose id is taken: replace, fail, or nothing
-// since it is the start that made the instance, or one that was replaced since.
+// since it is the start that made the instance, or one that it replaces.
 func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 	start := m.Start
-	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request || requested(old, m) {
+	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request {
 		return false, nil
 	}
 	switch {
@@ -184,7 +184,7 @@ func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 		return false, nil
 	case start.Reuse == provider.ReuseReplace,
 		start.Reuse == provider.ReuseFinal && old.Status.Final():
-		return true, nil
+		return !requested(old, m), nil // it may have been replaced since
 	}
 	hint := "choose another id or a reuse policy"
 	if start.Reuse == provider.ReuseFinal {

@@ -42,8 +42,15 @@ func (l *letter) consumption(born string) journal.Consumed {
 	for i := range l.messages {
 		c.Hash = append(c.Hash, row.Hash(l.messages[i].ID, l.to, born))
 	}
+	if o := l.envelope.Order; o != nil {
+		c.Hash = append(c.Hash, orderHash(l.to, o))
+	}
 	return c
 }
+
+// orderHash stands for an order that was answered: a copy that comes late is not
+// carried out, whatever the instance has become.
+func orderHash(id history.InstanceID, o *row.Order) string { return row.Hash("order/"+o.ID, id, "") }
 
 // readLetter reads a row of the inbox. Where only its blob could not be read, the
 // letter without its messages comes with the error.

@@ -179,11 +179,11 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 				if err != nil {
 					return err
 				}
-				c := journal.Consumed{Key: key, From: from, Seq: seq}
 				if by != nil && key == by.key {
+					c := by.consumption("")
 					found.order = &c
 				} else {
-					found.letters = append(found.letters, c)
+					found.letters = append(found.letters, journal.Consumed{Key: key, From: from, Seq: seq})
 				}
 			}
 			return nil

@@ -76,7 +76,7 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 			i = now
 		}
 		switch {
-		case p.journal.Numbered(l.from, l.seq):
+		case p.journal.Numbered(l.from, l.seq) || p.answeredLocked(l):
 			*drop = append(*drop, l)
 		case l.envelope.Order != nil:
 			p.popLocked(id, l)
@@ -113,6 +113,12 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 		}
 		p.popLocked(id, l)
 	}
+}
+
+// answeredLocked reports whether a letter is a copy of an order that was answered.
+func (p *partition) answeredLocked(l *letter) bool {
+	o := l.envelope.Order
+	return o != nil && p.journal.Noticed(orderHash(l.to, o)) && !bug.Planted("orders-repeated")
 }
 
 // startLocked finds the letter that started an instance, among those that wait.
