@@ -14,6 +14,9 @@ type Instance struct {
 	Status    history.Status
 	Execution int64 // current execution, 0 before the first turn is committed
 	LastEvent int64 // id of its last committed event, 0 likewise
+	// Pruned says that the histories of executions up to this one were removed
+	// ([Commit.PruneThrough]); 0 for none.
+	Pruned    int64
 	RequestID string
 	Parent    *history.ParentRef
 	Tags      map[string]string

@@ -31,8 +31,9 @@ type Store interface {
 
 	// History streams the committed events of an execution with ids above
 	// after, in order. Execution 0 means the current one. The stream ends with
-	// the first error: [ErrNotFound], [ErrCorrupt], …. It is a consistent
-	// prefix: events committed while it runs may be missing.
+	// the first error: [ErrNotFound], also if the execution was pruned, before
+	// or while it is read; [ErrCorrupt], …. It is a consistent prefix: events
+	// committed while it runs may be missing.
 	History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error]
 
 	// State reads one key of the durable state of an instance: nil if unset.

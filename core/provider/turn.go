@@ -66,6 +66,13 @@ type Commit struct {
 	Send []Message
 	// Again asks for another turn, even without messages.
 	Again bool
+	// PruneThrough says that the histories of executions up to this one are not
+	// needed any more: from this commit on reading them gives [ErrNotFound],
+	// with an error that says so and which is the oldest one kept, and their
+	// storage is freed with the commit or soon after. It must be below the
+	// execution to which the commit leads. 0, or less than an earlier commit
+	// said, removes nothing; nothing else of the instance changes with it.
+	PruneThrough int64
 }
 
 // StateChange sets a key of the durable state; a nil Value removes it.

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -56,12 +57,16 @@ func (s *Store) commit(bt *broker.Turn, c *provider.Commit) error {
 // on which a client may wait.
 func (r *record) apply(c *provider.Commit, now time.Time) (seen bool) {
 	for _, e := range c.Events {
-		for int64(len(r.executions)) < e.Execution {
+		for r.Pruned+int64(len(r.executions)) < e.Execution {
 			r.executions = append(r.executions, nil)
 		}
-		at := &r.executions[e.Execution-1]
+		at := &r.executions[e.Execution-r.Pruned-1]
 		*at = append(*at, e)
 		r.Execution, r.LastEvent = e.Execution, e.ID
+	}
+	if gone := c.PruneThrough - r.Pruned; gone > 0 {
+		r.executions = slices.Delete(r.executions, 0, int(gone))
+		r.Pruned = c.PruneThrough
 	}
 	if c.Name != "" {
 		r.Name = c.Name

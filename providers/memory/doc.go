@@ -25,5 +25,5 @@
 //   - M2 The broker knows an instance as existing if and only if it has a
 //     record.
 //   - M3 Events of an execution are only appended: a reader may keep a prefix
-//     of the slice and read it without the mutex.
+//     of the slice and read it without the mutex, even once it was pruned.
 package memory

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
 )
 
 // Instance implements [provider.Store].
@@ -75,10 +76,14 @@ func (s *Store) events(ctx context.Context, id history.InstanceID, execution int
 		return nil, failed(operation, id, provider.ErrNotFound)
 	}
 	events, found := rec.events(execution)
-	if !found {
+	switch {
+	case found:
+		return events, nil
+	case execution > 0 && execution <= rec.Pruned:
+		return nil, failed(operation, id, admit.Pruned(execution, rec.Pruned))
+	default:
 		return nil, failed(operation, id, fmt.Errorf("%w: execution %d, its current one is %d", provider.ErrNotFound, execution, rec.Execution))
 	}
-	return events, nil
 }
 
 // State implements [provider.Store].

@@ -13,7 +13,7 @@ type record struct {
 	provider.Instance
 	incarnation uint64
 	startedBy   string            // id of the message that created it
-	executions  [][]history.Event // execution 1 first; only appended to (M3)
+	executions  [][]history.Event // the first that is not pruned, and those after it (M3)
 	state       map[string]history.Payload
 }
 
@@ -49,10 +49,10 @@ func (r *record) events(execution int64) ([]history.Event, bool) {
 	switch {
 	case execution == 0:
 		return nil, true // pending: an empty history
-	case execution < 0 || execution > int64(len(r.executions)):
+	case execution <= r.Pruned || execution > r.Pruned+int64(len(r.executions)):
 		return nil, false
 	}
-	return slices.Clip(r.executions[execution-1]), true
+	return slices.Clip(r.executions[execution-r.Pruned-1]), true
 }
 
 // index lists the ids of instances in ascending order. New ones are sorted in

@@ -120,13 +120,17 @@ func (h *host) encode(lock *turnLock, given *provider.Commit) (*commit, error) {
 	return c, nil
 }
 
-// encodeEvents makes a row of the events of each execution. They follow each
-// other: that is checked already (P7).
+// encodeEvents makes a row of the events of each execution that is kept. They
+// follow each other: that is checked already (P7).
 func (c *commit) encodeEvents() error {
 	for events := c.given.Events; len(events) > 0; {
 		first, n := events[0], 1
 		for n < len(events) && events[n].Execution == first.Execution {
 			n++
+		}
+		if first.Execution <= c.given.PruneThrough {
+			events = events[n:]
+			continue
 		}
 		blob, err := wire.EncodeEvents(events[:n])
 		if err != nil {
@@ -148,6 +152,7 @@ func (c *commit) encodeRow() (err error) {
 	if n := len(c.rows); n > 0 {
 		i.Execution, i.LastEvent = c.rows[n-1].execution, c.rows[n-1].last
 	}
+	i.Pruned = max(i.Pruned, given.PruneThrough)
 	if given.Name != "" && given.Name != i.Name || given.Version != "" && given.Version != i.Version {
 		c.wide = true
 	}
@@ -225,6 +230,11 @@ func (c *commit) write(w *conn) error {
 		seq++
 	}
 	h.nextSeq = seq // a place that is lost with a rollback is never missed
+	if i := &r.instance; i.Pruned > c.before.instance.Pruned {
+		if err := pruneHistory(w, r.key, i.Pruned); err != nil {
+			return err
+		}
+	}
 	for _, place := range c.consumed {
 		if err := consumeLetter(w, place, r.key, c.now); err != nil {
 			return err

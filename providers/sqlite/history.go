@@ -10,6 +10,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -31,6 +32,45 @@ func insertHistory(c *conn, seq, prev, key, execution, first, last int64, events
 	})
 }
 
+// maxPruned bounds the executions of which one commit removes the history. If
+// there are more, which never had been pruned before, the next commits go on.
+const maxPruned = 64
+
+// Of the executions of an instance up to one, the rows: found along the chain from
+// the row before the next one that is kept.
+const (
+	selectOldest = "SELECT execution FROM history WHERE instance = ? AND first = 1 ORDER BY execution LIMIT 1"
+	deletePruned = `DELETE FROM history WHERE seq IN (
+		WITH RECURSIVE chain (seq, prev) AS (
+			SELECT seq, prev FROM history WHERE instance = ?1 AND seq =
+				(SELECT prev FROM history WHERE instance = ?1 AND execution > ?2 AND first = 1 ORDER BY execution LIMIT 1)
+			UNION ALL
+			SELECT h.seq, h.prev FROM chain JOIN history h ON h.seq = chain.prev WHERE h.instance = ?1 AND h.seq < chain.seq
+		) SELECT seq FROM chain)`
+)
+
+// pruneHistory takes note that executions up to one are pruned, and removes their
+// rows, the oldest first.
+func pruneHistory(c *conn, key, through int64) error {
+	if err := c.run("UPDATE instances SET pruned = ?2 WHERE key = ?1", func(s *sqlite.Stmt) {
+		s.BindInt64(1, key)
+		s.BindInt64(2, through)
+	}); err != nil {
+		return err
+	}
+	oldest := through + 1
+	if err := c.rows(selectOldest, func(s *sqlite.Stmt) { s.BindInt64(1, key) }, func(s *sqlite.Stmt) error {
+		oldest = s.ColumnInt64(0)
+		return nil
+	}); err != nil || oldest > through {
+		return err
+	}
+	return c.run(deletePruned, func(s *sqlite.Stmt) {
+		s.BindInt64(1, key)
+		s.BindInt64(2, min(through, oldest+maxPruned-1))
+	})
+}
+
 // chain is where the rows of an execution lie, oldest first, and up to which
 // event they go.
 type chain struct {
@@ -44,13 +84,13 @@ type chain struct {
 // findChain walks back from the newest row of an execution to the one that
 // holds the event that follows after.
 func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chain, err error) {
-	var tail int64
+	var tail, pruned int64
 	found := false
-	err = c.rows("SELECT key, execution, tail FROM instances WHERE id = ?", func(s *sqlite.Stmt) { s.BindText(1, string(id)) },
+	err = c.rows("SELECT key, execution, tail, pruned FROM instances WHERE id = ?", func(s *sqlite.Stmt) { s.BindText(1, string(id)) },
 		func(s *sqlite.Stmt) error {
 			found = true
 			ch = &chain{id: id, key: s.ColumnInt64(0), execution: s.ColumnInt64(1)}
-			tail = s.ColumnInt64(2)
+			tail, pruned = s.ColumnInt64(2), s.ColumnInt64(3)
 			return nil
 		})
 	switch {
@@ -60,6 +100,8 @@ func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chai
 		return nil, fmt.Errorf("sqlite: %w: there is no %s", provider.ErrNotFound, wire.Quote(id))
 	case execution == 0:
 		execution = ch.execution
+	case execution > 0 && execution <= pruned:
+		return nil, fmt.Errorf("sqlite: reading a history of %s: %w", wire.Quote(id), admit.Pruned(execution, pruned))
 	case execution < 1 || execution > ch.execution:
 		return nil, fmt.Errorf("sqlite: %w: %s has no execution %d; its current one is %d", provider.ErrNotFound, wire.Quote(id), execution, ch.execution)
 	}
@@ -102,6 +144,9 @@ func findChain(c *conn, id history.InstanceID, execution, after int64) (ch *chai
 				ch.last = last
 			}
 			ch.seqs = append(ch.seqs, seq)
+			if first == 1 {
+				break // the one before may be pruned
+			}
 		}
 		seen, expect, seq = of, first-1, prev
 	}
@@ -117,7 +162,8 @@ func (ch *chain) corrupt(event int64, err error) error {
 
 // readChunk reads rows from the front of the chain until they hold chunkBytes,
 // and returns them with the chain that is left. Rows that are gone because the
-// instance was purged meanwhile give provider.ErrNotFound.
+// instance was purged meanwhile, or the execution pruned, give
+// provider.ErrNotFound.
 func (ch *chain) readChunk(c *conn) (blobs [][]byte, err error) {
 	size := 0
 	for len(ch.seqs) > 0 && size < chunkBytes {
@@ -134,7 +180,7 @@ func (ch *chain) readChunk(c *conn) (blobs [][]byte, err error) {
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("sqlite: %w: %s was removed while its history was read", provider.ErrNotFound, wire.Quote(ch.id))
+			return nil, fmt.Errorf("sqlite: %w: execution %d of %s was removed while its history was read", provider.ErrNotFound, ch.execution, wire.Quote(ch.id))
 		}
 		size += len(blobs[len(blobs)-1])
 		ch.seqs = ch.seqs[1:]

@@ -30,7 +30,7 @@ type row struct {
 const (
 	instanceColumns = `i.key, i.id, i.status, i.execution, i.last, i.tail, i.updated, i.again, i.activities, i.outstanding,
 	i.revision, i.name, i.version, i.request, i.parent, i.tags, i.created, i.finished, i.parked, i.parked_at, i.start,
-	i.output, i.failure, s.custom, i.origin, EXISTS (SELECT 1 FROM timers t WHERE t.instance = i.key)`
+	i.output, i.failure, s.custom, i.origin, EXISTS (SELECT 1 FROM timers t WHERE t.instance = i.key), i.pruned`
 	fromInstances = ` FROM instances i LEFT JOIN statuses s ON s.instance = i.key`
 )
 
@@ -48,6 +48,7 @@ func readRow(s *sqlite.Stmt) (*row, error) {
 			Status:         status(s.ColumnText(2)),
 			Execution:      s.ColumnInt64(3),
 			LastEvent:      s.ColumnInt64(4),
+			Pruned:         s.ColumnInt64(26),
 			Updated:        wire.FromNanos(s.ColumnInt64(6)),
 			StatusRevision: s.ColumnInt64(10),
 			Name:           s.ColumnText(11),
@@ -167,8 +168,9 @@ func deleteInstance(c *conn, r *row) error {
 	}); err != nil {
 		return err
 	}
-	// The chain ends at 0, or at a row that is none of the instance's or not
-	// older: then it is damaged, and what lies beyond cannot be found this way.
+	// The chain ends at 0, at a row that was pruned, or at one that is none of the
+	// instance's or not older: then it is damaged, and what lies beyond cannot be
+	// found this way.
 	return c.run(`DELETE FROM history WHERE seq IN (
 		WITH RECURSIVE chain (seq, prev) AS (
 			SELECT seq, prev FROM history WHERE seq = ?2 AND instance = ?1

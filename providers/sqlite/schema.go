@@ -43,7 +43,12 @@ const (
 	//   - meta: the name of the hub, and who the worker is.
 	schema1 = 1
 
-	schemaNewest = schema1
+	// schema2 has pruned in instances: the histories of executions up to it are
+	// not to be read any more. Their rows go from the oldest on, so that the chain
+	// from tail reaches all that are left; the prev of the oldest one names none.
+	schema2 = 2
+
+	schemaNewest = schema2
 )
 
 // migrations[v] brings version v to v+1.
@@ -149,6 +154,7 @@ CREATE TABLE notices (
 	subject  INTEGER NOT NULL
 ) STRICT;
 `,
+	schema1: `ALTER TABLE instances ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;`,
 }
 
 // header is what the first page of a file says about it.

@@ -244,7 +244,9 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		"DELETE FROM inbox WHERE receiver = ? AND consumed IS NULL":                                           "USING INDEX inbox_waiting (receiver=?)|USING COVERING INDEX inbox_waiting (receiver=?)",
 		"SELECT " + inboxColumns + " FROM inbox WHERE receiver = ? AND consumed IS NULL ORDER BY seq":         "USING INDEX inbox_waiting (receiver=?)",
 		"DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE consumed < ? ORDER BY consumed LIMIT ?)": "inbox_consumed (consumed<?)|inbox_consumed (consumed>? AND consumed<?)",
-		list: "SEARCH i USING INDEX sqlite_autoindex_instances_1 (id>",
+		selectOldest: "USING INDEX history_begins (instance=?)|USING COVERING INDEX history_begins (instance=?)",
+		deletePruned: "history_begins (instance=? AND execution>?)",
+		list:         "SEARCH i USING INDEX sqlite_autoindex_instances_1 (id>",
 	} {
 		var plan []string
 		must(t, c.rows("EXPLAIN QUERY PLAN "+sql, nil, func(s *sqlite.Stmt) error {

@@ -37,11 +37,21 @@ func follows(at *provider.Instance, c *provider.Commit) error {
 		}
 		execution, last = e.Execution, e.ID
 	}
+	if c.PruneThrough < 0 || c.PruneThrough > 0 && c.PruneThrough >= execution {
+		return fmt.Errorf("%w: PruneThrough is %d, and the commit leads to execution %d: only those before it can be pruned",
+			provider.ErrInvalid, c.PruneThrough, execution)
+	}
 	if begins := execution != at.Execution; begins != c.NewExecution {
 		return fmt.Errorf("%w: NewExecution is %t, but its events lead from execution %d to %d",
 			provider.ErrInvalid, c.NewExecution, at.Execution, execution)
 	}
 	return nil
+}
+
+// Pruned says why an execution cannot be read of which the history was pruned,
+// with all those up to through.
+func Pruned(execution, through int64) error {
+	return fmt.Errorf("%w: execution %d was pruned, with all up to %d: the oldest one kept is %d", provider.ErrNotFound, execution, through, through+1)
 }
 
 func commit(messages int, c *provider.Commit, now time.Time) error {
