@@ -197,6 +197,14 @@ func (f Func[I, O]) Detach(c *Context, in I, options ...DetachOptions) (history.
 	return c.r.Detach(d), nil
 }
 
+// ContinueOptions are the options of [Func.ContinueAsNew].
+type ContinueOptions struct {
+	// Keep is how many executions' histories are kept, the new one among them;
+	// earlier ones are removed, and cannot be read any more. 0 keeps all. It is
+	// not remembered: each execution says it again.
+	Keep int
+}
+
 // ContinueAsNew ends this execution and begins the next of the same instance,
 // with a fresh history: return what it returns.
 //
@@ -204,8 +212,15 @@ func (f Func[I, O]) Detach(c *Context, in I, options ...DetachOptions) (history.
 //
 // State, custom status, and events that nobody received carry over. The newest
 // registered version runs next.
-func (f Func[I, O]) ContinueAsNew(c *Context, in I) (O, error) {
+func (f Func[I, O]) ContinueAsNew(c *Context, in I, options ...ContinueOptions) (O, error) {
 	var zero O
+	var o ContinueOptions
+	for _, option := range options {
+		o = option
+	}
+	if o.Keep < 0 {
+		return zero, failure.Invalid(fmt.Errorf("orchestration %q continued as new with ContinueOptions.Keep %d: it is at least 1, for the new execution, or 0 to keep all", f.name, o.Keep))
+	}
 	if running := c.r.Started().Name; running != f.name {
 		return zero, fmt.Errorf("orchestration %q continued as %q: an instance continues as itself only; start the other one with Detach", running, f.name)
 	}
@@ -213,7 +228,7 @@ func (f Func[I, O]) ContinueAsNew(c *Context, in I) (O, error) {
 	if err != nil {
 		return zero, err
 	}
-	return zero, &replay.ContinueAsNew{Input: input}
+	return zero, &replay.ContinueAsNew{Input: input, Keep: o.Keep}
 }
 
 // Interceptor wraps the execution of orchestrations on a worker: for tracing,

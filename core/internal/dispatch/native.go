@@ -245,6 +245,7 @@ func follow(first, second *provider.Commit) *provider.Commit {
 		joined.CustomStatus = first.CustomStatus
 	}
 	joined.Name, joined.Version = first.Name, first.Version
+	joined.PruneThrough = max(first.PruneThrough, second.PruneThrough)
 	return &joined
 }
 

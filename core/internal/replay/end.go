@@ -16,6 +16,9 @@ import (
 type ContinueAsNew struct {
 	Input   history.Payload
 	Version string // "" for the newest registered
+	// Keep is how many executions keep their history, the new one among them;
+	// 0 for all.
+	Keep int
 }
 
 func (c *ContinueAsNew) Error() string {
@@ -87,6 +90,10 @@ func (m *Machine) close(final history.Data) {
 		f := &history.Failure{Kind: history.FailureCancelled, Message: cancelMessage(d.Reason)}
 		c.Status, c.Failure = history.StatusCancelled, f
 		m.tellParentFailed(f)
+	case *history.ContinuedAsNew:
+		if next, ok := errors.AsType[*ContinueAsNew](m.ending.err); ok && next.Keep > 0 {
+			c.PruneThrough = max(0, m.execution+1-int64(next.Keep))
+		}
 	}
 	var ids []int64
 	for id, t := range m.open {

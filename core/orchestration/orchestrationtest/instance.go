@@ -97,11 +97,17 @@ func (i *Instance) CustomStatus(v any) error {
 }
 
 // History is the history of an execution, 0 for the current one. It is read
-// back from its stored form.
+// back from its stored form. It is nil if there is no such execution, or if it was
+// pruned, with all up to Info().Pruned; [Scheduled] and [Children] see it still.
 func (i *Instance) History(execution int64) []history.Event {
 	i.env.t.Helper()
+	return i.decode(i.encoded(execution))
+}
+
+func (i *Instance) decode(encoded [][]byte) []history.Event {
+	i.env.t.Helper()
 	var events []history.Event
-	for event, err := range i.stored(execution, 0) {
+	for event, err := range stored(encoded, 0) {
 		if err != nil {
 			i.env.fatal("reading the history of instance %q: %v", i.id, err)
 		}
@@ -111,7 +117,7 @@ func (i *Instance) History(execution int64) []history.Event {
 }
 
 // Export is the history of an execution, 0 for the current one, as JSON lines:
-// the form that [Replay] takes.
+// the form that [Replay] takes. There is none of an execution that was pruned.
 func (i *Instance) Export(execution int64) []byte {
 	var lines []byte
 	for _, event := range i.encoded(execution) {
@@ -124,15 +130,14 @@ func (i *Instance) encoded(execution int64) [][]byte {
 	if execution == 0 {
 		execution = i.row.Execution
 	}
-	if execution < 1 || execution > int64(len(i.executions)) {
+	if execution <= i.row.Pruned || execution > int64(len(i.executions)) {
 		return nil
 	}
 	return i.executions[execution-1]
 }
 
 // stored streams a history, decoded anew.
-func (i *Instance) stored(execution, after int64) iter.Seq2[history.Event, error] {
-	events := i.encoded(execution)
+func stored(events [][]byte, after int64) iter.Seq2[history.Event, error] {
 	return func(yield func(history.Event, error) bool) {
 		for n := int(after); n < len(events); n++ {
 			if !yield(history.Unmarshal(events[n])) {

@@ -132,11 +132,11 @@ func Children[I, O any](in Scope, f orchestration.Func[I, O]) []Child[I] {
 	return children
 }
 
-// each goes through the histories of all executions.
+// each goes through the histories of all executions, pruned ones among them.
 func each(instances []*Instance, do func(*Instance, history.Event)) {
 	for _, i := range instances {
-		for n := range i.executions {
-			for _, event := range i.History(int64(n + 1)) {
+		for _, encoded := range i.executions {
+			for _, event := range i.decode(encoded) {
 				do(i, event)
 			}
 		}

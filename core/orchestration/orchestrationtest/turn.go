@@ -78,7 +78,7 @@ func (e *Env) turn(i *Instance) {
 	commit, err := e.native.Execute(context.Background(), dispatch.Work{
 		Turn: turn, Now: e.now,
 		History: func(_ context.Context, after int64) iter.Seq2[history.Event, error] {
-			return i.stored(i.row.Execution, after)
+			return stored(i.encoded(0), after)
 		},
 	})
 	if err != nil {
@@ -91,6 +91,7 @@ func (e *Env) turn(i *Instance) {
 	if err != nil {
 		e.fatal("%v", err)
 	}
+	i.row.Pruned = max(i.row.Pruned, min(commit.PruneThrough, i.row.Execution-1)) // StopAfter may have cut
 	for _, m := range commit.Send {
 		e.send(m)
 	}
