@@ -28,6 +28,10 @@
 // child that was purged. With [Options.Complete] nothing was ever purged, and
 // what is missing is a finding.
 //
+// Of executions that were pruned nothing can be said, nor of what they sent,
+// received, scheduled or started: rules that would have to look there are silent.
+// That they cannot be read any more is part of V7.
+//
 // # Rules
 //
 // Of each history:

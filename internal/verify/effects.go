@@ -85,6 +85,8 @@ func (e *effects) row(row ledger.Row) {
 	switch {
 	case !known && !row.Time.Before(e.report.Started):
 		e.counts.Other++ // scheduled after the store was read
+	case !known && id.Execution <= e.report.pruned[id.Instance]:
+		e.counts.Other++ // nobody can tell any more
 	case !known && e.report.options.Complete:
 		e.finding(id, "the effect of key %q belongs to no activity that the store knows", row.Key)
 	case !known:

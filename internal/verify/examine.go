@@ -67,7 +67,7 @@ func (a *auditor) examine(ctx context.Context, id history.InstanceID) (*examinat
 // steady reports whether no commit fell between two reads of a row.
 func steady(a, b *provider.Instance) bool {
 	return a.Execution == b.Execution && a.LastEvent == b.LastEvent && a.Status == b.Status &&
-		a.StatusRevision == b.StatusRevision && a.RequestID == b.RequestID &&
+		a.StatusRevision == b.StatusRevision && a.Pruned == b.Pruned && a.RequestID == b.RequestID &&
 		a.Created.Equal(b.Created) && a.Updated.Equal(b.Updated)
 }
 
@@ -107,11 +107,11 @@ func (x *examination) missing(rule Rule, execution, event int64, what string, ar
 	}
 }
 
-// histories reads the histories of all executions.
+// histories reads the histories of all executions that were not pruned.
 func (x *examination) histories(ctx context.Context) error {
 	var absent []int64
 	var prior *execution
-	for n := int64(1); n <= x.row.Execution; n++ {
+	for n := x.row.Pruned + 1; n <= x.row.Execution; n++ {
 		e := newExecution(n, func(rule Rule, event int64, what string, args ...any) { x.finding(rule, n, event, what, args...) })
 		found, err := x.read(ctx, e)
 		if err != nil {
@@ -142,7 +142,14 @@ func (x *examination) histories(ctx context.Context) error {
 	for _, n := range absent {
 		x.finding(Chain, n, 0, "execution %d has no history, while execution %d is the current one", n, x.row.Execution)
 	}
-	return x.beyond(ctx)
+	if err := x.beyond(ctx, x.row.Execution+1, "execution %d has a history, while execution %d is the current one", x.row.Execution); err != nil || x.row.Pruned == 0 {
+		return err
+	}
+	if x.row.Pruned >= x.row.Execution {
+		x.finding(Row, 0, 0, "executions up to %d are pruned, and execution %d is the current one", x.row.Pruned, x.row.Execution)
+		return nil
+	}
+	return x.beyond(ctx, x.row.Pruned, "execution %d has a history, while all up to %d were pruned", x.row.Pruned)
 }
 
 // read takes in the history of an execution. It reports whether there is any.
@@ -165,9 +172,9 @@ func (x *examination) read(ctx context.Context, e *execution) (found bool, err e
 	return len(e.kinds) > 0 || e.broken, nil
 }
 
-// beyond checks that there is no execution after the current one.
-func (x *examination) beyond(ctx context.Context) error {
-	n := x.row.Execution + 1
+// beyond checks that an execution cannot be read: one after the current one, or
+// one that was pruned.
+func (x *examination) beyond(ctx context.Context, n int64, what string, args ...any) error {
 	for event, err := range x.a.store.History(ctx, x.id, n, 0) {
 		switch {
 		case errors.Is(err, provider.ErrNotFound):
@@ -175,7 +182,7 @@ func (x *examination) beyond(ctx context.Context) error {
 		case err != nil && !errors.Is(err, provider.ErrCorrupt) && !errors.Is(err, history.ErrFormat):
 			return fmt.Errorf("reading the history of instance %q, execution %d: %w", x.id, n, err)
 		}
-		x.finding(Chain, n, event.ID, "execution %d has a history, while execution %d is the current one", n, x.row.Execution)
+		x.finding(Chain, n, event.ID, what, append([]any{n}, args...)...)
 		return nil
 	}
 	return nil

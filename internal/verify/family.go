@@ -144,6 +144,9 @@ func (x *examination) checkParent(ctx context.Context) error {
 		x.missing(Parents, 0, 0, "its parent %s is younger than itself", parentText(ref))
 		return nil
 	}
+	if ref.Execution > 0 && ref.Execution <= parent.Pruned {
+		return nil // nobody can tell any more
+	}
 	for event, err := range x.a.store.History(ctx, ref.Instance, ref.Execution, ref.Event-1) {
 		if errors.Is(err, provider.ErrNotFound) {
 			break

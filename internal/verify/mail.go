@@ -103,9 +103,19 @@ func (a *auditor) look(ctx context.Context, l letter) (findings []Finding, note 
 		return nil, nil, err
 	}
 	f := Finding{Rule: Sent, Instance: l.from, Execution: l.execution, Event: l.event}
-	if sentAt, err := a.sentAt(ctx, l); err != nil || (row.Created.After(sentAt) && !a.options.Complete) {
+	sentAt, err := a.sentAt(ctx, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	if row.Pruned > 0 {
+		kept, err := a.begun(ctx, row.ID, row.Pruned+1)
+		if err != nil || sentAt.Before(kept.Add(apart)) {
+			return nil, nil, err // it may have been received in an execution that was pruned
+		}
+	}
+	if row.Created.After(sentAt) && !a.options.Complete {
 		f.What = fmt.Sprintf("the event sent to instance %q did not arrive: it was started later", l.to)
-		return nil, &f, err
+		return nil, &f, nil
 	}
 	f.What = fmt.Sprintf("the event sent to instance %q, which is %s, was neither received there nor is on the way", l.to, row.Status)
 	f.Next = Sent.next()
@@ -114,7 +124,7 @@ func (a *auditor) look(ctx context.Context, l letter) (findings []Finding, note 
 
 func (a *auditor) arrived(ctx context.Context, row *provider.Instance, l letter) (bool, error) {
 	x := &examination{a: a, id: row.ID}
-	for n := row.Execution; n >= 1; n-- {
+	for n := row.Execution; n > row.Pruned; n-- {
 		for event, err := range a.store.History(ctx, row.ID, n, 0) {
 			if err != nil {
 				if err := x.ofOther(row.ID, err); err != nil {
@@ -130,11 +140,23 @@ func (a *auditor) arrived(ctx context.Context, row *provider.Instance, l letter)
 	return false, nil
 }
 
+// apart is how far apart the clocks of hosts may be.
+const apart = time.Minute
+
 // sentAt reads when a letter was sent.
-func (a *auditor) sentAt(ctx context.Context, l letter) (at time.Time, err error) {
-	for event, err := range a.store.History(ctx, l.from, l.execution, l.event-1) {
+func (a *auditor) sentAt(ctx context.Context, l letter) (time.Time, error) {
+	return a.timeOf(ctx, l.from, l.execution, l.event)
+}
+
+// begun reads when an execution began.
+func (a *auditor) begun(ctx context.Context, id history.InstanceID, execution int64) (time.Time, error) {
+	return a.timeOf(ctx, id, execution, 1)
+}
+
+func (a *auditor) timeOf(ctx context.Context, id history.InstanceID, execution, event int64) (at time.Time, err error) {
+	for event, err := range a.store.History(ctx, id, execution, event-1) {
 		if err != nil {
-			return at, (&examination{a: a}).ofOther(l.from, err)
+			return at, (&examination{a: a}).ofOther(id, err)
 		}
 		return event.Time, nil
 	}

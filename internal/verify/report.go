@@ -33,11 +33,13 @@ type Report struct {
 
 	options    Options
 	activities map[history.ActivityID]activityRecord
+	pruned     map[history.InstanceID]int64 // executions, of those with any
 }
 
 // Counts are what the histories hold.
 type Counts struct {
 	Executions int64          `json:"executions"`
+	Pruned     int64          `json:"pruned"` // executions whose histories were removed
 	Events     int64          `json:"events"`
 	Activities ActivityCounts `json:"activities"`
 	Inline     int64          `json:"inline"` // activities run inside a turn
@@ -90,6 +92,10 @@ func (r *Report) add(x *examination) {
 	if x.busy {
 		r.Busy++
 	}
+	if x.row.Pruned > 0 {
+		r.pruned[x.id] = x.row.Pruned
+		r.Counts.Pruned += x.row.Pruned
+	}
 	for _, e := range x.executions {
 		r.Counts.add(e.counts)
 		for id, a := range e.scheduled {
@@ -122,7 +128,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name string, value any, details string) { fmt.Fprintf(table, "%s\t%v\t%s\n", name, value, details) }
 	row("instances", r.Instances, r.statusText())
-	row("executions", r.Counts.Executions, "")
+	row("executions", r.Counts.Executions, some("%d more were pruned", r.Counts.Pruned))
 	row("events", r.Counts.Events, "")
 	a := r.Counts.Activities
 	row("activities", a.Scheduled, some("%d completed", a.Completed, "%d failed", a.Failed, "%d cancelled", a.Cancelled,

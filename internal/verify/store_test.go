@@ -69,7 +69,7 @@ func (f *fake) History(_ context.Context, id history.InstanceID, execution, afte
 		if execution == 0 && f.rows[id] != nil {
 			return
 		}
-		if execution < 1 || execution > int64(len(f.events[id])) {
+		if execution < 1 || execution > int64(len(f.events[id])) || f.events[id][execution-1] == nil {
 			yield(history.Event{}, fmt.Errorf("execution %d of %s: %w", execution, id, provider.ErrNotFound))
 			return
 		}

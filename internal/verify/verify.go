@@ -57,7 +57,7 @@ func Store(ctx context.Context, store provider.Store, o Options) (*Report, error
 		options: o,
 		report: &Report{
 			Started: time.Now().UTC(), Statuses: map[history.Status]int{}, Findings: []Finding{}, Notes: []Finding{},
-			options: o, activities: map[history.ActivityID]activityRecord{},
+			options: o, activities: map[history.ActivityID]activityRecord{}, pruned: map[history.InstanceID]int64{},
 		},
 		mail: newMail(),
 	}

@@ -87,7 +87,7 @@ func (b breaks) run(t *testing.T) {
 
 func TestEachRuleIsFoundBroken(t *testing.T) {
 	seen := map[verify.Rule]bool{}
-	for _, b := range slices.Concat(historyBreaks, instanceBreaks, familyBreaks) {
+	for _, b := range slices.Concat(historyBreaks, instanceBreaks, familyBreaks, pruneBreaks) {
 		seen[b.rule] = true
 		t.Run(string(b.rule)+" "+b.name, b.run)
 	}
