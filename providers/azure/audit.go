@@ -23,11 +23,6 @@ func (s *Store) Audit(ctx context.Context, tell func(rule string, instance histo
 	if err != nil {
 		return fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
 	}
-	for _, f := range append(r.Findings, r.Notes...) {
-		tell(string(f.Invariant), f.Instance, f.Place(), f.Next)
-	}
-	if r.Omitted > 0 {
-		tell("Z", "", fmt.Sprintf("%d further findings and notes were not kept", r.Omitted), "")
-	}
+	r.Tell(tell)
 	return nil
 }

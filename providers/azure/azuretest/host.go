@@ -1,10 +1,13 @@
 package azuretest
 
 import (
+	"context"
 	"hash/fnv"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/audit"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
@@ -21,6 +24,16 @@ var _ provider.Named = (*Host)(nil)
 
 // Hub implements [provider.Named].
 func (h *Host) Hub() string { return h.store.Hub() }
+
+// Audit holds all that the hub has stored against the invariants of the provider,
+// as azure.Store.Audit does.
+func (h *Host) Audit(ctx context.Context, tell func(rule string, instance history.InstanceID, what, next string)) error {
+	r, err := audit.Run(ctx, h.client, h.store.Hub(), audit.Options{})
+	if err == nil {
+		r.Tell(tell)
+	}
+	return err
+}
 
 // Kill ends the process, as kill -9 does. Close it afterwards, so that its
 // goroutines end.

@@ -21,8 +21,9 @@ import (
 )
 
 // mixed is a hub without a host that has a little of everything: order-1 waits
-// for an event and a timer, order-2 has completed, order-3 was purged, stuck
-// has an open activity, and late was started after its hosts had left.
+// for an event and a timer, order-2 has completed, order-3 was purged, loop has
+// completed in execution 51 and keeps three of them, stuck has an open activity, and
+// late was started after its hosts had left.
 func mixed(t *testing.T) *simulated.State {
 	var state *simulated.State
 	synctest.Test(t, func(t *testing.T) {
@@ -236,7 +237,7 @@ func (p plant) run(t *testing.T, state *simulated.State, o audit.Options) {
 
 func TestEachPlantedCorruptionIsNamedAndNothingElse(t *testing.T) {
 	state := mixed(t)
-	for _, p := range slices.Concat(plantsOfOwners, plantsOfRows, plantsOfMessages, plantsOfInstances, plantsOfBlobs) {
+	for _, p := range slices.Concat(plantsOfOwners, plantsOfRows, plantsOfMessages, plantsOfInstances, plantsOfPrunes, plantsOfBlobs) {
 		t.Run(p.name, func(t *testing.T) { p.run(t, state, audit.Options{}) })
 	}
 }

@@ -23,7 +23,8 @@
 // shows a state which existed:
 //
 //   - An instance: every commit that changes a row of an instance also changes
-//     its row i:, except that messages and progress come and go by themselves.
+//     its row i:, except that messages and progress come and go by themselves, and
+//     that segments of executions which were pruned go.
 //     So its row is read, then all the others, then its row again; if its ETag
 //     is the same, the others are those of that commit. What is missing before
 //     and after is missing. It is tried several times; an instance that never
@@ -59,7 +60,8 @@
 //     row disappeared unapplied shows as Z4 for a number, and as Z9 for a start.
 //   - Z6 The segments and the tail of each execution continue each other, from
 //     event 1 to the last one that the row names, and keep the rules of
-//     [history.Validator]. Executions follow each other by continue-as-new.
+//     [history.Validator]. Executions follow each other by continue-as-new, from
+//     the first that was not pruned. Rows of those pruned long ago are noted.
 //   - Z7 Timers in the store are those open in the history, not before their
 //     time, in one row under the time of the earliest; none fired early.
 //   - Z8 What a new owner reads can be read, and holds no work of instances that

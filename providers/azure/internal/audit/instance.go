@@ -27,6 +27,7 @@ type subject struct {
 	progress []string // keys
 	index    []string // keys
 	sealed   bool     // there are sealed segments
+	oldest   int64    // execution of which there are, although it was pruned
 	state    bool     // there is durable state
 }
 
@@ -204,6 +205,10 @@ func (a *auditor) checkLive(ctx context.Context, v *verdict) error {
 		checkPending(v)
 		return nil
 	}
+	if m.Pruned >= m.Execution {
+		v.find(Histories, s.key(), "executions up to %d are pruned, and execution %d is the current one", m.Pruned, m.Execution)
+		return nil
+	}
 	now, early, broken, err := a.pasts(ctx, s)
 	switch {
 	case storage.Is(err, storage.Missing):
@@ -217,6 +222,9 @@ func (a *auditor) checkLive(ctx context.Context, v *verdict) error {
 		v.find(Histories, broken.row, "%s", broken.what)
 		return nil
 	}
+	if s.oldest > 0 && m.Pruned-s.oldest >= longPruned {
+		v.note(Histories, row.ExecutionsTo(m.ID, 0).From, "executions up to %d are pruned, and rows of the history of execution %d are there still", m.Pruned, s.oldest)
+	}
 	checkEnd(v, now)
 	if final {
 		checkOver(v)
@@ -229,6 +237,11 @@ func (a *auditor) checkLive(ctx context.Context, v *verdict) error {
 	}
 	return nil
 }
+
+// longPruned is how many executions may have been pruned since one of which rows
+// are there. Owners remove them for every 16 that are pruned; the next one makes
+// up for what one did not live to do, so more is not wrong.
+const longPruned = 32
 
 // awake reports whether a turn is due, or will be, whatever is open.
 func (v *verdict) awake() bool {

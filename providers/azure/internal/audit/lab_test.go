@@ -23,6 +23,7 @@ var (
 	orderFunc   = orchestration.Declare[int, string]("order")
 	shipFunc    = orchestration.Declare[string, string]("ship")
 	stuckFunc   = orchestration.Declare[int, string]("stuck")
+	loopFunc    = orchestration.Declare[int, string]("loop")
 	counterFunc = orchestration.Declare[int, string]("counter")
 	charge      = activity.Declare[int, string]("charge")
 	hang        = activity.Declare[int, string]("hang")
@@ -88,6 +89,14 @@ func runCounter(c *orchestration.Context, each int) (string, error) {
 	return counterFunc.ContinueAsNew(c, each)
 }
 
+// runLoop has so many executions, of which it keeps three.
+func runLoop(c *orchestration.Context, left int) (string, error) {
+	if _, err := charge.Call(c, 0).Await(); err != nil || left == 0 {
+		return "", err
+	}
+	return loopFunc.ContinueAsNew(c, left-1, orchestration.ContinueOptions{Keep: 3})
+}
+
 // lab is a hub on a simulated account, in a bubble.
 type lab struct {
 	*testing.T
@@ -121,7 +130,7 @@ func (l *lab) work(s *hub.Store, name string) (stop func() error) {
 		return fmt.Sprint(n), nil
 	}
 	worker := core.NewWorker(s, core.WorkerConfig{Name: name, Logger: slog.New(slog.DiscardHandler)}).Register(
-		orderFunc.Func(runOrder), shipFunc.Func(runShip), counterFunc.Func(runCounter), charge.Func(do), stuckFunc.Func(runStuck),
+		orderFunc.Func(runOrder), shipFunc.Func(runShip), counterFunc.Func(runCounter), loopFunc.Func(runLoop), charge.Func(do), stuckFunc.Func(runStuck),
 		hang.Func(func(ctx context.Context, _ int) (string, error) {
 			<-ctx.Done()
 			return "", ctx.Err()
@@ -141,6 +150,9 @@ func (l *lab) start(s *hub.Store, orders ...int) (handles []*orchestration.Handl
 	l.Helper()
 	client := core.NewClient(s, core.ClientConfig{})
 	if _, err := counterFunc.Start(l.Context(), client, 2, orchestration.StartOptions{ID: "counter", Reuse: orchestration.ReuseIgnore}); err != nil {
+		l.Fatal(err)
+	}
+	if _, err := loopFunc.Start(l.Context(), client, 50, orchestration.StartOptions{ID: "loop", Reuse: orchestration.ReuseIgnore}); err != nil {
 		l.Fatal(err)
 	}
 	for _, n := range orders {

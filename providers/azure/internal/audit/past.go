@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,6 +136,10 @@ func (a *auditor) pasts(ctx context.Context, s *subject) (now *past, early strin
 			if err := a.unlisted(s.p, r); err != nil {
 				return err
 			}
+			if execution, _, ok := placeOf(r.Key, m.ID); ok && execution <= m.Pruned {
+				s.oldest = cmp.Or(s.oldest, execution)
+				return nil
+			}
 			if now, broken, err = a.segment(ctx, r, now, m); err != nil || broken != nil {
 				return cmpError(err, broken)
 			}
@@ -150,7 +155,7 @@ func (a *auditor) pasts(ctx context.Context, s *subject) (now *past, early strin
 			return now, early, nil, err
 		}
 	}
-	if now, broken = succeed(now, m.Execution, s.key()); broken != nil {
+	if now, broken = succeed(now, m.Execution, m.Pruned, s.key()); broken != nil {
 		return now, early, broken, nil
 	}
 	if broken = s.tail(now); broken == nil && now.last != m.Last {
@@ -169,11 +174,12 @@ func cmpError(err error, p *problem) error {
 	return errProblem{p}
 }
 
-// succeed goes on to an execution, if it is not the one already.
-func succeed(now *past, execution int64, key string) (*past, *problem) {
+// succeed goes on to an execution, if it is not the one already. The first one is
+// that after those which were pruned.
+func succeed(now *past, execution, pruned int64, key string) (*past, *problem) {
 	switch {
-	case now == nil && execution == 1:
-		return newPast(1), nil
+	case now == nil && execution == pruned+1:
+		return newPast(execution), nil
 	case now == nil:
 		return nil, wrong(key, "execution %d has no predecessor", execution)
 	case now.execution == execution:
@@ -187,17 +193,23 @@ func succeed(now *past, execution int64, key string) (*past, *problem) {
 	return newPast(execution), nil
 }
 
+// placeOf tells the execution and the first event of a sealed segment.
+func placeOf(key string, id history.InstanceID) (execution, first int64, ok bool) {
+	rest := key[prefixLength+len(escapedIn(key)):]
+	n, _ := fmt.Sscanf(rest, ":%08x:%08x", &execution, &first)
+	return execution, first, n == 2 && row.Segment(id, execution, first) == key
+}
+
 // segment takes in a sealed segment.
 func (a *auditor) segment(ctx context.Context, r *storage.Row, now *past, m *row.Meta) (*past, *problem, error) {
-	var execution, first int64
-	rest := r.Key[prefixLength+len(escapedIn(r.Key)):]
-	if n, _ := fmt.Sscanf(rest, ":%08x:%08x", &execution, &first); n != 2 || row.Segment(m.ID, execution, first) != r.Key {
+	execution, first, ok := placeOf(r.Key, m.ID)
+	if !ok {
 		return now, wrong(r.Key, "the key names no execution and event"), nil
 	}
 	if execution > m.Execution {
 		return now, wrong(r.Key, "it is of execution %d, and the instance is in execution %d", execution, m.Execution), nil
 	}
-	now, broken := succeed(now, execution, r.Key)
+	now, broken := succeed(now, execution, m.Pruned, r.Key)
 	if broken != nil {
 		return now, broken, nil
 	}

@@ -160,3 +160,14 @@ func (r *Report) keep(list *[]Finding, f Finding) {
 		r.Omitted++
 	}
 }
+
+// Tell calls tell for each finding, with what to do next, and for each note, with
+// no next step.
+func (r *Report) Tell(tell func(rule string, instance history.InstanceID, what, next string)) {
+	for _, f := range append(r.Findings, r.Notes...) {
+		tell(string(f.Invariant), f.Instance, f.Place(), f.Next)
+	}
+	if r.Omitted > 0 {
+		tell("Z", "", fmt.Sprintf("%d further findings and notes were not kept", r.Omitted), "")
+	}
+}

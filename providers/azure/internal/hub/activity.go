@@ -252,14 +252,24 @@ func (sc *scheduled) drop(id history.InstanceID) {
 
 func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (history.Event, error) {
 	id := w.ID
-	if guestOf(w) != nil {
-		return m.store.readScheduled(ctx, id)
+	if g := guestOf(w); g != nil {
+		e, err := m.store.readScheduled(ctx, id)
+		if !errors.Is(err, provider.ErrNotFound) {
+			return e, err
+		}
+		// Its instance was purged, or its execution pruned.
+		if open, failed := m.store.stillOpen(ctx, &g.offer); failed == nil && !open {
+			g.done(ctx)
+			return e, errNotOpen
+		}
+		return e, err
 	}
 	if e, ok := sc.take(id); ok {
 		return e, nil
 	}
 	var i *instance
-	if p := m.partition(m.store.Partition(id.Instance)); p != nil {
+	p := m.partition(m.store.Partition(id.Instance))
+	if p != nil {
 		i = p.get(id.Instance)
 	}
 	if i == nil || i.execution != id.Execution || len(i.spans) == 0 {
@@ -267,6 +277,9 @@ func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (histo
 	}
 	open := map[int64]history.Event{}
 	for e, err := range m.store.History(ctx, id.Instance, id.Execution, i.spans[0].First-1) {
+		if now := p.get(id.Instance); err != nil && (now == nil || now.execution != id.Execution) {
+			return history.Event{}, fmt.Errorf("%w: %w", errNotOpen, err) // it may be pruned by now
+		}
 		if err != nil {
 			return history.Event{}, err
 		}

@@ -110,6 +110,7 @@ func (c *commit) settled(a journal.Applied) {
 		p.store.waiters.Changed(&seen)
 	}
 	p.store.dropBlobs(c.stale)
+	p.prune(i.id, c.before.seen.meta.Pruned, m.Pruned)
 }
 
 // CommitTurn implements [provider.Host].

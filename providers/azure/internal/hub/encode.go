@@ -96,9 +96,10 @@ func (c *commit) delete(key string) {
 }
 
 // encodeEvents appends events to the tail, and seals it when it is long, or its
-// execution over.
+// execution over and not pruned.
 func (c *commit) encodeEvents(cells *row.Cells) error {
 	s := c.after.seen
+	s.meta.Pruned = max(s.meta.Pruned, c.given.PruneThrough)
 	tail, first := s.tail, s.meta.Tail
 	for events := c.given.Events; len(events) > 0; {
 		at, n := events[0], 1
@@ -132,6 +133,9 @@ func (c *commit) encodeEvents(cells *row.Cells) error {
 }
 
 func (c *commit) seal(execution, first int64, events []byte) {
+	if execution <= c.after.seen.meta.Pruned {
+		return
+	}
 	cells := c.cells()
 	cells.Set(row.EventsCell, events)
 	c.put(storage.Insert, row.Segment(c.after.id, execution, first), cells)

@@ -62,6 +62,7 @@ type partition struct {
 	removing   map[history.InstanceID]bool // being purged or replaced
 	purging    []history.InstanceID        // of which a former owner's removal goes on; for load alone
 	removals   int64                       // done
+	pruning    map[history.InstanceID]*pruning
 }
 
 // newPartition begins to serve what was just claimed. The journal takes commits
@@ -89,6 +90,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		withheld:   map[history.InstanceID]map[int64]bool{},
 		answers:    map[history.InstanceID]map[string]row.Answer{},
 		removing:   map[history.InstanceID]bool{},
+		pruning:    map[history.InstanceID]*pruning{},
 		behind:     behind{of: map[history.InstanceID]int64{}, found: map[int]row.Numbers{}},
 	}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
-	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // getInstance reads an instance that exists.
@@ -101,108 +99,6 @@ func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.
 			return i, err
 		}
 	}
-}
-
-// History implements [provider.Store].
-func (s *Store) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
-	return func(yield func(history.Event, error) bool) {
-		if err := s.history(ctx, id, execution, after, yield); err != nil {
-			yield(history.Event{}, err)
-		}
-	}
-}
-
-// errEnough ends a scan whose consumer has enough.
-var errEnough = errors.New("enough")
-
-func (s *Store) history(ctx context.Context, id history.InstanceID, execution, after int64, yield func(history.Event, error) bool) error {
-	op := "reading the history of " + quote(id)
-	got, err := s.getInstance(ctx, op, id)
-	if err != nil {
-		return err
-	}
-	m := &got.meta
-	switch {
-	case execution == 0:
-		execution = m.Execution
-	case execution < 1 || execution > m.Execution:
-		return fmt.Errorf("azure: %s: %w: it has no execution %d; its current one is %d", op, provider.ErrNotFound, execution, m.Execution)
-	}
-	if execution == 0 {
-		return nil // pending: an empty history
-	}
-	e := &eventStream{id: id, execution: execution, after: after, yield: yield}
-	current := execution == m.Execution
-	if !current || m.Tail == 0 && m.Last > after || m.Tail > after+1 {
-		err := s.scan(ctx, s.partitionKey(s.Partition(id)), row.ExecutionOf(id, execution), nil, func(rows []storage.Row) error {
-			for _, r := range rows {
-				events, err := row.Value(ctx, r.Cells, row.EventsCell, s.getBlob)
-				if err == nil {
-					err = e.emit(events)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		switch {
-		case errors.Is(err, errEnough):
-			return nil
-		case storage.Is(err, storage.Missing), errors.Is(err, row.ErrFormat):
-			return e.corrupt(err)
-		case errors.Is(err, provider.ErrCorrupt):
-			return err
-		case err != nil:
-			return reading(ctx, op, err)
-		}
-	}
-	if current {
-		if err := e.emit(got.tail); errors.Is(err, errEnough) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if e.next <= m.Last && m.Last > after {
-			return e.corrupt(fmt.Errorf("it ends with event %d, and the last committed one is %d", e.next-1, m.Last))
-		}
-	}
-	return nil
-}
-
-// eventStream yields the events of an execution, each once and in order.
-type eventStream struct {
-	id        history.InstanceID
-	execution int64
-	after     int64
-	next      int64 // event id, 0 before the first
-	yield     func(history.Event, error) bool
-}
-
-// emit yields the events of a segment. A segment may begin with events that
-// another had: the tail was sealed while the history was read.
-func (e *eventStream) emit(events []byte) error {
-	for ev, err := range wire.DecodeEvents(events) {
-		switch {
-		case err != nil:
-			return e.corrupt(err)
-		case ev.Execution != e.execution:
-			return e.corrupt(fmt.Errorf("found an event of execution %d", ev.Execution))
-		case e.next != 0 && ev.ID < e.next:
-			continue
-		case e.next != 0 && ev.ID > e.next, e.next == 0 && ev.ID > e.after+1:
-			return e.corrupt(fmt.Errorf("found event %d", ev.ID))
-		}
-		e.next = ev.ID + 1
-		if ev.ID > e.after && !e.yield(ev, nil) {
-			return errEnough
-		}
-	}
-	return nil
-}
-
-func (e *eventStream) corrupt(err error) error {
-	return corrupt(e.id, fmt.Sprintf("the history (execution %d, event %d)", e.execution, max(e.next, 1)), err)
 }
 
 // State implements [provider.Store].

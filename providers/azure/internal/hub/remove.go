@@ -123,6 +123,9 @@ func (p *partition) quit(id history.InstanceID) {
 	delete(p.instances, id)
 	delete(p.progress, id)
 	delete(p.damaged, row.Escape(id))
+	if !bug.Planted("next-instance-pruned") {
+		delete(p.pruning, id)
+	}
 	p.mu.Unlock()
 	p.store.handed.Gone(id)
 	if p.member != nil {

@@ -70,19 +70,22 @@ type Meta struct {
 	Execution int64              `json:"execution,omitempty"`
 	Last      int64              `json:"last,omitempty"` // event
 	Tail      int64              `json:"tail,omitempty"` // first event in the tail, 0 for none
-	Request   string             `json:"request,omitempty"`
-	Origin    string             `json:"origin,omitempty"` // id of the message that started it
-	Born      string             `json:"born,omitempty"`   // tells it from others of its id
-	Parent    *history.ParentRef `json:"parent,omitempty"`
-	Tags      map[string]string  `json:"tags,omitempty"`
-	Created   int64              `json:"created,omitempty"` // times are nanoseconds
-	Updated   int64              `json:"updated,omitempty"`
-	Finished  int64              `json:"finished,omitempty"`
-	Revision  int64              `json:"revision,omitempty"`
-	Parked    string             `json:"parked,omitempty"`
-	ParkedAt  int64              `json:"parkedAt,omitempty"`
-	Timer     int64              `json:"timer,omitempty"` // due time in the key of its timers, 0 for none
-	State     bool               `json:"state,omitempty"` // it has a row of durable state
+	// Pruned is the last execution of those that were pruned. Some of the rows of
+	// their histories may be there still.
+	Pruned   int64              `json:"pruned,omitempty"`
+	Request  string             `json:"request,omitempty"`
+	Origin   string             `json:"origin,omitempty"` // id of the message that started it
+	Born     string             `json:"born,omitempty"`   // tells it from others of its id
+	Parent   *history.ParentRef `json:"parent,omitempty"`
+	Tags     map[string]string  `json:"tags,omitempty"`
+	Created  int64              `json:"created,omitempty"` // times are nanoseconds
+	Updated  int64              `json:"updated,omitempty"`
+	Finished int64              `json:"finished,omitempty"`
+	Revision int64              `json:"revision,omitempty"`
+	Parked   string             `json:"parked,omitempty"`
+	ParkedAt int64              `json:"parkedAt,omitempty"`
+	Timer    int64              `json:"timer,omitempty"` // due time in the key of its timers, 0 for none
+	State    bool               `json:"state,omitempty"` // it has a row of durable state
 	// Purging says that rows of it are being removed.
 	Purging bool `json:"purging,omitempty"`
 	// Purged is when it was removed; Requests are those that it had answered.
@@ -107,7 +110,7 @@ func (m *Meta) Exists() bool { return m != nil && m.Purged == 0 && !m.Purging }
 func (m *Meta) Instance() provider.Instance {
 	i := provider.Instance{
 		ID: m.ID, Name: m.Name, Version: m.Version, Status: m.Status,
-		Execution: m.Execution, LastEvent: m.Last, RequestID: m.Request,
+		Execution: m.Execution, LastEvent: m.Last, Pruned: m.Pruned, RequestID: m.Request,
 		Parent: m.Parent, Tags: m.Tags,
 		Created: wire.FromNanos(m.Created), Updated: wire.FromNanos(m.Updated), Finished: wire.FromNanos(m.Finished),
 		StatusRevision: m.Revision,

@@ -295,6 +295,12 @@ func ExecutionOf(id history.InstanceID, execution int64) Range {
 	return prefixed(fmt.Sprintf("%s%s:%08x:", historyPrefix, Escape(id), execution))
 }
 
+// ExecutionsTo is the sealed history of the executions of one instance up to one.
+func ExecutionsTo(id history.InstanceID, last int64) Range {
+	prefix := historyPrefix + Escape(id) + ":"
+	return Range{prefix, fmt.Sprintf("%s%08x", prefix, last+1)}
+}
+
 // ProgressOf is the progress of the open activities of one instance.
 func ProgressOf(id history.InstanceID) Range { return prefixed(progressPrefix + Escape(id) + ":") }
 

@@ -16,10 +16,12 @@ type Layout struct {
 	Head     string // the key of a partition's owner row: "head"
 	HeadCell string // its cell with the owner as JSON: "Head"
 	Instance string // the prefix of the keys of instances: "i:"
-	History  string // of sealed history: "h:"
-	Inbox    string // of messages: "m:"
-	Index    string // of indices: "x:"
-	Blob     string // how the names of cells begin that name blobs, separated by spaces: "Blob"
+	// InstanceCell is the cell with what an instance is, as JSON after a j: "Instance".
+	InstanceCell string
+	History      string // of sealed history: "h:"
+	Inbox        string // of messages: "m:"
+	Index        string // of indices: "x:"
+	Blob         string // how the names of cells begin that name blobs, separated by spaces: "Blob"
 
 	// Runtime reports whether a partition key is that of a runtime partition;
 	// nil means those that do not begin with ~.
@@ -31,7 +33,7 @@ type Layout struct {
 
 func (l Layout) complete() Layout {
 	for field, value := range map[*string]string{
-		&l.Head: "head", &l.HeadCell: "Head", &l.Instance: "i:", &l.History: "h:", &l.Inbox: "m:", &l.Index: "x:", &l.Blob: "Blob",
+		&l.Head: "head", &l.HeadCell: "Head", &l.Instance: "i:", &l.InstanceCell: "Instance", &l.History: "h:", &l.Inbox: "m:", &l.Index: "x:", &l.Blob: "Blob",
 	} {
 		if *field == "" {
 			*field = value
@@ -55,7 +57,8 @@ const maxViolations = 100
 //   - Z1 Epochs of a head only grow; within an epoch the head names one owner,
 //     is written through one client, and no commit id comes twice in a row.
 //   - Z5 A message row disappears only in a transaction that carries the head.
-//   - Z6 A sealed segment is inserted and deleted, never changed.
+//   - Z6 A sealed segment is inserted and deleted, never changed; it is deleted
+//     with its instance, or when its execution was pruned.
 //   - Z11 A transaction on a runtime partition carries the head with its ETag, or
 //     only inserts instances, indices, messages and the first head. A message
 //     that is put again as it is counts as inserted.
@@ -68,6 +71,7 @@ type Checker struct {
 
 	mu         sync.Mutex
 	heads      map[place]head
+	instances  map[place]map[string]*storage.Row // that were written, by key
 	blobs      map[blobName]*blobUse
 	violations []Violation
 }
@@ -90,7 +94,7 @@ func (v Violation) String() string {
 // NewChecker makes a checker for an account that begins with a state; nil means
 // empty.
 func NewChecker(layout Layout, from *State) *Checker {
-	c := &Checker{layout: layout.complete(), heads: map[place]head{}, blobs: map[blobName]*blobUse{}}
+	c := &Checker{layout: layout.complete(), heads: map[place]head{}, instances: map[place]map[string]*storage.Row{}, blobs: map[blobName]*blobUse{}}
 	if from == nil {
 		return c
 	}
@@ -104,6 +108,9 @@ func NewChecker(layout Layout, from *State) *Checker {
 			at := place{strings.ToLower(table), pk}
 			for name := range c.named(at, &row) {
 				c.use(name).rows[at.table]++
+			}
+			if strings.HasPrefix(row.Key, c.layout.Instance) {
+				c.rememberRow(at, row.Key, &row)
 			}
 			if row.Key == c.layout.Head && c.layout.Runtime(table, pk) {
 				c.heads[at], _ = c.parse(&row) // What cannot be read is told when somebody writes it.
@@ -135,6 +142,7 @@ func (c *Checker) Observe(w Applied) {
 		at := place{strings.ToLower(w.Call.Resource), w.Call.Partition}
 		if c.layout.Runtime(w.Call.Resource, w.Call.Partition) {
 			c.fenced(at, &w)
+			c.remember(at, &w)
 			for i := range w.Changes {
 				c.judge(at, &w, &w.Changes[i])
 			}
@@ -163,6 +171,8 @@ func (c *Checker) judge(at place, w *Applied, ch *Change) {
 		c.broken("Z5", w, "message %s disappears without the head", key)
 	case strings.HasPrefix(key, c.layout.History) && ch.Before != nil && ch.After != nil && !sameCells(ch.Before, ch.After):
 		c.broken("Z6", w, "sealed segment %s changes", key)
+	case strings.HasPrefix(key, c.layout.History) && ch.Before != nil && ch.After == nil:
+		c.unsealed(at, w, key)
 	}
 }
 

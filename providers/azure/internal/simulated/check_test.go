@@ -72,6 +72,24 @@ func drop(key string) storage.Op {
 	return storage.Op{Verb: storage.Delete, Row: storage.Row{Key: key}}
 }
 
+func instance(verb storage.Verb, meta string) storage.Op {
+	return storage.Op{Verb: verb, Row: storage.Row{Key: "i:a", Cells: map[string][]byte{"Instance": []byte("j" + meta)}}}
+}
+
+func TestTheCheckerPassesSegmentsThatGo(t *testing.T) {
+	h := openHub(t)
+	h.commit(2, instance(storage.Insert, `{"born":"1","pruned":2}`), insert("h:a:00000001:00000001", ""), insert("h:a:00000003:00000001", ""))
+	h.commit(3, drop("h:a:00000001:00000001"))
+	h.commit(4, instance(storage.Merge, `{"born":"1","pruned":3}`), drop("h:a:00000003:00000001"), insert("h:a:00000004:00000001", ""))
+	h.commit(5, instance(storage.Replace, `{"born":"2"}`), drop("h:a:00000004:00000001"), insert("h:a:00000001:00000001", ""), insert("h:a:00000002:00000001", ""))
+	h.commit(6, instance(storage.Merge, `{"born":"2","purging":true}`))
+	h.commit(7, drop("h:a:00000001:00000001"))
+	h.commit(8, instance(storage.Replace, `{"purged":1}`), drop("h:a:00000002:00000001"))
+	if v := h.checker.Violations(); len(v) != 0 {
+		t.Errorf("%v", v)
+	}
+}
+
 func TestTheCheckerPassesWhatTheProtocolDoes(t *testing.T) {
 	h := openHub(t)
 	client, two := h.account.Client("client"), h.account.Client("two")
@@ -128,6 +146,15 @@ func TestTheCheckerFinds(t *testing.T) {
 		"a sealed segment that changes": {"Z6", "h:a:1:1 changes", func(h *hub) {
 			h.commit(2, insert("h:a:1:1", "events"))
 			h.commit(3, storage.Op{Verb: storage.Put, Row: row("h:a:1:1", "others")})
+		}},
+		"a segment that was not pruned and goes": {"Z6", "h:a:00000003:00000001 is deleted", func(h *hub) {
+			h.commit(2, instance(storage.Insert, `{"born":"1","pruned":2}`), insert("h:a:00000003:00000001", ""))
+			h.commit(3, drop("h:a:00000003:00000001"))
+		}},
+		"a segment that goes with an instance before it": {"Z6", "h:a:00000001:00000001 is deleted", func(h *hub) {
+			h.commit(2, instance(storage.Insert, `{"born":"1","pruned":2}`))
+			h.commit(3, instance(storage.Replace, `{"born":"2"}`), insert("h:a:00000001:00000001", ""))
+			h.commit(4, drop("h:a:00000001:00000001"))
 		}},
 		"a commit that does not check the owner": {"Z11", "merge of i:a", func(h *hub) {
 			h.transact(h.host, insert("i:a", ""))
