@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,7 +30,7 @@ func newWorkload(cfg StressConfig) *workload {
 	for n := range cfg.Instances {
 		p := plan{
 			Executions: 1 + n%cfg.Executions, Activities: cfg.Activities, Timers: n % (cfg.Timers + 1),
-			Events: cfg.Events + 1, Sends: []history.InstanceID{id((n + 1) % cfg.Instances)}, Child: n%3 == 0,
+			Keep: n % 4 / 3, Events: cfg.Events + 1, Sends: []history.InstanceID{id((n + 1) % cfg.Instances)}, Child: n%3 == 0,
 		}
 		expected := map[string]int{fmt.Sprintf("from %s", id((n+cfg.Instances-1)%cfg.Instances)): 1}
 		for k := range cfg.Events {
@@ -79,8 +80,16 @@ func (w *workload) auditInstance(ctx context.Context, s provider.Store, id histo
 	if i.Status != history.StatusCompleted || i.Execution != int64(p.Executions) {
 		return fmt.Errorf("%w: %q is %q in execution %d, want completed in %d", errUnfit, id, i.Status, i.Execution, p.Executions)
 	}
+	pruned := int64(0)
+	if p.Keep > 0 {
+		pruned = max(0, i.Execution-int64(p.Keep))
+	}
+	if i.Pruned != pruned {
+		return fmt.Errorf("%w: of %q %d executions are pruned, want %d", errUnfit, id, i.Pruned, pruned)
+	}
 	received := map[string]int{}
-	for execution := int64(1); execution <= i.Execution; execution++ {
+	before := 0 // received in executions that are pruned
+	for execution := pruned + 1; execution <= i.Execution; execution++ {
 		var v history.Validator
 		kinds := map[history.Kind]int{}
 		last := int64(0)
@@ -93,8 +102,17 @@ func (w *workload) auditInstance(ctx context.Context, s provider.Store, id histo
 			}
 			last = e.ID
 			kinds[e.Data.Kind()]++
-			if d, ok := e.Data.(*history.EventRaised); ok {
+			switch d := e.Data.(type) {
+			case *history.EventRaised:
 				received[d.Name]++
+			case *history.ExecutionStarted:
+				var p plan
+				if err := json.Unmarshal(d.Input, &p); err != nil {
+					return fmt.Errorf("%w: the plan of %q: %w", errUnfit, id, err)
+				}
+				if execution == pruned+1 {
+					before = p.Received
+				}
 			}
 		}
 		if execution == i.Execution && last != i.LastEvent {
@@ -105,7 +123,14 @@ func (w *workload) auditInstance(ctx context.Context, s provider.Store, id histo
 			return fmt.Errorf("%w: execution %d of %q has events %v, want %d activities and %d timers, each answered once", errUnfit, execution, id, kinds, p.Activities+p.Steps, p.Timers)
 		}
 	}
-	if !maps.Equal(received, w.expected[id]) {
+	total := before
+	for _, n := range received {
+		total += n
+	}
+	if pruned > 0 && total != len(w.expected[id]) {
+		return fmt.Errorf("%w: %q received %d events, %d of them in executions that are pruned, want %d", errUnfit, id, total, before, len(w.expected[id]))
+	}
+	if pruned == 0 && !maps.Equal(received, w.expected[id]) {
 		return fmt.Errorf("%w: %q received %v, want %v", errUnfit, id, received, w.expected[id])
 	}
 	o, err := s.Outstanding(ctx, id)

@@ -196,6 +196,7 @@ func sameInstance(got, want provider.Instance) string {
 		{"status", got.Status, want.Status},
 		{"execution", got.Execution, want.Execution},
 		{"last event", got.LastEvent, want.LastEvent},
+		{"pruned", got.Pruned, want.Pruned},
 		{"request", got.RequestID, want.RequestID},
 		{"parent", got.Parent, want.Parent},
 		{"tags", len(got.Tags), len(want.Tags)},

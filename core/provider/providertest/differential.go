@@ -195,9 +195,9 @@ func (d *duel) doCommit() bool {
 		d.check(i.ID)
 		return true
 	}
-	d.note("commit %q: consumes %d of %d, %d events, status %q, new execution %v, again %v, activities +%v -%v ✓%v, timers +%v -%v, sends %d",
+	d.note("commit %q: consumes %d of %d, %d events, status %q, new execution %v, again %v, activities +%v -%v ✓%v, timers +%v -%v, sends %d, prunes %d",
 		i.ID, c.Consumed, len(t.Messages), len(c.Events), c.Status, c.NewExecution, c.Again,
-		len(c.Activities), c.CancelActivities, c.CompletedActivities, len(c.Timers), c.CancelTimers, len(c.Send))
+		len(c.Activities), c.CancelActivities, c.CompletedActivities, len(c.Timers), c.CancelTimers, len(c.Send), c.PruneThrough)
 	d.same(d.tryCommit(t, c), nil)
 	d.model.commit(i, c)
 	d.lost = append(d.lost, t)

@@ -41,6 +41,7 @@
 //
 //	turns.go releases.go              locks, order, wake-ups, attempts, parking
 //	commits.go executions.go state.go atomicity, histories, statuses, state
+//	prunes.go                         histories that nobody needs any more
 //	messages.go starts.go             exactly once, order, delays, reuse of ids
 //	timers.go activities.go cancels.go
 //	reads.go lists.go purge.go        what clients see and remove
@@ -71,7 +72,7 @@
 //	management             reads, lists
 //	multi-execution        executions
 //	poison                 releases, activities (attempts and deliveries)
-//	prune                  not in the contract
+//	prune                  prunes: in a commit, by its orchestration
 //	queue semantics        messages, activities, timers
 //	sessions               sessions, for hosts that are a [provider.SessionKeeper]
 //	tags                   routing

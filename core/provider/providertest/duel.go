@@ -43,6 +43,9 @@ func (d *duel) decide(i *modelInstance, t *provider.Turn) *provider.Commit {
 	for range d.random.IntN(4) {
 		d.decideOne(c)
 	}
+	if d.chance(25) {
+		c.PruneThrough = d.random.Int64N(c.execution)
+	}
 	c.Again = d.chance(10)
 	if finish {
 		c.finish()
@@ -231,7 +234,10 @@ func (d *duel) check(id history.InstanceID) {
 			d.breaks("history of %q: %s", id, diff)
 		}
 		earlier := 1 + d.random.Int64N(i.Execution)
-		if diff := sameEvents(d.historyOf(id, earlier, 0), i.histories[earlier]); diff != "" {
+		if earlier <= i.Pruned {
+			_, err := d.tryHistory(id, earlier, 0)
+			d.wants(err, provider.ErrNotFound, "reading execution %d of %q, pruned up to %d", earlier, id, i.Pruned)
+		} else if diff := sameEvents(d.historyOf(id, earlier, 0), i.histories[earlier]); diff != "" {
 			d.breaks("execution %d of %q: %s", earlier, id, diff)
 		}
 	}

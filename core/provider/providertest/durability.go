@@ -15,6 +15,10 @@ func furnishHub(e *env) func() {
 	e.Helper()
 	furnish(e, "furnished")
 	e.running("ended", func(d *draft) { d.set("key", quoted("a")).status(quoted("b")).continueAsNew().finish() })
+	e.running("pruned", func(d *draft) {
+		d.set("key", quoted("c")).continueAsNew().continueAsNew().continueAsNew()
+		d.PruneThrough = 2
+	})
 	m := e.start("pending")
 	m.Due = now().Add(far)
 	m.Start.Tags = map[string]string{"region": "north"}
@@ -50,6 +54,8 @@ func furnishHub(e *env) func() {
 		if diff := sameEvents(e.historyOf("ended", 1, 0), old); diff != "" {
 			e.breaks("execution 1 of ended: %s", diff)
 		}
+		e.wantPruned("pruned", 2, 4)
+		e.wantPayload("state of pruned", e.state("pruned", "key"), quoted("c"))
 		e.wantPayload("state of ended", e.state("ended", "key"), quoted("a"))
 		e.wantNames(e.outstanding("pending").Messages, "start")
 	}

@@ -132,6 +132,7 @@ func areas() []area {
 		{"releases", releaseProperties},
 		{"commits", commitProperties},
 		{"executions", executionProperties},
+		{"prunes", pruneProperties},
 		{"status and state", stateProperties},
 		{"messages", messageProperties},
 		{"starts", startProperties},

@@ -308,6 +308,7 @@ func (m *model) commit(i *modelInstance, c *provider.Commit) {
 		i.histories[e.Execution] = append(i.histories[e.Execution], e)
 		i.Execution, i.LastEvent = e.Execution, e.ID
 	}
+	i.Pruned = max(i.Pruned, c.PruneThrough)
 	if c.Name != "" {
 		i.Name = c.Name
 	}

@@ -116,6 +116,20 @@ var mutants = []mutant{
 		}
 	}),
 	change("a commit's messages are reversed", func(c *provider.Commit) { c.Send = slices.Clone(c.Send); slices.Reverse(c.Send) }),
+	change("nothing is pruned", func(c *provider.Commit) { c.PruneThrough = 0 }),
+	change("too little is pruned", func(c *provider.Commit) { c.PruneThrough = max(0, c.PruneThrough-1) }),
+	change("too much is pruned", func(c *provider.Commit) {
+		if n := len(c.Events); n > 0 && c.PruneThrough > 0 {
+			c.PruneThrough = min(c.PruneThrough+1, c.Events[n-1].Execution-1)
+		}
+	}),
+	change("what cannot be pruned is not, without an error", func(c *provider.Commit) {
+		if n := len(c.Events); n > 0 {
+			c.PruneThrough = max(0, min(c.PruneThrough, c.Events[n-1].Execution-1))
+		}
+	}),
+	{name: "what was pruned is not shown", instance: func(i *provider.Instance) { i.Pruned = 0 }},
+	{name: "turns do not show what was pruned", turn: func(t *provider.Turn) { t.Instance.Pruned = 0 }},
 	change("Again is ignored", func(c *provider.Commit) { c.Again = false }),
 	change("Again is for ever", func(c *provider.Commit) { c.Again = c.Status == "" && len(c.Events) == 0 && c.Consumed > 0 }),
 	change("cancelled timers fire", func(c *provider.Commit) { c.CancelTimers = nil }),

@@ -139,7 +139,7 @@ func (r *robot) recall(ctx context.Context, t *provider.Turn) (*memory, error) {
 		return m, nil
 	}
 	m = newMemory()
-	for execution := int64(1); execution <= at.Execution; execution++ {
+	for execution := at.Pruned + 1; execution <= at.Execution; execution++ {
 		next := int64(1)
 		for e, err := range r.host.History(ctx, id, execution, 0) {
 			if err != nil {

@@ -15,8 +15,10 @@ import (
 // also sends events and starts a child. The last ends when everything was answered and all events came.
 type plan struct {
 	Executions int                  `json:"executions"`
-	Activities int                  `json:"activities"` // in each execution
-	Timers     int                  `json:"timers"`     // in each execution
+	Keep       int                  `json:"keep,omitempty"`     // executions: earlier ones are pruned; 0 for all
+	Received   int                  `json:"received,omitempty"` // events, in executions before
+	Activities int                  `json:"activities"`         // in each execution
+	Timers     int                  `json:"timers"`             // in each execution
 	Steps      int                  `json:"steps,omitempty"`
 	Events     int                  `json:"events"` // that it receives in all
 	Sends      []history.InstanceID `json:"sends,omitempty"`
@@ -42,10 +44,11 @@ func (m *memory) apply(e history.Event) error {
 	switch d := e.Data.(type) {
 	case *history.ExecutionStarted:
 		clear(m.open)
-		m.begun, m.scheduled = false, 0
+		m.begun, m.scheduled, m.plan = false, 0, plan{}
 		if err := json.Unmarshal(d.Input, &m.plan); err != nil {
 			return fmt.Errorf("the plan of the instance: %w", err)
 		}
+		m.events = m.plan.Received
 	case *history.EventRaised:
 		m.events++
 	case *history.ActivityScheduled:
@@ -209,6 +212,9 @@ func (d *decision) again(p plan) error {
 	}
 	d.NewExecution = true
 	d.execution, d.last = d.execution+1, 0
+	if p.Received = d.memory.events; p.Keep > 0 {
+		d.PruneThrough = max(0, d.execution-int64(p.Keep))
+	}
 	// What was open is answered, so nothing of this commit belongs to it.
 	d.Activities, d.Timers, d.CompletedActivities, d.FiredTimers = nil, nil, nil, nil
 	_, err := d.event(&history.ExecutionStarted{Name: "workload", Version: "1", Seed: seed, Input: encode(p)})
