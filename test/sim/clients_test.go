@@ -62,6 +62,8 @@ var errands = []struct {
 	{"flood", floods},
 	{"parents", parents},
 	{"tour", tours},
+	{"loop", keepsFew},
+	{"loop again", beginsAgain},
 }
 
 // choose draws kinds of errands for a life: it has many of few kinds, or few of

@@ -84,7 +84,7 @@ func (o *outcome) seed(t *testing.T, what string) {
 // a fault. What is killed starts again.
 func attempt(t *testing.T, scenario func(context.Context, *clients), n int, fault azuretest.Fault) (o outcome) {
 	inBubble(t, 1, func(t *testing.T) {
-		w := newWorld(1, azuretest.Config{Partitions: 3, TTL: 3 * time.Second, TraceLines: *lines})
+		w := newWorld(1, azuretest.Config{Partitions: 3, TTL: 3 * time.Second, TraceLines: max(*lines, 2_000)})
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		w.start(ctx)
@@ -103,7 +103,7 @@ func attempt(t *testing.T, scenario func(context.Context, *clients), n int, faul
 			}
 		}
 		close(done)
-		o.requests = w.account.Requests() - began
+		o.before, o.requests = began, w.account.Requests()-began
 		if ctx.Err() != nil {
 			w.failed("it did not end in time")
 		} else {
@@ -116,7 +116,7 @@ func attempt(t *testing.T, scenario func(context.Context, *clients), n int, faul
 			h.leave()
 		}
 		o.wrong = slices.Concat(w.wrong, w.account.Violations())
-		o.trace = w.account.Trace()
+		o.trace, o.noted = w.account.Trace(), w.noted
 		w.close()
 	})
 	return o

@@ -16,6 +16,7 @@ import (
 var layers = []struct{ name, run, flags string }{
 	{"seeds", "TestSeeds$", "-sim.seeds=200"},
 	{"enumeration", "TestEveryFaultAtEveryRequest/fan-out", "-sim.every"},
+	{"prunes", "TestEveryFaultWhereHistoriesArePruned", "-sim.every=false"},
 	{"bounds", "TestBounds", "-sim.every=false"},
 }
 
@@ -38,6 +39,8 @@ var caughtBy = map[string]string{
 	"claim-without-epoch":  "seeds",
 	"replaced-put-back":    "seeds",
 	"lost-work-forgotten":  "seeds",
+	"next-instance-pruned": "prunes",
+	"kept-pruned":          "seeds",
 	"session-stolen":       "bounds",
 	"session-not-checked":  "seeds",
 	"session-not-recorded": "seeds",

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/internal/verify"
 )
 
@@ -31,10 +32,12 @@ type outcome struct {
 	mix      string
 	wrong    []string
 	told     []string
+	noted    []string
 	trace    []string
 	met      map[string]int
 	virtual  time.Duration
 	requests int
+	before   int // requests before a scenario began
 }
 
 // errandsOfALife is how many errands clients have, until trouble is over.
@@ -128,6 +131,7 @@ var sometimes = map[string]*regexp.Regexp{
 	"blob cannot be read now":     regexp.MustCompile(`host-\S+ get-blob .*: (503|never arrives|ok, lost)`),
 	"purged id taken":             regexp.MustCompile(`transact .* delete:x:p:\S+ .*put:x:o:`),
 	"tombstone forgotten":         regexp.MustCompile(`transact .* delete:x:p:\S+ delete:i:\S+: ok`),
+	"pruned rows removed":         regexp.MustCompile(`transact \S+ merge:head@\S+( delete:h:\S+)+: ok`),
 	"session sent elsewhere":      regexp.MustCompile(`enqueue hub-wh-`),
 	"session taken over":          regexp.MustCompile(`replace:session:\S+@\S+: ok`),
 }
@@ -155,6 +159,19 @@ func (w *world) audit(ctx context.Context, users *clients) {
 		for _, f := range report.Findings {
 			w.failed("audit: %v", f)
 		}
+	}
+	err := p.Audit(ctx, func(rule string, instance history.InstanceID, what, next string) {
+		// A copy of a message that comes late, when the first one was consumed and its
+		// blob removed, stays in the inbox.
+		late := rule == "Z13" && strings.Contains(what, "row m:")
+		if next != "" && !late {
+			w.failed("audit of what is stored: %s %s: %s", rule, instance, what)
+		} else {
+			w.noted = append(w.noted, what)
+		}
+	})
+	if err != nil {
+		w.failed("audit of what is stored: %v", err)
 	}
 	for _, id := range slices.Sorted(maps.Keys(users.ended)) {
 		was := users.ended[id]

@@ -34,6 +34,7 @@ type world struct {
 	dead   int            // letters that a test expects
 	wrong  []string       // what a test is to report
 	told   []string       // what the nemesis did
+	noted  []string       // by the audit of what is stored
 	met    map[string]int // what happened how often
 }
 
