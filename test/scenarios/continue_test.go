@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 func TestContinueAsNewBeginsAFreshExecutionOfTheSameInstance(t *testing.T) {
@@ -143,6 +144,44 @@ func TestManyGenerationsLeaveBoundedWork(t *testing.T) {
 		}
 		if ran < generations || ran > generations+int(w.worker.Stats().Replays) {
 			t.Errorf("the code ran %d times", ran)
+		}
+	})
+}
+
+func TestAnEternalLoopKeepsAsManyHistoriesAsItSays(t *testing.T) {
+	const generations, keep = 10_000, 3
+	everywhere(t, func(t *testing.T, w *world) {
+		f := orchestration.Declare[int, int]("eternal")
+		state := orchestration.DeclareState[int]("reached")
+		w.run(f.Func(func(ctx *octx, n int) (int, error) {
+			if n%1_000 == 0 {
+				if err := state.Set(ctx, n); err != nil {
+					return 0, err
+				}
+			}
+			if n == generations {
+				return n, nil
+			}
+			return f.ContinueAsNew(ctx, n+1, orchestration.ContinueOptions{Keep: keep})
+		}))
+		gives(w, begun(w, f, 1, start{ID: "e"}), generations)
+		if i := w.instance("e"); i.Execution != generations || i.Pruned != generations-keep {
+			t.Errorf("execution %d, pruned up to %d", i.Execution, i.Pruned)
+		}
+		for _, n := range []int64{1, generations / 2, generations - keep} {
+			for _, err := range w.store.History(w.ctx, "e", n, 0) {
+				if !errors.Is(err, provider.ErrNotFound) || !strings.Contains(err.Error(), "the oldest one kept is 9998") {
+					t.Errorf("reading execution %d: %v", n, err)
+				}
+			}
+		}
+		for n := int64(generations - keep + 1); n <= generations; n++ {
+			if len(w.events("e", n)) == 0 {
+				t.Errorf("execution %d has no history", n)
+			}
+		}
+		if v, err := state.Read(w.ctx, w.client, "e"); err != nil || v != generations {
+			t.Errorf("the state is %d, %v", v, err)
 		}
 	})
 }

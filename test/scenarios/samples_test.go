@@ -184,13 +184,13 @@ func TestSampleMonitorThatPrunesItself(t *testing.T) {
 						return r, err
 					}
 				}
-				return monitor.ContinueAsNew(ctx, r)
+				return monitor.ContinueAsNew(ctx, r, orchestration.ContinueOptions{Keep: 2})
 			}),
 			measure.Func(func(_ context.Context, round int) (int, error) { return round * 7 % 31, nil }),
 		)
 		gives(w, begun(w, monitor, reading{}, start{ID: "m"}), reading{30, 30})
-		if i := w.instance("m"); i.Execution < 5 || i.LastEvent > 30 {
-			t.Errorf("execution %d with %d events", i.Execution, i.LastEvent)
+		if i := w.instance("m"); i.Execution < 5 || i.LastEvent > 30 || i.Pruned != i.Execution-2 {
+			t.Errorf("execution %d with %d events, pruned up to %d", i.Execution, i.LastEvent, i.Pruned)
 		}
 	})
 }

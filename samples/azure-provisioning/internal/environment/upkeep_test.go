@@ -134,6 +134,26 @@ func TestAWatchGoesOnForEverAndEndsWhenCancelled(t *testing.T) {
 	})
 }
 
+func TestAWatchKeepsItsLastTenExecutions(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		h := watching(w, client, 1)
+		drifts(w, client, 14)
+		status, err := h.Status(w.ctx)
+		if err != nil || status.Execution < 14 || status.Pruned != status.Execution-10 {
+			t.Fatalf("it is %+v, %v", status, err)
+		}
+		for n := int64(1); n <= status.Execution; n++ {
+			var failed error
+			for _, err := range client.History(w.ctx, "watch", n) {
+				failed = err
+			}
+			if gone := errors.Is(failed, provider.ErrNotFound); gone != (n <= status.Pruned) {
+				t.Errorf("reading execution %d of %d: %v", n, status.Execution, failed)
+			}
+		}
+	})
+}
+
 func TestTheSweeperFindsWhatNoEnvironmentStandsBehind(t *testing.T) {
 	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 		provision(w, client, "lives", spec())

@@ -7,7 +7,8 @@ import (
 )
 
 // Watch looks again and again whether an environment is as it is wanted, and
-// repairs what is not. It runs until it is cancelled.
+// repairs what is not. It runs until it is cancelled, and keeps the histories of
+// its last ten executions: those of a week, at twenty hourly rounds each.
 var Watch = orchestration.Declare[WatchSpec, orchestration.None]("watch")
 
 // WatchSpec is the input of [Watch], and what it carries from one execution to
@@ -61,7 +62,7 @@ func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None,
 			return none, err
 		}
 	}
-	return Watch.ContinueAsNew(ctx, spec)
+	return Watch.ContinueAsNew(ctx, spec, orchestration.ContinueOptions{Keep: 10})
 }
 
 // repair looks at all resources, stage by stage, and makes anew what is not as it
