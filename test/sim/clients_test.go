@@ -69,6 +69,11 @@ var errands = []struct {
 // choose draws kinds of errands for a life: it has many of few kinds, or few of
 // many.
 func (c *clients) choose(most int) (kinds []int) {
+	for i, e := range errands {
+		if e.name == *only {
+			return []int{i}
+		}
+	}
 	r := draw(c.w.seed, "kinds of errands", c.sent)
 	kinds = r.Perm(len(errands))
 	return kinds[:3+r.IntN(most-2)]

@@ -22,6 +22,7 @@ var (
 	firstSeed = flag.Uint64("sim.seed", 0, "the first seed of TestSeeds")
 	seeds     = flag.Uint64("sim.seeds", 10, "how many seeds TestSeeds runs")
 	lines     = flag.Int("sim.lines", 200, "how many requests a trace has")
+	only      = flag.String("sim.errand", "", "the only kind of errand that clients have; empty for many")
 	stop      = flag.Bool("sim.stop", false, "stop at the first seed that fails")
 	traced    = flag.Bool("sim.trace", false, "print what the nemesis did and the last requests of every seed")
 )
