@@ -52,6 +52,7 @@ func (ch character) config(r *rand.Rand) azuretest.Config {
 	if r.IntN(3) == 0 { // what overlaps does so for longer
 		cfg.Latency = 60 * time.Millisecond
 	}
+	cfg.Forgetful = r.IntN(2) == 0
 	if ch.days { // a host at rest asks less often then
 		cfg.TTL = 15 * time.Second
 	}

@@ -43,6 +43,8 @@ var caughtBy = map[string]string{
 	"lost-work-forgotten":  "seeds",
 	"next-instance-pruned": "prunes",
 	"kept-pruned":          "seeds",
+	"sleepers-forgotten":   "seeds",
+	"sleepers-half-awake":  "seeds",
 	"session-stolen":       "bounds",
 	"session-not-checked":  "seeds",
 	"session-not-recorded": "tours",

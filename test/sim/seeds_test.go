@@ -70,7 +70,7 @@ func live(t *testing.T, seed uint64) (o outcome) {
 			w.start(ctx)
 		}
 		users := w.enter(ctx)
-		o.mix = fmt.Sprintf("%d partitions, ttl %v, %v%s", w.cfg.Partitions, w.cfg.TTL, ch, ch.faults(w, r))
+		o.mix = fmt.Sprintf("%d partitions, ttl %v, forgetful %v, %v%s", w.cfg.Partitions, w.cfg.TTL, w.cfg.Forgetful, ch, ch.faults(w, r))
 		trouble := time.Minute + time.Duration(r.Int64N(int64(3*time.Minute)))
 		users.send(ctx, errandsOfALife, trouble, users.choose(10))
 		evil, enough := context.WithTimeout(ctx, trouble)

@@ -30,6 +30,10 @@ type Config struct {
 	// host into an inbox that nobody rang for, and into its wake-up queue.
 	// Defaults 1 min and 2.5 s.
 	SweepEvery, WakeEvery time.Duration
+	// Forgetful processes keep nothing in memory that they need not: three
+	// instances at rest for each partition, and timers from two seconds before they
+	// are due. Otherwise that is 4,000, and an hour.
+	Forgetful bool
 	// OrphanAfter is how long a message waits for an instance that does not
 	// exist. Default 24 h.
 	OrphanAfter time.Duration
@@ -76,7 +80,7 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	a.mu.Unlock()
 	client := a.inner.Client(name)
 	var drawing sync.Mutex
-	store, err := hub.Open(ctx, client, hub.Config{
+	cfg := hub.Config{
 		Name: a.cfg.Hub, Partitions: a.cfg.Partitions, TTL: a.cfg.TTL,
 		OrphanAfter: a.cfg.OrphanAfter, WakeEvery: a.cfg.WakeEvery, SweepEvery: a.cfg.SweepEvery,
 		Unique: func() string {
@@ -84,7 +88,11 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 			defer drawing.Unlock()
 			return fmt.Sprintf("%016x", source.Uint64())
 		},
-	})
+	}
+	if a.cfg.Forgetful {
+		cfg.Sleep, cfg.Cold = 2*time.Second, 3
+	}
+	store, err := hub.Open(ctx, client, cfg)
 	if err != nil {
 		return nil, err
 	}

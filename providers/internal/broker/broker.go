@@ -252,6 +252,26 @@ func (b *Broker) restoreLocked(r *Restored) *instance {
 	return inst
 }
 
+// OpenTimers opens timers of an instance, which may not be known here yet. Those
+// that are open stay as they are.
+func (b *Broker) OpenTimers(id history.InstanceID, at Place, progress map[int64]history.Payload, timers ...provider.Timer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	inst := b.instanceLocked(id)
+	if inst.execution == 0 {
+		inst.execution, inst.name, inst.version = at.Execution, at.Name, at.Version
+	}
+	for _, t := range timers {
+		if inst.timers[t.Event] == nil {
+			b.openTimerLocked(inst, t, progress[t.Event])
+		}
+	}
+	b.settleLocked(inst)
+}
+
 // Drop forgets everything about an instance that was purged or is about to be
 // replaced: its messages, activities and timers; a turn that is held, sealed or
 // not, is lost. Activities that workers hold are cancelled.

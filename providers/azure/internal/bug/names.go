@@ -27,6 +27,8 @@ var Names = []string{
 	"lost-work-forgotten",  // what was lost with a work queue is not offered again
 	"next-instance-pruned", // rows go on being removed when the instance is another of its id (Z10)
 	"kept-pruned",          // one execution more is removed than was pruned (Z6)
+	"sleepers-forgotten",   // timers that were far ahead are not taken in when they come near
+	"sleepers-half-awake",  // who takes up an instance that sleeps does not read its timers
 	"session-stolen",       // a session is taken although its host lives
 	"session-not-checked",  // an activity begins although another host has its session
 	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)

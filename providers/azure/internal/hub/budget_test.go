@@ -37,6 +37,7 @@ var (
 	budgetRemote   = orchestration.Declare[int, int]("remote")
 	budgetWaiting  = orchestration.Declare[int, int]("waiting")
 	budgetSleeping = orchestration.Declare[int, int]("sleeping")
+	budgetHours    = orchestration.Declare[int, int]("hours")
 	budgetParent   = orchestration.Declare[string, int]("parent")
 	budgetGo       = orchestration.DeclareEvent[int]("go")
 )
@@ -104,6 +105,18 @@ func budgetHandlers() []core.Handler {
 				}
 			}
 			return n, nil
+		}),
+		budgetHours.Func(func(ctx *orchestration.Context, hours int) (int, error) {
+			called := budgetGo.Wait(ctx)
+			won, err := orchestration.First(ctx.Timer(time.Duration(hours)*time.Hour), called)
+			if err != nil || won != called {
+				return 0, err
+			}
+			n, err := called.Await()
+			if err == nil {
+				err = ctx.Sleep(90 * time.Minute)
+			}
+			return n, err
 		}),
 		budgetParent.Func(func(ctx *orchestration.Context, child string) (int, error) {
 			return budgetSequence.Call(ctx, 0, orchestration.ChildOptions{ID: history.InstanceID(child)}).Await()

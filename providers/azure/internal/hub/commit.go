@@ -79,6 +79,7 @@ func (c *commit) settled(a journal.Applied) {
 		c.stale = append(c.stale, l.blobs...)
 	}
 	p.putLocked(i)
+	offered, awake := p.soonOnlyLocked(c.offered()), p.awake
 	for event := range c.places {
 		p.withholdLocked(i.id, event)
 	}
@@ -103,7 +104,12 @@ func (c *commit) settled(a journal.Applied) {
 	p.calm(turnPiece(i.id)) // before the next turn may begin
 	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
 	// The turn is sealed and the instance was there: it is still held.
-	_ = p.member.broker.Commit(c.lock.turn, c.offered(), at)
+	_ = p.member.broker.Commit(c.lock.turn, offered, at)
+	p.mu.Lock()
+	if now := p.instances[i.id]; now != nil && p.awake != awake {
+		p.openTimersLocked(now, nil) // it moved on meanwhile
+	}
+	p.mu.Unlock()
 	p.arrive(c.mail.letters(a.Direct)...)
 	if m.Revision != c.before.seen.meta.Revision || m.Status != c.before.seen.meta.Status {
 		seen := i.seen.instance()

@@ -40,6 +40,8 @@
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
 //	poison.go                 what is in a work queue and should not be
 //	quarantine.go             owners that die one after the other
+//	lost.go                   what was lost with a work queue
+//	sleep.go                  timers far ahead are in storage alone
 //	maintain.go               tombstones and blobs that nobody needs any more
 //
 // # Rules

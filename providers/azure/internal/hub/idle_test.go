@@ -35,9 +35,9 @@ func idle() int {
 // as theirs.
 const model = "idle-000000"
 
-// populate fills the hub's only partition with instances that wait for an event:
-// one runs until it waits, and its rows are written again under other ids.
-func (b *bench) populate(n int) {
+// populate fills the hub's only partition with instances: one runs until it waits,
+// and its rows are written again under other ids.
+func (b *bench) populate(n int, of orchestration.Func[int, int], input int) {
 	b.Helper()
 	s, err := hub.Open(b.Context(), b.account.Client("first"), b.cfg)
 	if err != nil {
@@ -49,7 +49,7 @@ func (b *bench) populate(n int) {
 		done <- core.NewWorker(s, core.WorkerConfig{Logger: slog.New(slog.DiscardHandler)}).Register(budgetHandlers()...).Run(ctx)
 	}()
 	client := core.NewClient(s, core.ClientConfig{})
-	if _, err := budgetWaiting.Start(b.Context(), client, 1, orchestration.StartOptions{ID: model}); err != nil {
+	if _, err := of.Start(b.Context(), client, input, orchestration.StartOptions{ID: model}); err != nil {
 		b.Fatal(err)
 	}
 	<-time.After(time.Minute)
@@ -153,6 +153,12 @@ func heap() int64 {
 // TestIdleInstancesCostAHostNothing: no operation and no byte more than an empty
 // hub, neither when it takes over nor afterwards; and no memory.
 func TestIdleInstancesCostAHostNothing(t *testing.T) {
+	t.Run("they wait for an event", func(t *testing.T) { costNothing(t, budgetWaiting, 1) })
+	t.Run("they sleep for a month", func(t *testing.T) { costNothing(t, budgetHours, 30*24) })
+}
+
+func costNothing(t *testing.T, of orchestration.Func[int, int], input int) {
+	t.Helper()
 	type cost struct {
 		operations, received, read string
 		memory                     int64
@@ -160,16 +166,16 @@ func TestIdleInstancesCostAHostNothing(t *testing.T) {
 	with := func(instances int) (c cost) {
 		measured(t, 1, func(b *bench) {
 			b.cfg.SweepEvery = 0 // as it is by default
-			b.populate(max(instances, 1))
+			b.populate(max(instances, 1), of, input)
 			before := heap()
 			host, read := b.openReader("host")
 			b.work(host, core.WorkerConfig{})
 			<-time.After(5 * time.Minute)
 			began := b.account.Counts()
-			<-time.After(10 * time.Minute)
+			<-time.After(70 * time.Minute)
 			used := b.account.Counts().Sub(began)
 			c = cost{fmt.Sprint(used.Calls), fmt.Sprint(used.Received), fmt.Sprint(read.rows), heap() - before}
-			b.Logf("%d instances: in 10 minutes %v; %d bytes of memory", instances, used, c.memory)
+			b.Logf("%d instances: in 70 minutes %v; %d bytes of memory", instances, used, c.memory)
 			for _, key := range read.keys {
 				if strings.Contains(key, "idle-") {
 					b.Fatalf("row %s was read", key)
@@ -194,7 +200,7 @@ func TestATakeoverReadsOnlyWhatIsBusy(t *testing.T) {
 	measured(t, 1, func(b *bench) {
 		s := &sites{bench: b}
 		b.cfg.TTL = 3 * time.Second
-		b.populate(idle())
+		b.populate(idle(), budgetWaiting, 1)
 		first := s.host("host", core.WorkerConfig{MaxActivities: each})
 		_, client := b.open("client")
 		busy := map[string]bool{} // instances

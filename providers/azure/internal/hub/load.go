@@ -162,7 +162,10 @@ func (p *partition) trouble(err error) {
 }
 
 func (p *partition) readOutstanding() (found outstanding, err error) {
-	r := row.Outstanding()
+	p.mu.Lock()
+	p.awake = p.horizon()
+	r := row.OutstandingBefore(p.awake)
+	p.mu.Unlock()
 	err = p.store.scan(p.ctx, p.key, r, nil, func(rows []storage.Row) error {
 		found.pages++
 		for _, r := range rows {
@@ -363,6 +366,9 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 		p.purging = append(p.purging, i.id)
 		return r, nil
 	}
+	p.mu.Lock()
+	timers = slices.DeleteFunc(timers, func(t provider.Timer) bool { return !p.soonLocked(&t) })
+	p.mu.Unlock()
 	r = broker.Restored{
 		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
 		Again: i.again, Timers: timers, Progress: progress,

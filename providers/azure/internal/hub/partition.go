@@ -12,6 +12,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -63,6 +64,8 @@ type partition struct {
 	purging    []history.InstanceID        // of which a former owner's removal goes on; for load alone
 	removals   int64                       // done
 	pruning    map[history.InstanceID]*pruning
+	awake      int64                       // timers that are due before are in memory; see sleep.go
+	moved      map[history.InstanceID]bool // changed while it moves on; nil if it does not
 }
 
 // newPartition begins to serve what was just claimed. The journal takes commits
@@ -276,14 +279,11 @@ type coldList struct {
 	order []history.InstanceID // in the order of their last use, roughly
 }
 
-// maxCold is how many instances of a partition stay in memory although all that
-// is known of them stands in their row.
-const maxCold = 4_000
-
 // putLocked remembers an instance as of its last commit.
 func (p *partition) putLocked(i *instance) {
 	before := p.instances[i.id]
-	if i.seen != nil && i.seen.final() && !i.kept() {
+	p.movesLocked(i.id)
+	if i.seen != nil && i.seen.final() && !p.keptLocked(i) {
 		delete(p.instances, i.id)
 		return
 	}
@@ -294,18 +294,31 @@ func (p *partition) putLocked(i *instance) {
 	}
 }
 
-// shrinkLocked forgets the rows of instances that were not used for long.
+// movesLocked notes that an instance changes, or goes.
+func (p *partition) movesLocked(id history.InstanceID) {
+	if p.moved != nil {
+		p.moved[id] = true
+	}
+}
+
+// keptLocked reports whether an instance must stay in memory: rows in storage say
+// of it what is not in its own row, and what is to be known without a reason.
+func (p *partition) keptLocked(i *instance) bool { return i.work || i.due != 0 && i.due < p.awake }
+
+// shrinkLocked forgets the rows of instances that were not used for long. Those
+// that must stay have another turn in the order: they may sleep by then.
 func (p *partition) shrinkLocked() {
-	for len(p.cold.order) > maxCold {
+	for n := 0; n < 2 && len(p.cold.order) > p.store.cfg.Cold; n++ {
 		id := p.cold.order[0]
 		p.cold.order = p.cold.order[1:]
 		i := p.instances[id]
 		switch {
 		case i == nil:
-		case i.kept():
+		case p.keptLocked(i):
 			if i.seen != nil {
 				p.instances[id] = &instance{id: id, open: i.open}
 			}
+			p.cold.order = append(p.cold.order, id)
 		default:
 			delete(p.instances, id)
 		}
@@ -334,6 +347,15 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 	if err != nil {
 		return nil, err
 	}
+	var asleep *instance // with the timers alone
+	if got != nil && got.meta.Exists() && got.meta.Timer != 0 && (i == nil || i.due != got.meta.Timer) && !bug.Planted("sleepers-half-awake") {
+		var there bool
+		if asleep, there, err = p.timersOf(ctx, &got.meta); err != nil {
+			return nil, err
+		} else if !there {
+			return p.readAgain(ctx, id, got)
+		}
+	}
 	p.mu.Lock()
 	if p.removals != removals { // it may have been replaced since it was read
 		p.mu.Unlock()
@@ -351,10 +373,27 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 	default:
 		i = &instance{id: id, seen: got, open: open{born: got.meta.Born, execution: got.meta.Execution, name: got.meta.Name, version: got.meta.Version}}
 	}
+	if asleep != nil {
+		i.timers, i.due = asleep.timers, asleep.due
+	}
 	if !p.removing[id] {
 		p.putLocked(i)
+		p.openTimersLocked(i, nil)
 	}
 	return i, nil
+}
+
+// readAgain is for an instance whose row names timers that are not there: it was
+// changed between the two reads, or its rows are damaged.
+func (p *partition) readAgain(ctx context.Context, id history.InstanceID, before *seen) (*instance, error) {
+	now, err := p.store.getSeen(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if now != nil && now.meta.Timer == before.meta.Timer && now.meta.Updated == before.meta.Updated {
+		return nil, fmt.Errorf("%w: row %s, which the instance's names, is not there", row.ErrFormat, row.Timers(now.meta.Timer, id))
+	}
+	return p.read(ctx, id)
 }
 
 // progressOf are the activities of an instance with a row of progress, in order.

@@ -276,6 +276,7 @@ func (m *member) divertNowAndThen() {
 		for _, p := range m.partitions() {
 			p.freeSoon()
 			p.calmSoon()
+			p.stayAwake()
 		}
 		for _, tag := range m.broker.Unserved() { // a former owner served it
 			m.divert(tag, maxDiverted)

@@ -125,12 +125,13 @@ func (s *Store) State(ctx context.Context, id history.InstanceID, key string) (h
 // Outstanding implements [provider.Store].
 func (s *Store) Outstanding(ctx context.Context, id history.InstanceID) (*provider.Outstanding, error) {
 	op := "reading what is outstanding for " + quote(id)
-	if _, err := s.getInstance(ctx, op, id); err != nil {
+	got, err := s.getInstance(ctx, op, id)
+	if err != nil {
 		return nil, err
 	}
 	n := s.Partition(id)
 	if p := s.owned(n); p != nil && p.live() {
-		if out, ok := p.outstandingOf(id); ok {
+		if out, ok := p.outstandingOf(id, got.meta.Timer != 0); ok {
 			return out, nil
 		}
 	}
@@ -139,18 +140,19 @@ func (s *Store) Outstanding(ctx context.Context, id history.InstanceID) (*provid
 }
 
 // outstandingOf is what the owner knows. It is false while letters wait to be
-// handed to the broker, or to be found.
-func (p *partition) outstandingOf(id history.InstanceID) (*provider.Outstanding, bool) {
+// handed to the broker, or to be found, and if the instance has timers and sleeps.
+func (p *partition) outstandingOf(id history.InstanceID, timers bool) (*provider.Outstanding, bool) {
 	p.mu.Lock()
 	waits := len(p.unresolved[id]) > 0 || p.removing[id] || p.behind.of[id] > 0
 	i := p.instances[id]
 	p.mu.Unlock()
-	if waits || p.relays.busy(p.number) {
+	if waits || timers && (i == nil || i.seen == nil && i.due == 0) || p.relays.busy(p.number) {
 		return nil, false
 	}
 	out := p.member.broker.Outstanding(id)
-	if i != nil { // the broker knows what runs here
+	if i != nil { // the broker knows what runs here, and which timers are due soon
 		out.Activities = i.spans.Refs()
+		out.Timers = p.withFar(i, out.Timers)
 	}
 	return out, p.live() // given up meanwhile, the broker may have forgotten it
 }

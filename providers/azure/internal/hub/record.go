@@ -120,10 +120,6 @@ func decodeLeft(text map[string]string) (left, error) {
 	return l, nil
 }
 
-// kept reports whether the instance must stay in memory: rows in storage say
-// of it what is not in its own row.
-func (o *open) kept() bool { return o.work || o.due != 0 }
-
 // instance as clients see it.
 func (s *seen) instance() provider.Instance {
 	i := s.meta.Instance()

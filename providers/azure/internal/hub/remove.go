@@ -121,6 +121,7 @@ func (p *partition) judge(ctx context.Context, id history.InstanceID, o row.Orde
 func (p *partition) quit(id history.InstanceID) {
 	p.mu.Lock()
 	delete(p.instances, id)
+	p.movesLocked(id)
 	delete(p.progress, id)
 	delete(p.damaged, row.Escape(id))
 	if !bug.Planted("next-instance-pruned") {
@@ -327,6 +328,7 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 		p.mu.Lock()
 		if !bug.Planted("replaced-put-back") {
 			delete(p.instances, id)
+			p.movesLocked(id)
 			p.removals++
 		}
 		p.mu.Unlock()

@@ -45,6 +45,12 @@ type Config struct {
 	// queue, SweepEvery that between two looks into an inbox that nobody rang
 	// for. Defaults 2.5 s and 1 min.
 	WakeEvery, SweepEvery time.Duration
+	// Sleep is how far ahead of its time a timer is taken into memory. Default 1
+	// hour.
+	Sleep time.Duration
+	// Cold is how many instances of a partition stay in memory although all that
+	// is to be known of them stands in their rows. Default 4,000.
+	Cold int
 	// Doorbell is how other processes ring this one, while it has joined, and
 	// wait at it. Its zero is not to listen.
 	Doorbell Doorbell
@@ -69,10 +75,14 @@ func (c Config) withDefaults(a storage.Account) Config {
 		{&c.OrphanAfter, 24 * time.Hour},
 		{&c.WakeEvery, 2500 * time.Millisecond},
 		{&c.SweepEvery, time.Minute},
+		{&c.Sleep, time.Hour},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.default_
 		}
+	}
+	if c.Cold <= 0 {
+		c.Cold = 4_000
 	}
 	if c.Now == nil {
 		c.Now = a.Now

@@ -21,8 +21,8 @@
 //	x:o:id  x:f:time:id  x:p:time:id   the index: not final; final, by its
 //	                end; tombstones, by the time of their purge
 //
-// Who takes over a partition reads the range from m: to u: and nothing else: it
-// holds what is outstanding.
+// Who takes over a partition reads the range from m: to t:, timers of the next hour
+// included, and nothing else: it holds what is outstanding.
 //
 // # Values
 //

@@ -281,6 +281,16 @@ func prefixed(prefix string) Range {
 // Outstanding is what the owner of a partition reads when it takes over.
 func Outstanding() Range { return Range{inboxPrefix, outstandingEnd} }
 
+// OutstandingBefore is likewise, without timers of which the earliest of an
+// instance is due at a time or later.
+func OutstandingBefore(due int64) Range { return Range{inboxPrefix, timerPrefix + number(due)} }
+
+// TimersDue are the timers of instances of which the earliest is due in a time,
+// its end not included.
+func TimersDue(from, until int64) Range {
+	return Range{timerPrefix + number(from), timerPrefix + number(until)}
+}
+
 // Inbox is the inbox of the whole partition.
 func Inbox() Range { return prefixed(inboxPrefix) }
 

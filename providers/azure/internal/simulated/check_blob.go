@@ -46,7 +46,8 @@ func (c *Checker) named(at place, row *storage.Row) iter.Seq[blobName] {
 }
 
 // references checks Z13 of a transaction: what it names anew is there. A row that
-// is inserted late may be a copy of one that was consumed, and its blob removed.
+// is inserted late, or once more since the answer was lost, may be a copy of one that
+// was consumed, and its blob removed.
 func (c *Checker) references(at place, w *Applied) {
 	for i := range w.Changes {
 		ch := &w.Changes[i]
@@ -57,7 +58,7 @@ func (c *Checker) references(at place, w *Applied) {
 		for name := range c.named(at, ch.After) {
 			u := c.use(name)
 			u.rows[at.table]++
-			if copied := w.Late && ch.Op.Verb == storage.Insert; !u.there && !old[name] && !copied {
+			if copied := (w.Late || w.Call.Again > 1) && ch.Op.Verb == storage.Insert; !u.there && !old[name] && !copied {
 				c.broken("Z13", w, "row %s names the blob %s, which is not there", ch.Op.Row.Key, name.name)
 			}
 		}

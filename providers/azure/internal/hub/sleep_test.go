@@ -1,0 +1,64 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+)
+
+// Instances that sleep are not in memory: for their timers to fire they must come
+// back in time, whoever owns their partition by then.
+
+// TestWhoSleepsForHoursWakesInTime: in the process that put it to sleep, after a
+// takeover, and after a message that it took meanwhile.
+func TestWhoSleepsForHoursWakesInTime(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		s.cfg.Cold = 1
+		first := s.host("first", core.WorkerConfig{})
+		client := core.NewClient(first.store, core.ClientConfig{})
+		began := time.Now()
+		for i := range 20 {
+			for _, kind := range []string{"left", "called"} {
+				if _, err := budgetHours.Start(s.Context(), client, 3+i%3, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprint(kind, "-", i))}); err != nil {
+					s.Fatal(err)
+				}
+			}
+		}
+		wakes := func(x *site, id string, after time.Duration) {
+			s.Helper()
+			ctx, cancel := context.WithTimeout(s.Context(), 24*time.Hour)
+			defer cancel()
+			if _, err := budgetHours.Handle(core.NewClient(x.store, core.ClientConfig{}), history.InstanceID(id)).Wait(ctx); err != nil {
+				s.Fatalf("%s: %v", id, err)
+			}
+			i, err := x.store.Instance(s.Context(), history.InstanceID(id))
+			if err != nil {
+				s.Fatal(err)
+			}
+			if late := i.Finished.Sub(began) - after; late < 0 || late > 10*time.Second {
+				s.Errorf("%s ended %v after its time", id, late)
+			}
+		}
+		<-time.After(90 * time.Minute)
+		called := time.Since(began)
+		for i := range 20 {
+			if err := budgetGo.Raise(s.Context(), client, history.InstanceID(fmt.Sprint("called-", i)), 1); err != nil {
+				s.Fatal(err)
+			}
+		}
+		for i := range 20 {
+			wakes(first, fmt.Sprint("called-", i), called+90*time.Minute)
+		}
+		wakes(first, "left-0", 3*time.Hour)
+		second := s.host("second", core.WorkerConfig{})
+		s.kill(first)
+		for i := range 20 {
+			wakes(second, fmt.Sprint("left-", i), time.Duration(3+i%3)*time.Hour)
+		}
+	})
+}
