@@ -4,10 +4,54 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
+
+// A copy of a row whose message was consumed, and whose blob is gone with it, does not
+// stay in the inbox: nobody can read it.
+func TestACopyOfWhatHadABlobDoesNotStay(t *testing.T) {
+	for _, by := range []time.Duration{10 * time.Second, 20 * time.Minute} {
+		t.Run(by.String(), func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				owner := s.host("owner", core.WorkerConfig{})
+				result := begin(s, owner, budgetWaiting, 1, "order")
+				<-time.After(time.Second)
+				client, err := hub.Open(s.Context(), s.account.Client("client"), s.cfg)
+				if err != nil {
+					s.Fatal(err)
+				}
+				s.account.Decide(simulated.Nth(1, func(c simulated.Call) bool {
+					return c.Client == "client" && c.Kind == simulated.Transact
+				}, simulated.Fault{Kind: simulated.Late, Delay: by}))
+				if err := client.Send(s.Context(), provider.Message{ID: "large", To: "order", Data: &history.EventRaised{Name: "other", Payload: bulky()}}); err != nil {
+					s.Fatal(err)
+				}
+				<-time.After(by + 2*time.Minute)
+				for _, r := range s.account.State().Rows(s.cfg.Name) {
+					if row.KindOf(r.Key) == row.KindInbox {
+						s.Errorf("row %s is there", r.Key)
+					}
+				}
+				if err := budgetGo.Raise(s.Context(), core.NewClient(client, core.ClientConfig{}), "order", 1); err != nil {
+					s.Fatal(err)
+				}
+				if got := result(); got != 1 {
+					s.Errorf("the result is %d, want 1", got)
+				}
+				if err := client.Close(); err != nil {
+					s.Error(err)
+				}
+			})
+		})
+	}
+}
 
 // Copies of a message come while the turn that consumes it is committed: it is
 // applied once, and the race detector finds nothing.

@@ -45,8 +45,14 @@ func (l *letter) consumption(born string) journal.Consumed {
 	if o := l.envelope.Order; o != nil {
 		c.Hash = append(c.Hash, orderHash(l.to, o))
 	}
+	if _, partition := l.from.Partition(); !partition && len(l.blobs) > 0 {
+		c.Hash = append(c.Hash, rowHash(l)) // a copy cannot be read, since its blob is gone
+	}
 	return c
 }
+
+// rowHash stands for a row of a client, which nobody else writes.
+func rowHash(l *letter) string { return row.Hash("row/"+l.key, l.to, "") }
 
 // orderHash stands for an order that was answered: a copy that comes late is not
 // carried out, whatever the instance has become.
@@ -106,8 +112,13 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 		switch {
 		case err == nil:
 			fresh = append(fresh, l)
-		case storage.Is(err, storage.Missing) || p.ctx.Err() != nil:
-			// It was consumed meanwhile, and its blob removed.
+		case p.ctx.Err() != nil:
+		case storage.Is(err, storage.Missing):
+			// It was consumed meanwhile, and its blob removed; or it is a copy that
+			// came after that.
+			if l != nil && (l.late() || p.journal.Noticed(rowHash(l))) {
+				p.dropAll([]*letter{l})
+			}
 		case transient(err):
 			held[streamOf(r.Key)] = true
 			p.unread(l.to)
