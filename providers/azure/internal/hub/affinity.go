@@ -11,10 +11,8 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/providers/internal/spans"
-	"github.com/duroxide/duroxide-go/sharding"
 )
 
 // What owners and hosts do so that the activities of a session run on its host.
@@ -23,63 +21,6 @@ import (
 
 func compareSessions(a, b sessionKey) int {
 	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.tag, b.tag))
-}
-
-// alive reports whether the incarnation is a host that lives. One that is not
-// among those last observed may have just joined: its row tells.
-func (m *member) alive(ctx context.Context, incarnation string) bool {
-	m.mu.Lock()
-	l, gone := m.life, m.gone[incarnation]
-	m.mu.Unlock()
-	switch {
-	case l == nil || gone:
-		return false
-	case incarnation == l.incarnation:
-		return true
-	}
-	if _, ok := l.host(incarnation); ok {
-		return true
-	}
-	_, err := m.store.account.Get(ctx, m.store.cfg.Name, row.Management, row.HostPrefix+incarnation)
-	if !storage.Is(err, storage.Missing) {
-		return true // or not known
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.gone) >= maxGone {
-		clear(m.gone)
-	}
-	m.gone[incarnation] = true // for ever
-	return false
-}
-
-// maxGone bounds how many dead incarnations are remembered.
-const maxGone = 1_000
-
-// host finds one of those that live, as last observed.
-func (l *life) host(incarnation string) (sharding.Host, bool) {
-	for _, h := range l.hosts() {
-		if h.Incarnation == incarnation {
-			return h, true
-		}
-	}
-	return sharding.Host{}, false
-}
-
-// workFor tells a host that something was put into its own work queue.
-func (w *waker) workFor(incarnation string) {
-	l := w.store.life()
-	switch {
-	case l == nil:
-	case l.incarnation == incarnation:
-		l.member.lookForWork()
-	default:
-		h, ok := l.host(incarnation)
-		if !ok {
-			h = sharding.Host{Incarnation: incarnation} // it has just joined
-		}
-		w.ring(h, func(u *wakeUp) { u.Work = true })
-	}
 }
 
 // elsewhere is the host that has to run an activity because it has its session:
@@ -131,30 +72,6 @@ func (p *partition) withholdLocked(id history.InstanceID, event int64) {
 		p.withheld[id] = map[int64]bool{}
 	}
 	p.withheld[id][event] = true
-}
-
-// deadHosts are those that withheld activities are left to and that are dead.
-func (p *partition) deadHosts(ctx context.Context) map[string]bool {
-	p.mu.Lock()
-	hosts := map[string]bool{}
-	for id, events := range p.withheld {
-		i := p.instances[id]
-		for event := range events {
-			if i == nil {
-				break
-			}
-			if host, runs := i.running.find(event); runs {
-				hosts[host] = true
-			}
-		}
-	}
-	p.mu.Unlock()
-	for host := range hosts {
-		if p.member.alive(ctx, host) {
-			delete(hosts, host)
-		}
-	}
-	return hosts
 }
 
 // enter looks whether work of a session may begin here. What belongs elsewhere

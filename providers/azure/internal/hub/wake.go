@@ -258,3 +258,19 @@ func (l *life) wakeAll(u *wakeUp) {
 		l.rung(n, u.Instances[i])
 	}
 }
+
+// workFor tells a host that something was put into its own work queue.
+func (w *waker) workFor(incarnation string) {
+	l := w.store.life()
+	switch {
+	case l == nil:
+	case l.incarnation == incarnation:
+		l.member.lookForWork()
+	default:
+		h, ok := l.host(incarnation)
+		if !ok {
+			h = sharding.Host{Incarnation: incarnation} // it has just joined
+		}
+		w.ring(h, func(u *wakeUp) { u.Work = true })
+	}
+}

@@ -149,3 +149,27 @@ func (p *partition) reopenLocked(i *instance, event int64, attempt int) {
 	delete(p.withheld[i.id], event)
 	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], nil))
 }
+
+// deadHosts are those that withheld activities are left to and that are dead.
+func (p *partition) deadHosts(ctx context.Context) map[string]bool {
+	p.mu.Lock()
+	hosts := map[string]bool{}
+	for id, events := range p.withheld {
+		i := p.instances[id]
+		for event := range events {
+			if i == nil {
+				break
+			}
+			if host, runs := i.running.find(event); runs {
+				hosts[host] = true
+			}
+		}
+	}
+	p.mu.Unlock()
+	for host := range hosts {
+		if p.member.alive(ctx, host) {
+			delete(hosts, host)
+		}
+	}
+	return hosts
+}
