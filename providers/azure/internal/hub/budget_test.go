@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -38,6 +39,8 @@ var (
 	budgetWaiting  = orchestration.Declare[int, int]("waiting")
 	budgetSleeping = orchestration.Declare[int, int]("sleeping")
 	budgetHours    = orchestration.Declare[int, int]("hours")
+	budgetStubborn = orchestration.Declare[int, int]("stubborn") // tries again after hours
+	budgetHalf     = activity.Declare[int, int]("half")
 	budgetParent   = orchestration.Declare[string, int]("parent")
 	budgetGo       = orchestration.DeclareEvent[int]("go")
 )
@@ -117,6 +120,17 @@ func budgetHandlers() []core.Handler {
 				err = ctx.Sleep(90 * time.Minute)
 			}
 			return n, err
+		}),
+		budgetStubborn.Func(func(ctx *orchestration.Context, hours int) (int, error) {
+			retry := time.Duration(hours) * time.Hour
+			return budgetHalf.Call(ctx, 0, activity.Retry{MaxAttempts: 2, First: retry, Max: retry}).Await()
+		}),
+		budgetHalf.Func(func(ctx context.Context, _ int) (int, error) {
+			var half int
+			if there, err := activity.Progress(ctx, &half); err != nil || there {
+				return half, err
+			}
+			return 0, errors.Join(activity.Heartbeat(ctx, 7), errors.New("only half is done"))
 		}),
 		budgetParent.Func(func(ctx *orchestration.Context, child string) (int, error) {
 			return budgetSequence.Call(ctx, 0, orchestration.ChildOptions{ID: history.InstanceID(child)}).Await()

@@ -348,12 +348,16 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 		return nil, err
 	}
 	var asleep *instance // with the timers alone
+	var progress map[int64]history.Payload
 	if got != nil && got.meta.Exists() && got.meta.Timer != 0 && (i == nil || i.due != got.meta.Timer) && !bug.Planted("sleepers-half-awake") {
 		var there bool
 		if asleep, there, err = p.timersOf(ctx, &got.meta); err != nil {
 			return nil, err
 		} else if !there {
 			return p.readAgain(ctx, id, got)
+		}
+		if progress, err = p.progressNow(ctx, id); err != nil {
+			return nil, err
 		}
 	}
 	p.mu.Lock()
@@ -378,7 +382,7 @@ func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance,
 	}
 	if !p.removing[id] {
 		p.putLocked(i)
-		p.openTimersLocked(i, nil)
+		p.openTimersLocked(i, progress)
 	}
 	return i, nil
 }

@@ -62,3 +62,34 @@ func TestWhoSleepsForHoursWakesInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestARetryAfterHoursHasTheProgressOfBefore: whoever owns the partition by then,
+// and whatever came meanwhile.
+func TestARetryAfterHoursHasTheProgressOfBefore(t *testing.T) {
+	for _, called := range []bool{false, true} {
+		t.Run(fmt.Sprint("called ", called), func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				first := s.host("first", core.WorkerConfig{})
+				client := core.NewClient(first.store, core.ClientConfig{})
+				if _, err := budgetStubborn.Start(s.Context(), client, 3, orchestration.StartOptions{ID: "order"}); err != nil {
+					s.Fatal(err)
+				}
+				<-time.After(time.Minute)
+				s.kill(first)
+				second := s.host("second", core.WorkerConfig{})
+				<-time.After(time.Minute)
+				client = core.NewClient(second.store, core.ClientConfig{})
+				if called { // it is taken up
+					if err := budgetGo.Raise(s.Context(), client, "order", 1); err != nil {
+						s.Fatal(err)
+					}
+				}
+				ctx, cancel := context.WithTimeout(s.Context(), 24*time.Hour)
+				defer cancel()
+				if got, err := budgetStubborn.Handle(client, "order").Wait(ctx); err != nil || got != 7 {
+					s.Errorf("the second attempt gave %d, %v; want 7, which the first one left", got, err)
+				}
+			})
+		})
+	}
+}
