@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -32,11 +33,19 @@ import (
 const asProgram = "PROVISIONING_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	switch os.Getenv(asProgram) {
+	case "":
+		goleak.VerifyTestMain(m)
+	case dyingWorkers:
+		if os.Args[1] == host.WorkerVerb {
+			fmt.Println(`{"msg":"provisioning: ready"}`)
+			fmt.Fprintln(os.Stderr, "this one is broken")
+			os.Exit(3)
+		}
 		main()
-		return
+	default:
+		main()
 	}
-	goleak.VerifyTestMain(m)
 }
 
 // screen is where the program prints. It calls when something shows.
@@ -45,6 +54,8 @@ type screen struct {
 	text bytes.Buffer
 	when string
 	call func()
+	see  func(shown string) bool // instead of when
+	then func(shown string)
 }
 
 func (s *screen) Write(b []byte) (int, error) {
@@ -54,6 +65,10 @@ func (s *screen) Write(b []byte) (int, error) {
 	if s.call != nil && strings.Contains(s.text.String(), s.when) {
 		s.call()
 		s.call = nil
+	}
+	if s.then != nil && s.see(s.text.String()) {
+		s.then(s.text.String())
+		s.then = nil
 	}
 	return n, err
 }
@@ -135,7 +150,13 @@ var process = regexp.MustCompile(`process (\d+)`)
 // azure runs what --target azure does, on an emulator.
 func azure(ctx context.Context, t *testing.T, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
 	t.Helper()
-	t.Setenv(asProgram, "1")
+	return azureAs(ctx, t, "1", cloud, in, out, yes, tearDown, path)
+}
+
+// azureAs is azure, with children as a value of asProgram says.
+func azureAs(ctx context.Context, t *testing.T, children string, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
+	t.Helper()
+	t.Setenv(asProgram, children)
 	server := httptest.NewServer(cloud)
 	defer server.Close()
 	program, err := os.Executable()

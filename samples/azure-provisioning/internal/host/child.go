@@ -55,6 +55,8 @@ type Child struct {
 	mu     sync.Mutex
 	stderr []byte
 	meant  bool // to end
+	early  bool // it ended before it was meant to
+	worked bool // it has done a request
 }
 
 // How long a child may take to start, and to end.
@@ -102,6 +104,9 @@ func start(ctx context.Context, program, name string, args, environment []string
 		defer close(c.gone)
 		c.listen(out, tell)
 		c.err = cmd.Wait()
+		c.mu.Lock()
+		c.early = !c.meant
+		c.mu.Unlock()
 	}()
 	limit := time.NewTimer(startLimit)
 	defer limit.Stop()
@@ -136,6 +141,11 @@ func (c *Child) listen(out io.Reader, tell func(*Note)) {
 			default: // it has joined anew
 			}
 		}
+		if n.Msg == noteEnded {
+			c.mu.Lock()
+			c.worked = true
+			c.mu.Unlock()
+		}
 		tell(&n)
 	}
 }
@@ -154,35 +164,49 @@ func (c *Child) failure() error {
 	defer c.mu.Unlock()
 	cause := c.err
 	if cause == nil {
-		cause = errors.New("no error")
+		cause = errors.New("it reported no error")
 	}
-	return fmt.Errorf("%s (process %d) ended by itself: %w: %s", c.Name, c.PID, cause, strings.TrimSpace(string(c.stderr)))
+	err := fmt.Errorf("%s (process %d) ended by itself: %w", c.Name, c.PID, cause)
+	if said := strings.TrimSpace(string(c.stderr)); said != "" {
+		err = fmt.Errorf("%w: %s", err, said)
+	}
+	return err
 }
 
 // Gone is closed when the process has ended.
 func (c *Child) Gone() <-chan struct{} { return c.gone }
 
-// Failure says how a process ended that was neither killed nor stopped; nil if it
-// was.
+// Worked reports whether it has done a request.
+func (c *Child) Worked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.worked
+}
+
+// Failure says how a process that is gone ended by itself; nil if it was killed or
+// stopped.
 func (c *Child) Failure() error {
 	c.mu.Lock()
-	meant := c.meant
+	early := c.early
 	c.mu.Unlock()
-	if meant {
+	if !early {
 		return nil
 	}
 	return c.failure()
 }
 
-// Kill ends the process as kill -9 does, and reaps it.
-func (c *Child) Kill() {
+// Kill ends the process as kill -9 does, and reaps it. It reports whether it was
+// still there.
+func (c *Child) Kill() bool {
 	c.ending()
 	_ = c.cmd.Process.Kill() // it fails only for a process that is gone
 	<-c.gone
 	_ = c.life.Close()
+	return c.Failure() == nil
 }
 
-// Stop asks the process to end, and reaps it.
+// Stop asks the process to end, and reaps it. One that had ended before is no
+// error: [Child.Failure] has that.
 func (c *Child) Stop() error {
 	if c.ending() {
 		return nil // it was killed
@@ -196,8 +220,8 @@ func (c *Child) Stop() error {
 		c.Kill()
 		return fmt.Errorf("%s (process %d) did not end within %v and was killed", c.Name, c.PID, stopLimit)
 	}
-	if c.err != nil {
-		return c.failure()
+	if c.Failure() == nil && c.err != nil {
+		return fmt.Errorf("%s (process %d), asked to end: %w", c.Name, c.PID, c.err)
 	}
 	return nil
 }

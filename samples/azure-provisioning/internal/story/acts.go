@@ -76,11 +76,13 @@ func (t *tale) killWhile(ctx context.Context, kind environment.Kind) error {
 			if victim == nil {
 				return fmt.Errorf("%s is not there any more", n.from)
 			}
-			victim.Kill()
+			if !victim.Kill() {
+				polls-- // it had ended by itself, and is replaced: the next one, then
+				continue
+			}
 			t.say("✗ kill -9 of %s (process %d), while it polls the %s", n.from, victim.PID, n.What)
 			if !t.Store.Shared() {
-				_, err := t.hire(ctx)
-				return err
+				return t.hire()
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -49,8 +49,6 @@ var errNotConfirmed = errors.New("the plan was not confirmed; nothing was create
 
 // Azure makes one environment in a subscription, and removes it.
 func Azure(ctx context.Context, cfg AzureConfig) (err error) {
-	t := &tale{Config: Config{Program: cfg.Program, Store: cfg.Store, Out: cfg.Out}, began: time.Now(), key: lro.NewKey(), notes: make(chan hostNote, 1), said: map[string]bool{}}
-	t.cloud.URL = cfg.Endpoint
 	plan := environment.Plan{
 		Spec:  environment.Spec{Subscription: cfg.Subscription, Location: cfg.Location, Hub: host.Hub, Approval: decisionLimit},
 		Owner: environment.Owner{Hub: host.Hub, Instance: azureID},
@@ -62,11 +60,12 @@ func Azure(ctx context.Context, cfg AzureConfig) (err error) {
 	if err := confirm(ctx, cfg, plan, lines); err != nil {
 		return err
 	}
-	// From here on everything has a context of its own: an interrupt ends the
-	// making, and begins the removal.
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	t.cancel = cancel
+	// From here on an interrupt ends the making, and begins the removal. Hosts, and
+	// the removal, have a context that nothing ends before all is done.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	t := staffed(work, Config{Program: cfg.Program, Store: cfg.Store, Out: cfg.Out}, cfg.Subscription, lro.NewKey(), func(error) {})
+	t.cloud.URL = cfg.Endpoint
 	started, stopStore, err := cfg.Store.Start(work)
 	if err != nil {
 		return err
@@ -78,7 +77,7 @@ func Azure(ctx context.Context, cfg AzureConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.dismiss(), t.store.Close()) }()
 	t.client = core.NewClient(t.store, core.ClientConfig{})
-	if _, err := t.hireFor(work, cfg.Subscription); err != nil {
+	if err := t.hire(); err != nil {
 		return err
 	}
 	if !cfg.TearDown {
@@ -143,11 +142,31 @@ func saysYes(ctx context.Context, lines *bufio.Reader) bool {
 	}
 }
 
+// limited is a context for something that takes until a limit at most, or until it
+// is given up.
+func limited(ctx context.Context, what string, limit time.Duration) (context.Context, context.CancelCauseFunc) {
+	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s took longer than %v", what, limit))
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, func(cause error) { cancel(cause); stop() }
+}
+
+// because is an error, or why the context ended, if it did.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		return cause
+	}
+	return err
+}
+
 // azureMake makes the environment, or goes on with the one of an earlier run.
-func (t *tale) azureMake(ctx context.Context, plan environment.Plan, yes bool, lines *bufio.Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, provisionLimit)
-	defer cancel()
+func (t *tale) azureMake(ctx context.Context, plan environment.Plan, yes bool, lines *bufio.Reader) (err error) {
+	ctx, cancel := limited(ctx, "making it", provisionLimit)
+	defer cancel(nil)
+	defer func() { err = because(ctx, err) }()
 	t.title("Making")
+	if err := t.next(cancel); err != nil {
+		return err
+	}
 	h, err := environment.Provision.Start(ctx, t.client, plan.Spec, orchestration.StartOptions{ID: azureID, Reuse: orchestration.ReuseFinal})
 	if errors.Is(err, provider.ErrExists) { // it is being made: an earlier run was killed
 		t.say("an earlier run has begun it; it goes on")
@@ -180,15 +199,19 @@ func (t *tale) azureMake(ctx context.Context, plan environment.Plan, yes bool, l
 
 // azureRemove removes the environment, whatever state it is in (S3).
 func (t *tale) azureRemove(ctx context.Context, plan environment.Plan) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
-	defer cancel()
+	ctx, cancel := limited(ctx, "removing it", tearDownLimit)
+	defer cancel(nil)
 	group := plan.Group().Name()
 	defer func() {
 		if err != nil {
+			err = because(ctx, err)
 			t.say("NOT ALL IS REMOVED. The same command with --teardown goes on with it; or remove the group yourself:\n\n    az group delete --subscription %s --name %s\n", plan.Spec.Subscription, group)
 		}
 	}()
 	t.title("Removing")
+	if err := t.next(cancel); err != nil {
+		return err
+	}
 	making := environment.Provision.Handle(t.client, azureID)
 	if s, err := making.Status(ctx); err == nil && !s.Status.Final() {
 		if err := making.Cancel(ctx, "the program ends"); err != nil {

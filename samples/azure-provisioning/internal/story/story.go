@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,15 +46,18 @@ type tale struct {
 	cloud  emulator.Admin
 	store  provider.Store
 	client *core.Client
-	key    []byte
-	cancel context.CancelCauseFunc
+	staffing
+	places sync.WaitGroup // of hosts, each filled again
 
-	mu       sync.Mutex // of what hosts' notes and acts share
-	children []*host.Child
-	hosts    int
-	notes    chan hostNote // to whoever waits for one; dropped if nobody does
-	facts    []fact
-	said     map[string]bool // warnings of hosts, so far
+	mu        sync.Mutex // of what hosts' notes and acts share
+	giveUp    func(error)
+	deserted  bool // nobody works any more
+	dismissed bool
+	children  []*host.Child
+	hosts     int
+	notes     chan hostNote // to whoever waits for one; dropped if nobody does
+	facts     []fact
+	said      map[string]bool // warnings of hosts, so far
 }
 
 type hostNote struct {
@@ -72,7 +74,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	limited, stop := context.WithTimeout(ctx, cfg.Limit)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(limited)
-	t := &tale{Config: cfg, began: time.Now(), key: lro.NewKey(), cancel: cancel, notes: make(chan hostNote, 1), said: map[string]bool{}}
+	t := staffed(ctx, cfg, subscription, lro.NewKey(), cancel)
 	defer func() {
 		cancel(nil)
 		err = errors.Join(err, t.dismiss())
@@ -107,6 +109,12 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 		return fail(err)
 	}
 	t.adopt(cloud)
+	go func() { // ends with the process, which dismiss sees to
+		<-cloud.Gone()
+		if err := cloud.Failure(); err != nil {
+			t.resign(err)
+		}
+	}()
 	t.cloud = emulator.Admin{URL: url}
 	if t.store, err = t.Store.Open(ctx, nil); err != nil {
 		return fail(err)
@@ -119,7 +127,7 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 		hosts = 2
 	}
 	for range hosts {
-		if _, err := t.hire(ctx); err != nil {
+		if err := t.hire(); err != nil {
 			return fail(err)
 		}
 	}
@@ -129,47 +137,6 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 		return fail(err)
 	}
 	return stop, nil
-}
-
-// hire starts a host.
-func (t *tale) hire(ctx context.Context) (*host.Child, error) { return t.hireFor(ctx, subscription) }
-
-func (t *tale) hireFor(ctx context.Context, subscription string) (*host.Child, error) {
-	t.hosts++
-	name := fmt.Sprint("host ", t.hosts)
-	w := host.Worker{Name: name, Store: t.Store, Subscription: subscription, Endpoint: t.cloud.URL, Key: t.key}
-	c, err := host.StartWorker(ctx, t.Program, w, func(n *host.Note) { t.hear(name, n) })
-	if err != nil {
-		return nil, err
-	}
-	t.adopt(c)
-	t.say("%s works, process %d", name, c.PID)
-	return c, nil
-}
-
-// adopt watches over a child: one that ends by itself ends the story.
-func (t *tale) adopt(c *host.Child) {
-	t.mu.Lock()
-	t.children = append(t.children, c)
-	t.mu.Unlock()
-	go func() { // ends with the process, which dismiss sees to
-		<-c.Gone()
-		if err := c.Failure(); err != nil {
-			t.cancel(err)
-		}
-	}()
-}
-
-// dismiss ends all processes, the emulator last.
-func (t *tale) dismiss() (err error) {
-	t.mu.Lock()
-	children := t.children
-	t.children = nil
-	t.mu.Unlock()
-	for _, c := range slices.Backward(children) {
-		err = errors.Join(err, c.Stop())
-	}
-	return err
 }
 
 // hear takes a note of a host.
@@ -201,18 +168,6 @@ func (t *tale) news(from, msg string) bool {
 	old := t.said[key]
 	t.said[key] = true
 	return !old || msg == "undoing"
-}
-
-// child finds a process by its name.
-func (t *tale) child(name string) *host.Child {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, c := range t.children {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
 }
 
 // say prints a line, with the time since the story began.

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+)
+
+// Worker processes that are not what they should be; values of asProgram.
+const dyingWorkers = "workers die at once"
+
+var working = regexp.MustCompile(`(host \d+) works, process (\d+)`)
+
+// strike sends a signal to the host that began to work last, once the screen shows
+// some texts one after another.
+func strike(t *testing.T, with syscall.Signal, texts ...string) *screen {
+	t.Helper()
+	return &screen{see: func(shown string) bool {
+		for _, text := range texts {
+			_, after, ok := strings.Cut(shown, text)
+			if !ok {
+				return false
+			}
+			if text != texts[len(texts)-1] {
+				shown = after
+			}
+		}
+		return true
+	}, then: func(shown string) {
+		hosts := working.FindAllStringSubmatch(shown, -1)
+		pid, err := strconv.Atoi(hosts[len(hosts)-1][2])
+		if err == nil {
+			err = syscall.Kill(pid, with)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}}
+}
+
+func TestAHostThatDiesWhileAzureIsAtWorkIsReplaced(t *testing.T) {
+	for name, c := range map[string]struct {
+		with  syscall.Signal
+		texts []string
+	}{
+		"kill -9, making":   {syscall.SIGKILL, []string{"in progress"}},
+		"kill -9, removing": {syscall.SIGKILL, []string{"Removing", "next poll"}},
+		"SIGTERM, making":   {syscall.SIGTERM, []string{"in progress"}},
+		"SIGTERM, removing": {syscall.SIGTERM, []string{"Removing", "next poll"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+			defer cancel()
+			cloud, out := newCloud(), strike(t, c.with, c.texts...)
+			err := azure(ctx, t, cloud, "", out, true, false, filepath.Join(t.TempDir(), "hub.db"))
+			text := out.String()
+			if err != nil || !strings.Contains(text, "all is removed") || len(cloud.Resources()) != 0 {
+				t.Errorf("it ended with %v, left is %+v:\n%s", err, cloud.Resources(), text)
+			}
+			if n := strings.Count(text, "ended by itself"); n != 1 || !strings.Contains(text, "host 2 works") {
+				t.Errorf("it says %d times that a host ended:\n%s", n, text)
+			}
+			if n := cloud.Ledger().Count(emulator.Created, ""); n != 7 {
+				t.Errorf("%d resources were created, want 7", n)
+			}
+		})
+	}
+}
+
+func TestAHostThatIsKilledByHandIsReplaced(t *testing.T) {
+	for name, with := range map[string]syscall.Signal{"kill -9": syscall.SIGKILL, "SIGTERM": syscall.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(asProgram, "1")
+			out := strike(t, with, "in progress")
+			err := run(t.Context(), []string{"--store", "sqlite:" + filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms"}, strings.NewReader(""), out)
+			text := out.String()
+			if err != nil || !strings.Contains(text, "facts hold") || !strings.Contains(text, "✗ kill -9 of host 2") {
+				t.Errorf("it ended with %v:\n%s", err, text)
+			}
+			if strings.Count(text, "host 1 (process") != 1 || regexp.MustCompile(`(?m)[: ]$`).MatchString(text) {
+				t.Errorf("how host 1 ended is not said once and well:\n%s", text)
+			}
+		})
+	}
+}
+
+func TestWorkersThatDieOneAfterAnotherEndTheProgram(t *testing.T) {
+	for name, call := range map[string]func(path string, out io.Writer) error{
+		"emulator": func(path string, out io.Writer) error {
+			t.Setenv(asProgram, dyingWorkers)
+			return run(t.Context(), []string{"--store", "sqlite:" + path, "--pace", "60ms"}, strings.NewReader(""), out)
+		},
+		"azure": func(path string, out io.Writer) error {
+			return azureAs(t.Context(), t, dyingWorkers, newCloud(), "", out, true, false, path)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := &screen{}
+			err := call(filepath.Join(t.TempDir(), "hub.db"), out)
+			if err == nil || !strings.Contains(err.Error(), "hosts in a row") || !strings.Contains(err.Error(), "this one is broken") {
+				t.Errorf("it ended with %v:\n%s", err, out.String())
+			}
+			if left := strings.Contains(out.String(), "NOT ALL IS REMOVED"); left != (name == "azure") {
+				t.Errorf("it says what is left: %v\n%s", left, out.String())
+			}
+		})
+	}
+}
