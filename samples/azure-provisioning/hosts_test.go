@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
 )
 
 // Worker processes that are not what they should be; values of asProgram.
@@ -99,7 +100,10 @@ func TestWorkersThatDieOneAfterAnotherEndTheProgram(t *testing.T) {
 			return run(t.Context(), []string{"--store", "sqlite:" + path, "--pace", "60ms"}, strings.NewReader(""), out)
 		},
 		"azure": func(path string, out io.Writer) error {
-			return azureAs(t.Context(), t, dyingWorkers, newCloud(), "", out, true, false, path)
+			t.Setenv(asProgram, dyingWorkers)
+			cfg := azureConfig(t, newCloud(), path)
+			cfg.Out, cfg.Yes = out, true
+			return story.Azure(t.Context(), cfg)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,11 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/duroxide/duroxide-go/core"
-	"github.com/duroxide/duroxide-go/core/orchestration"
-	"github.com/duroxide/duroxide-go/providers/sqlite"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
-	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
 )
@@ -147,18 +143,11 @@ func TestAnInterruptLeavesNoProcess(t *testing.T) {
 
 var process = regexp.MustCompile(`process (\d+)`)
 
-// azure runs what --target azure does, on an emulator.
-func azure(ctx context.Context, t *testing.T, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
+// azureConfig is for what --target azure does, on an emulator.
+func azureConfig(t *testing.T, cloud *emulator.Server, path string) story.AzureConfig {
 	t.Helper()
-	return azureAs(ctx, t, "1", cloud, in, out, yes, tearDown, path)
-}
-
-// azureAs is azure, with children as a value of asProgram says.
-func azureAs(ctx context.Context, t *testing.T, children string, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
-	t.Helper()
-	t.Setenv(asProgram, children)
 	server := httptest.NewServer(cloud)
-	defer server.Close()
+	t.Cleanup(server.Close)
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -167,10 +156,19 @@ func azureAs(ctx context.Context, t *testing.T, children string, cloud *emulator
 	if err != nil {
 		t.Fatal(err)
 	}
-	return story.Azure(ctx, story.AzureConfig{
+	return story.AzureConfig{
 		Program: program, Store: store, Subscription: "00000000-0000-0000-0000-000000000001", Location: "westeurope",
-		Yes: yes, TearDown: tearDown, Endpoint: server.URL, In: strings.NewReader(in), Out: out,
-	})
+		Endpoint: server.URL, In: strings.NewReader(""),
+	}
+}
+
+// azure runs what --target azure does, on an emulator.
+func azure(ctx context.Context, t *testing.T, cloud *emulator.Server, in string, out io.Writer, yes, tearDown bool, path string) error {
+	t.Helper()
+	t.Setenv(asProgram, "1")
+	cfg := azureConfig(t, cloud, path)
+	cfg.In, cfg.Out, cfg.Yes, cfg.TearDown = strings.NewReader(in), out, yes, tearDown
+	return story.Azure(ctx, cfg)
 }
 
 func newCloud() *emulator.Server { return emulator.New(emulator.Config{Pace: 20 * time.Millisecond}) }
@@ -211,30 +209,6 @@ func TestAnInterruptRemovesWhatIsInAzure(t *testing.T) {
 	}
 	if cloud.Ledger().Count(emulator.Created, "") == 0 || len(cloud.Resources()) != 0 {
 		t.Errorf("left is %+v", cloud.Resources())
-	}
-}
-
-func TestAnotherRunGoesOnWithOrRemovesWhatAKilledOneHasBegun(t *testing.T) {
-	for name, tearDown := range map[string]bool{"goes on": false, "removes": true} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "hub.db")
-			store, err := sqlite.Open(t.Context(), path, sqlite.Config{Hub: host.Hub})
-			if err != nil {
-				t.Fatal(err)
-			}
-			spec := environment.Spec{Subscription: "00000000-0000-0000-0000-000000000001", Location: "westeurope", Hub: host.Hub, Pace: 20 * time.Millisecond}
-			_, err = environment.Provision.Start(t.Context(), core.NewClient(store, core.ClientConfig{}), spec, orchestration.StartOptions{ID: "sample"})
-			if err := errors.Join(err, store.Close()); err != nil {
-				t.Fatal(err)
-			}
-			cloud, out := newCloud(), &screen{}
-			if err := azure(t.Context(), t, cloud, "", out, true, tearDown, path); err != nil || !strings.Contains(out.String(), "all is removed") {
-				t.Errorf("it ended with %v:\n%s", err, out.String())
-			}
-			if strings.Contains(out.String(), "an earlier run has begun it") == tearDown || len(cloud.Resources()) != 0 {
-				t.Errorf("left is %+v:\n%s", cloud.Resources(), out.String())
-			}
-		})
 	}
 }
 

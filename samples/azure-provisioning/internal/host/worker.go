@@ -90,7 +90,7 @@ func (w Worker) run(ctx context.Context, log *slog.Logger) (err error) {
 		Name: w.Name, Logger: log, ShutdownGrace: 2 * time.Second, ActivityInterceptors: []activity.Interceptor{announce(log)},
 	}).
 		Register(environment.Handlers(core.NewClient(store, core.ClientConfig{}))...).
-		Register(manager.Handlers()...).
+		Register(append(manager.Handlers(), claiming.Func(claim))...).
 		Run(ctx)
 }
 

@@ -18,4 +18,7 @@
 //   - S3 Against Azure nothing is created before the plan was confirmed, and what
 //     was created is removed before the program ends; if that fails, it says what
 //     is left and how to remove it.
+//   - S4 Against Azure nothing is touched that this store has not made, unless
+//     somebody said yes to that very group.
+//   - S5 A host that ends by itself is replaced, and the story goes on.
 package story

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/sqlite"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
+)
+
+func TestAnotherRunGoesOnWithOrRemovesWhatAKilledOneHasBegun(t *testing.T) {
+	for name, tearDown := range map[string]bool{"goes on": false, "removes": true} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "hub.db")
+			store, err := sqlite.Open(t.Context(), path, sqlite.Config{Hub: host.Hub})
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := core.NewClient(store, core.ClientConfig{})
+			const subscription, location = "00000000-0000-0000-0000-000000000001", "westeurope"
+			claim, err := host.Draw(t.Context(), client, subscription, location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec := environment.Spec{Subscription: subscription, Location: location, Hub: host.Hub, Pace: 20 * time.Millisecond}
+			_, err = environment.Provision.Start(t.Context(), client, spec, orchestration.StartOptions{ID: orchestration.InstanceID(claim.Name)})
+			if err := errors.Join(err, store.Close()); err != nil {
+				t.Fatal(err)
+			}
+			cloud, out := newCloud(), &screen{}
+			if err := azure(t.Context(), t, cloud, "", out, true, tearDown, path); err != nil || !strings.Contains(out.String(), "all is removed") {
+				t.Errorf("it ended with %v:\n%s", err, out.String())
+			}
+			if strings.Contains(out.String(), "an earlier run has begun it") == tearDown || len(cloud.Resources()) != 0 {
+				t.Errorf("left is %+v:\n%s", cloud.Resources(), out.String())
+			}
+		})
+	}
+}
+
+var groupName = regexp.MustCompile(`resource group +(rg-sample-\S+)`)
+
+// waiting makes an environment from a store, and calls between once it waits for a
+// yes, which it gets then. It is removed again.
+func waiting(t *testing.T, cloud *emulator.Server, path string, between func(group string)) {
+	t.Helper()
+	t.Setenv(asProgram, "1")
+	typed, answers := io.Pipe()
+	asked := make(chan struct{})
+	out := &screen{when: "may it stay?", call: func() { close(asked) }}
+	cfg := azureConfig(t, cloud, path)
+	cfg.In, cfg.Out = typed, out
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go func() { ended <- story.Azure(ctx, cfg) }()
+	answer := func() {
+		if _, err := io.WriteString(answers, "yes\n"); err != nil {
+			t.Error(err)
+		}
+	}
+	answer()
+	select {
+	case <-asked:
+		between(groupName.FindStringSubmatch(out.String())[1])
+		answer()
+		if err := <-ended; err != nil {
+			t.Errorf("%v\n%s", err, out.String())
+		}
+	case err := <-ended:
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	_ = answers.Close()
+}
+
+func TestTwoStoresInOneSubscriptionLeaveEachOtherAlone(t *testing.T) {
+	cloud, bob := newCloud(), filepath.Join(t.TempDir(), "bob.db")
+	waiting(t, cloud, filepath.Join(t.TempDir(), "ann.db"), func(ann string) {
+		for _, c := range []struct {
+			yes, tearDown bool
+			want          string
+		}{
+			{false, true, "left alone"}, // its store knows of nothing
+			{true, true, "left alone"},  // and --yes is for what is one's own
+			{true, false, "all is removed"},
+			{true, true, "all is removed"},
+		} {
+			out := &screen{}
+			err := azure(t.Context(), t, cloud, "no\n", out, c.yes, c.tearDown, bob)
+			if text := out.String(); !strings.Contains(text, c.want) || !strings.Contains(text, ann) {
+				t.Errorf("%+v: it ended with %v, and shows:\n%s", c, err, text)
+			}
+			if (err == nil) != strings.HasPrefix(c.want, "all") || len(cloud.Resources()) != 7 {
+				t.Errorf("%+v: it ended with %v; of ann's 7 resources there are %d", c, err, len(cloud.Resources()))
+			}
+		}
+	})
+	if len(cloud.Resources()) != 0 {
+		t.Errorf("left is %+v", cloud.Resources())
+	}
+}
+
+func TestWhatALostStoreHasMadeIsRemovedAfterAYes(t *testing.T) {
+	cloud, out := newCloud(), &screen{}
+	waiting(t, cloud, filepath.Join(t.TempDir(), "lost.db"), func(group string) {
+		err := azure(t.Context(), t, cloud, "yes\n", out, false, true, filepath.Join(t.TempDir(), "new.db"))
+		if err != nil || len(cloud.Resources()) != 0 || !strings.Contains(out.String(), "May "+group+" go") {
+			t.Errorf("it ended with %v, left is %+v:\n%s", err, cloud.Resources(), out.String())
+		}
+	})
+}
+
+func TestAGroupThatTheStoreDoesNotKnowIsRefused(t *testing.T) {
+	cloud, path, copied := newCloud(), filepath.Join(t.TempDir(), "hub.db"), filepath.Join(t.TempDir(), "copy.db")
+	if err := azure(t.Context(), t, cloud, "no\n", io.Discard, false, false, path); err == nil { // it is drawn whose things are
+		t.Fatal("it was not confirmed")
+	}
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(copied, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting(t, cloud, copied, func(group string) {
+		err := azure(t.Context(), t, cloud, "", io.Discard, true, false, path)
+		for _, want := range []string{group, "00000000-0000-0000-0000-000000000001", path, "--store sqlite:another.db", "--teardown"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("it ended with %v, which does not name %s", err, want)
+			}
+		}
+		if len(cloud.Resources()) != 7 {
+			t.Errorf("there is %+v", cloud.Resources())
+		}
+	})
+}
+
+func TestAStoreIsForOnePlace(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	cloud, path := newCloud(), filepath.Join(t.TempDir(), "hub.db")
+	if err := azure(t.Context(), t, cloud, "", io.Discard, true, false, path); err != nil {
+		t.Fatal(err)
+	}
+	for _, tearDown := range []bool{false, true} {
+		cfg := azureConfig(t, cloud, path)
+		cfg.Subscription, cfg.Out, cfg.Yes, cfg.TearDown = "00000000-0000-0000-0000-000000000002", io.Discard, true, tearDown
+		if err := story.Azure(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "write --subscription 00000000-0000-0000-0000-000000000001") {
+			t.Errorf("it ended with %v", err)
+		}
+	}
+}
+
+func TestThereIsNothingToRemove(t *testing.T) {
+	out := &screen{}
+	if err := azure(t.Context(), t, newCloud(), "", out, true, true, filepath.Join(t.TempDir(), "hub.db")); err != nil || !strings.Contains(out.String(), "nothing to remove") {
+		t.Errorf("it ended with %v:\n%s", err, out.String())
+	}
+}
