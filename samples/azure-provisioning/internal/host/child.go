@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +35,8 @@ type Note struct {
 	Name     string `json:"name"`
 	Reason   string `json:"reason"`
 	Error    any    `json:"error"`
+
+	Line []byte `json:"-"` // as it was written
 }
 
 // Begun reports whether a request to Azure has begun.
@@ -135,6 +136,7 @@ func (c *Child) listen(out io.Reader, tell func(*Note)) {
 		if json.Unmarshal(bytes.TrimSpace(line), &n) != nil {
 			continue
 		}
+		n.Line = line
 		if n.Msg == noteReady {
 			select {
 			case c.ready <- &n:
@@ -233,6 +235,3 @@ func (c *Child) ending() (already bool) {
 	already, c.meant = c.meant, true
 	return already
 }
-
-func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
-func formatInt(n int) string       { return strconv.Itoa(n) }

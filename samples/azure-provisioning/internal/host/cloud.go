@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -25,7 +26,7 @@ type Emulator struct {
 }
 
 func (e Emulator) command() []string {
-	return []string{EmulatorVerb, "--pace", e.Pace.String(), "--writes", formatFloat(e.WritesPerSecond), "--burst", formatInt(e.Burst)}
+	return []string{EmulatorVerb, "--pace", e.Pace.String(), "--writes", fmt.Sprint(e.WritesPerSecond), "--burst", fmt.Sprint(e.Burst)}
 }
 
 // RunEmulator is the emulator process. It serves until its standard input or ctx

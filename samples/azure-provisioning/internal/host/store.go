@@ -61,10 +61,16 @@ func (s Store) New() error {
 	if s.SQLite == "" {
 		return nil
 	}
-	if _, err := os.Stat(s.SQLite); err == nil {
-		return fmt.Errorf("--store %s: the file is there already, and what it tells of was in an emulator that is gone: remove it, or name another", s)
+	var old []string
+	for _, suffix := range []string{"", "-wal", "-shm", ".worker"} {
+		if _, err := os.Stat(s.SQLite + suffix); err == nil {
+			old = append(old, s.SQLite+suffix)
+		}
 	}
-	return nil
+	if len(old) == 0 || old[0] != s.SQLite {
+		return nil
+	}
+	return fmt.Errorf("--store %s: the file is there already, and what it tells of was in an emulator that is gone: remove %s, or name another", s, strings.Join(old, " "))
 }
 
 // Start starts what the store needs. Stop ends it.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -63,7 +64,7 @@ func RunWorker(ctx context.Context, args []string, stdin io.Reader, stdout io.Wr
 	}
 	ctx, cancel := untilClosed(ctx, stdin)
 	defer cancel()
-	return w.run(ctx, slog.New(slog.NewJSONHandler(stdout, nil)))
+	return w.run(ctx, slog.New(slog.NewJSONHandler(stdout, nil)).With("host", w.Name))
 }
 
 func (w Worker) run(ctx context.Context, log *slog.Logger) (err error) {
@@ -133,9 +134,10 @@ func (a *announcing) Join(ctx context.Context, info provider.HostInfo) (provider
 func (a *announcing) Hub() string { return Hub }
 
 // untilClosed ends a context when a child's standard input does. An interrupt
-// typed at the terminal reaches the child, too; it is for the parent.
+// typed at the terminal, and its hang-up, reach the child, too; they are for the
+// parent.
 func untilClosed(ctx context.Context, stdin io.Reader) (context.Context, context.CancelFunc) {
-	signal.Ignore(os.Interrupt)
+	signal.Ignore(os.Interrupt, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { // ends with the process at the latest: a read cannot be interrupted
 		_, _ = io.Copy(io.Discard, stdin)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/orchestration"
@@ -26,15 +27,15 @@ func (t *tale) provisionAndKill(ctx context.Context) error {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	made := make(chan struct{})
+	var hunt sync.WaitGroup
+	defer hunt.Wait()
 	defer cancel(nil)
-	killed := make(chan error, 1)
-	go func() { // ends with the context
-		err := t.killWhile(ctx, environment.AppEnv)
-		if err != nil {
+	hunt.Go(func() { // ends with the context, or once alpha is made
+		if err := t.killWhile(ctx, environment.AppEnv, made); err != nil {
 			cancel(err)
 		}
-		killed <- err
-	}()
+	})
 	err = follow(ctx, t.client, h.ID(), t.say, func(phase string) {
 		if phase == "waiting for approval" {
 			t.say("ann approves")
@@ -44,16 +45,15 @@ func (t *tale) provisionAndKill(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		return err
+		return because(ctx, err)
 	}
 	out, err := h.Wait(ctx)
 	if err != nil {
-		return err
+		return because(ctx, err)
 	}
-	if err := <-killed; err != nil {
+	close(made)
+	hunt.Wait()
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	t.say("alpha answers at %s; approved by %s", out.Host, out.Approved)
@@ -61,8 +61,8 @@ func (t *tale) provisionAndKill(ctx context.Context) error {
 }
 
 // killWhile kills the host that polls an operation on a kind of resource for the
-// second time.
-func (t *tale) killWhile(ctx context.Context, kind environment.Kind) error {
+// second time, unless the environment is made before.
+func (t *tale) killWhile(ctx context.Context, kind environment.Kind, made <-chan struct{}) error {
 	for polls := 0; polls < 2; {
 		select {
 		case n := <-t.notes:
@@ -84,6 +84,9 @@ func (t *tale) killWhile(ctx context.Context, kind environment.Kind) error {
 			if !t.Store.Shared() {
 				return t.hire()
 			}
+		case <-made:
+			t.say("there was nothing to kill: no host polled the %s twice; a larger --pace makes it last longer", kind)
+			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

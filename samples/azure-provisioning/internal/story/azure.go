@@ -28,6 +28,7 @@ type AzureConfig struct {
 	Endpoint     string // of an emulator in place of Azure, for tests
 	In           io.Reader
 	Out          io.Writer
+	Log          io.Writer // what workers log
 }
 
 // How long things may take in Azure.
@@ -60,7 +61,7 @@ func Azure(ctx context.Context, cfg AzureConfig) (err error) {
 	// have a context that nothing ends before all is done.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	t := staffed(work, Config{Program: cfg.Program, Store: cfg.Store, Out: cfg.Out}, cfg.Subscription, lro.NewKey(), func(error) {})
+	t := staffed(work, Config{Program: cfg.Program, Store: cfg.Store, Out: cfg.Out, Log: cfg.Log}, cfg.Subscription, lro.NewKey(), func(error) {})
 	t.cloud.URL = cfg.Endpoint
 	if t.store, err = t.Store.Open(work, nil); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -31,6 +32,9 @@ type staffing struct {
 // are dismissed, those that end by themselves are replaced.
 func staffed(ctx context.Context, cfg Config, subscription string, key []byte, giveUp func(error)) *tale {
 	ctx, end := context.WithCancel(ctx)
+	if cfg.Log == nil {
+		cfg.Log = io.Discard
+	}
 	t := &tale{
 		Config: cfg, began: time.Now(), giveUp: giveUp,
 		notes: make(chan hostNote, 1), said: map[string]bool{},

@@ -26,6 +26,7 @@ type Config struct {
 	Fleet   int           // how many environments to make at once, besides
 	Pace    time.Duration // what the emulator's operations are measured in
 	Out     io.Writer
+	Log     io.Writer     // what workers log
 	Limit   time.Duration // for everything
 }
 
@@ -71,7 +72,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	cfg.Pace = cmp.Or(cfg.Pace, defaultPace)
-	limited, stop := context.WithTimeout(ctx, cfg.Limit)
+	limited, stop := context.WithTimeoutCause(ctx, cfg.Limit, fmt.Errorf("not done within --timeout %v: raise it", cfg.Limit))
 	defer stop()
 	ctx, cancel := context.WithCancelCause(limited)
 	t := staffed(ctx, cfg, subscription, lro.NewKey(), cancel)
@@ -81,15 +82,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}()
 	stopStore, err := t.open(ctx)
 	if err != nil {
-		return err
+		return because(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stopStore()) }()
 	for _, act := range []func(context.Context) error{t.provisionAndKill, t.drift, t.failing, t.fleet, t.ending} {
 		if err := act(ctx); err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				err = cause
-			}
-			return err
+			return because(ctx, err)
 		}
 	}
 	return t.verdict()
@@ -150,6 +148,12 @@ func (t *tale) hear(from string, n *host.Note) {
 			text += fmt.Sprintf(": %v", n.Error)
 		}
 		t.say("%s says: %s", from, text)
+	}
+	t.mu.Lock()
+	_, _ = t.Log.Write(n.Line) // a log that cannot be written ends nothing
+	t.mu.Unlock()
+	if n.Begun() && n.Delivery > 1 {
+		t.say("%s takes over: delivery %d of %s, %s of %s", from, n.Delivery, n.Activity, n.What, n.Instance)
 	}
 	if n.Begun() {
 		select {
