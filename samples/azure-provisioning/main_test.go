@@ -107,17 +107,6 @@ func TestOneOfTwoHostsIsKilledAndEverythingIsMadeOnceOnAzurite(t *testing.T) {
 	shown(t, []string{"--pace", "100ms", "--environments", "4"}, append(claims, "4 of 4 environments were made and removed, 0 failed", "created once and deleted once")...)
 }
 
-func TestAFileOfAnEarlierRunIsNotUsedAgain(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "hub.db")
-	if err := os.WriteFile(path, []byte("something"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	err := run(t.Context(), []string{"--store", "sqlite:" + path}, strings.NewReader(""), io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "remove it, or name another") {
-		t.Errorf("it ended with %v", err)
-	}
-}
-
 func TestAnInterruptLeavesNoProcess(t *testing.T) {
 	t.Setenv(asProgram, "1")
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -209,25 +198,5 @@ func TestAnInterruptRemovesWhatIsInAzure(t *testing.T) {
 	}
 	if cloud.Ledger().Count(emulator.Created, "") == 0 || len(cloud.Resources()) != 0 {
 		t.Errorf("left is %+v", cloud.Resources())
-	}
-}
-
-func TestBadFlagsAreRefusedWithTheNextStep(t *testing.T) {
-	for args, want := range map[string]string{
-		"--store oracle":                  "write azurite, or sqlite:PATH",
-		"--store sqlite:":                 "the path of the file is missing",
-		"--target aws":                    "emulator or azure",
-		"--target azure":                  "az account list",
-		"--target azure --subscription x": "az account list",
-		"--environments 100000":           "want 0 to 1000",
-		"--yes":                           "for --target azure",
-		"more":                            "no arguments besides flags",
-		"--timeout 0s":                    "--timeout",
-		"--target azure --location westeurope --subscription 00000000-0000-0000-0000-000000000000 --environments 3": "one environment",
-	} {
-		err := run(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", args, err)
-		}
 	}
 }

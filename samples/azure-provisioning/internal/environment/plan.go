@@ -57,6 +57,9 @@ func (s Spec) check() error {
 	return nil
 }
 
+// Check says what is wrong with it, as an *lro.Error.
+func (s Spec) Check() error { return s.check() }
+
 // options are those of a long-running operation on a resource.
 func (s Spec) options(r Resource) lro.Options {
 	return lro.Options{
