@@ -97,7 +97,14 @@ var claims = []string{
 }
 
 func TestAHostIsKilledAndEverythingIsMadeOnceOnSQLite(t *testing.T) {
-	shown(t, []string{"--store", "sqlite:" + filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms"}, claims...)
+	log := filepath.Join(t.TempDir(), "log")
+	shown(t, []string{"--store", "sqlite:" + filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms", "--log", log}, claims...)
+	text, err := os.ReadFile(log)
+	for _, want := range []string{`"worker":"host 1"`, `"worker":"host 2"`, "request begun", "request ended", "ensure.poll"} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%v; the log does not have %s", err, want)
+		}
+	}
 }
 
 func TestOneOfTwoHostsIsKilledAndEverythingIsMadeOnceOnAzurite(t *testing.T) {

@@ -229,7 +229,8 @@ func referred(text string) []string {
 }
 
 // principalSteps is how long a new identity's principal is not visible, in paces:
-// longer than the rest of an environment takes.
+// about as long as the app environment and the app take, so that a role assignment
+// may come too early.
 const principalSteps = 15
 
 // completed starts what takes longer than the operation itself.

@@ -42,6 +42,9 @@ type Note struct {
 // Begun reports whether a request to Azure has begun.
 func (n *Note) Begun() bool { return n.Msg == noteBegun }
 
+// Ended reports whether a request to Azure has ended.
+func (n *Note) Ended() bool { return n.Msg == noteEnded }
+
 // Child is a child process.
 type Child struct {
 	Name string
@@ -143,7 +146,7 @@ func (c *Child) listen(out io.Reader, tell func(*Note)) {
 			default: // it has joined anew
 			}
 		}
-		if n.Msg == noteEnded {
+		if n.Ended() {
 			c.mu.Lock()
 			c.worked = true
 			c.mu.Unlock()

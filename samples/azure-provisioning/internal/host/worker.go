@@ -64,7 +64,7 @@ func RunWorker(ctx context.Context, args []string, stdin io.Reader, stdout io.Wr
 	}
 	ctx, cancel := untilClosed(ctx, stdin)
 	defer cancel()
-	return w.run(ctx, slog.New(slog.NewJSONHandler(stdout, nil)).With("host", w.Name))
+	return w.run(ctx, slog.New(slog.NewJSONHandler(stdout, nil)).With("worker", w.Name))
 }
 
 func (w Worker) run(ctx context.Context, log *slog.Logger) (err error) {

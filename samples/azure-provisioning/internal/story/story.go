@@ -58,7 +58,8 @@ type tale struct {
 	hosts     int
 	notes     chan hostNote // to whoever waits for one; dropped if nobody does
 	facts     []fact
-	said      map[string]bool // warnings of hosts, so far
+	said      map[string]bool   // warnings of hosts, so far
+	begun     map[string]string // who makes a request, until it has ended
 }
 
 type hostNote struct {
@@ -141,6 +142,9 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 func (t *tale) hear(from string, n *host.Note) {
 	if (n.Level == "WARN" || n.Level == "ERROR") && t.news(from, n.Msg) {
 		text := n.Msg
+		if n.Name != "" {
+			text += ": " + n.Name
+		}
 		if n.Reason != "" {
 			text += ": " + n.Reason
 		}
@@ -149,11 +153,8 @@ func (t *tale) hear(from string, n *host.Note) {
 		}
 		t.say("%s says: %s", from, text)
 	}
-	t.mu.Lock()
-	_, _ = t.Log.Write(n.Line) // a log that cannot be written ends nothing
-	t.mu.Unlock()
-	if n.Begun() && n.Delivery > 1 {
-		t.say("%s takes over: delivery %d of %s, %s of %s", from, n.Delivery, n.Activity, n.What, n.Instance)
+	if first := t.record(from, n); first != "" {
+		t.say("%s makes a request again that %s has not ended: %s, %s of %s", from, first, n.Activity, n.What, n.Instance)
 	}
 	if n.Begun() {
 		select {
@@ -161,6 +162,24 @@ func (t *tale) hear(from string, n *host.Note) {
 		default:
 		}
 	}
+}
+
+// record keeps what a host logs. If that is that a request begins which another
+// host has begun and not ended, it says which host.
+func (t *tale) record(from string, n *host.Note) (first string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = t.Log.Write(n.Line) // a log that cannot be written ends nothing
+	request := n.Instance + " " + n.Activity + " " + n.What
+	if n.Begun() {
+		if first = t.begun[request]; first == from {
+			first = ""
+		}
+		t.begun[request] = from
+	} else if n.Ended() {
+		delete(t.begun, request)
+	}
+	return first
 }
 
 // news reports whether a host says something for the first time: one that waits
