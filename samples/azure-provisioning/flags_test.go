@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -41,7 +39,7 @@ func TestBadFlagsAreRefusedWithTheNextStep(t *testing.T) {
 	}
 }
 
-// program runs the program as a process of its own group, as a shell does.
+// program is the program as a process.
 func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -50,7 +48,6 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
 
@@ -63,24 +60,6 @@ func TestHelpIsNoFailureAndAnUnknownFlagIsNamedOnce(t *testing.T) {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != 1 || strings.Count(string(out), "nonsense") != 1 {
 		t.Errorf("an unknown flag ends with %v:\n%s", err, out)
-	}
-}
-
-func TestAHangUpEndsTheProgramInOrder(t *testing.T) {
-	cmd := program(t, "--store", "sqlite:"+filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms")
-	var said bytes.Buffer
-	out := &screen{when: "in progress", call: func() { // at a terminal all processes hear of it
-		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP); err != nil {
-			t.Error(err)
-		}
-	}}
-	cmd.Stdout, cmd.Stderr = out, &said
-	_ = cmd.Run() // its state is looked at
-	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(said.String(), "hangup") {
-		t.Errorf("it ended with code %d, and %s\n%s", code, said.String(), out.String())
-	}
-	if text := out.String(); strings.Contains(text, "ended by itself") {
-		t.Errorf("a hang-up is not for hosts:\n%s", text)
 	}
 }
 

@@ -1,6 +1,9 @@
+//go:build unix
+
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"path/filepath"
@@ -14,9 +17,6 @@ import (
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
 )
-
-// Worker processes that are not what they should be; values of asProgram.
-const dyingWorkers = "workers die at once"
 
 var working = regexp.MustCompile(`(host \d+) works, process (\d+)`)
 
@@ -116,5 +116,24 @@ func TestWorkersThatDieOneAfterAnotherEndTheProgram(t *testing.T) {
 				t.Errorf("it says what is left: %v\n%s", left, out.String())
 			}
 		})
+	}
+}
+
+func TestAHangUpEndsTheProgramInOrder(t *testing.T) {
+	cmd := program(t, "--store", "sqlite:"+filepath.Join(t.TempDir(), "hub.db"), "--pace", "60ms")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell does
+	var said bytes.Buffer
+	out := &screen{when: "in progress", call: func() { // at a terminal all processes hear of it
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP); err != nil {
+			t.Error(err)
+		}
+	}}
+	cmd.Stdout, cmd.Stderr = out, &said
+	_ = cmd.Run() // its state is looked at
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(said.String(), "hangup") {
+		t.Errorf("it ended with code %d, and %s\n%s", code, said.String(), out.String())
+	}
+	if text := out.String(); strings.Contains(text, "ended by itself") {
+		t.Errorf("a hang-up is not for hosts:\n%s", text)
 	}
 }

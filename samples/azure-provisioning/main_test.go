@@ -28,6 +28,9 @@ import (
 // started from the file that it runs from.
 const asProgram = "PROVISIONING_TEST_AS_PROGRAM"
 
+// dyingWorkers is a value of asProgram: workers die at once.
+const dyingWorkers = "workers die at once"
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(asProgram) {
 	case "":
