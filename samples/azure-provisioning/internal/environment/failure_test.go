@@ -273,7 +273,7 @@ func TestTwoHundredEnvironmentsAtOnceOnTwoHosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		report, err := h.Wait(w.ctx)
-		if err != nil || report.Made != count || len(report.Failed) > 0 {
+		if err != nil || report.Made != count || report.Failed > 0 {
 			t.Errorf("%+v, %v", report, err)
 		}
 		w.exactly(s.Names...)

@@ -1,7 +1,9 @@
 package environment
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/duroxide/duroxide-go/core/orchestration"
 )
@@ -19,29 +21,56 @@ type FleetSpec struct {
 	Remove bool `json:"remove,omitempty"`
 }
 
-// FleetReport is how a fleet went. It is the custom status while it goes.
+// FleetReport is how a fleet went. The custom status shows it while the fleet
+// goes, with the last failures only.
 type FleetReport struct {
-	Total  int               `json:"total"`
-	Begun  int               `json:"begun"`
-	Made   int               `json:"made"`
-	Failed map[string]string `json:"failed,omitempty"` // by name: why
+	Total    int       `json:"total"`
+	Begun    int       `json:"begun"`
+	Made     int       `json:"made"`
+	Failed   int       `json:"failed"`
+	Failures []Failure `json:"failures,omitempty"` // in the order in which they came
 }
 
-// maxFleet bounds a fleet: what it remembers of each environment is in its
-// history and its result.
-const maxFleet = 10_000
+// Failure says why an environment was not made.
+type Failure struct {
+	Name string `json:"name"`
+	Why  string `json:"why"` // cut short: the instance of the environment has it all
+}
+
+// A fleet's status and result have to be within the limits of the engine, even if
+// every environment fails and JSON makes six bytes of each.
+const (
+	maxFleet      = 10_000 // environments
+	maxFleetNames = 1 << 20
+	maxReason     = 160
+	shownFailures = 5
+)
+
+func (s FleetSpec) check() error {
+	length := 0
+	for _, name := range s.Names {
+		if name == "" {
+			return errors.New("a fleet with an environment without a name")
+		}
+		length += len(name)
+	}
+	if len(s.Names) > maxFleet || length > maxFleetNames {
+		return fmt.Errorf("a fleet of %d environments, with %d bytes of names: the limits are %d and %d; start several fleets", len(s.Names), length, maxFleet, maxFleetNames)
+	}
+	return nil
+}
 
 func fleet(ctx *orchestration.Context, spec FleetSpec) (FleetReport, error) {
-	report := FleetReport{Total: len(spec.Names), Failed: map[string]string{}}
-	if len(spec.Names) > maxFleet {
-		return report, fmt.Errorf("a fleet of %d environments: the limit is %d; start several fleets", len(spec.Names), maxFleet)
+	report := FleetReport{Total: len(spec.Names)}
+	if err := spec.check(); err != nil {
+		return report, err
 	}
 	if spec.Concurrent <= 0 {
 		spec.Concurrent = 10
 	}
 	// Lanes take the next name when they are free. Branches take turns, so the
 	// counter needs no lock.
-	var lanes []orchestration.Awaitable
+	var lanes []*orchestration.Future[orchestration.None]
 	for range min(spec.Concurrent, len(spec.Names)) {
 		lanes = append(lanes, orchestration.Go(ctx, func(ctx *orchestration.Context) (none orchestration.None, err error) {
 			for report.Begun < len(spec.Names) && err == nil {
@@ -52,13 +81,15 @@ func fleet(ctx *orchestration.Context, spec FleetSpec) (FleetReport, error) {
 			return none, err
 		}))
 	}
-	if _, err := orchestration.Join(lanes...).Await(); err != nil {
-		return report, err
+	var ended []error
+	for _, lane := range lanes {
+		_, err := lane.Await()
+		ended = append(ended, err)
 	}
 	if ctx.Cancelled() { // the lanes have ended early; their environments undo themselves
 		return report, orchestration.ErrCancelled
 	}
-	return report, nil
+	return report, errors.Join(ended...)
 }
 
 // fleetOne makes one environment. Its failure is the fleet's result, not the
@@ -72,9 +103,20 @@ func fleetOne(ctx *orchestration.Context, spec FleetSpec, name string, report *F
 	case ctx.Cancelled():
 		return orchestration.ErrCancelled
 	case err != nil:
-		report.Failed[name] = err.Error()
+		report.Failed++
+		report.Failures = append(report.Failures, Failure{name, shorten(err.Error(), maxReason)})
 	default:
 		report.Made++
 	}
-	return ctx.SetStatus(report)
+	shown := *report
+	shown.Failures = shown.Failures[max(0, len(shown.Failures)-shownFailures):]
+	return ctx.SetStatus(shown)
+}
+
+// shorten cuts a text that would be too long for where it is kept.
+func shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

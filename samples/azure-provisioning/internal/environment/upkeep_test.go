@@ -213,7 +213,7 @@ func TestAFleetGoesOnPastFailuresAndKeepsToItsLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		report, err := h.Wait(w.ctx)
-		if err != nil || report.Made != 6 || len(report.Failed) != 1 || !strings.Contains(report.Failed["c"], "QuotaExceeded") {
+		if err != nil || report.Made != 6 || report.Failed != 1 || report.Failures[0].Name != "c" || !strings.Contains(report.Failures[0].Why, "QuotaExceeded") {
 			t.Errorf("%+v, %v", report, err)
 		}
 		mu.Lock()

@@ -187,13 +187,13 @@ func (t *tale) fleet(ctx context.Context) error {
 		revision = max(revision, instance.StatusRevision)
 		if time.Since(seen) > time.Second {
 			seen = time.Now()
-			t.say("    %d of %d made and removed, %d failed", report.Made, report.Total, len(report.Failed))
+			t.say("    %d of %d made and removed, %d failed", report.Made, report.Total, report.Failed)
 		}
 	}
 	if report, err = h.Wait(ctx); err != nil {
 		return err
 	}
-	t.fact(report.Made == t.Fleet && len(report.Failed) == 0, "%d of %d environments were made and removed, %d failed", report.Made, report.Total, len(report.Failed))
+	t.fact(report.Made == t.Fleet && report.Failed == 0, "%d of %d environments were made and removed, %d failed", report.Made, report.Total, report.Failed)
 	return t.checkOnce(ctx, spec.Names)
 }
 
