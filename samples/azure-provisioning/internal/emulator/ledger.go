@@ -86,8 +86,9 @@ func (s *Server) Resources() []Resource {
 }
 
 // Change changes a resource as somebody at the portal does: it merges properties
-// into those of the resource, or removes the resource if there are none. It
-// reports whether the resource exists.
+// into those of the resource, or removes the resource if there are none. What
+// stands beside the properties in a body (sku, kind, identity) is changed there.
+// It reports whether the resource exists.
 func (s *Server) Change(id string, properties map[string]any) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +108,13 @@ func (s *Server) Change(id string, properties map[string]any) bool {
 	if merged == nil {
 		merged = map[string]any{}
 	}
-	maps.Copy(merged, properties)
+	for name, value := range properties {
+		if name == "sku" || name == "kind" || name == "identity" {
+			asked[name] = value
+			continue
+		}
+		merged[name] = value
+	}
 	asked["properties"] = merged
 	r.asked = asked
 	r.revision++

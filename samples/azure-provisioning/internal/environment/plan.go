@@ -74,8 +74,8 @@ const DefaultImage = "mcr.microsoft.com/k8se/quickstart:latest"
 // reader is the id of the role Reader, the same in all of Azure.
 const reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
-// subnetName is that of the one subnet.
-const subnetName = "apps"
+// SubnetName is that of the one subnet of a network, for the container apps.
+const SubnetName = "apps"
 
 // Plan is the resources of an environment. It follows from the specification and
 // the owner alone, so that whoever knows these two can look for what is there,
@@ -122,7 +122,7 @@ func (p Plan) Identity() Resource {
 // AppEnv is the environment of container apps, in the network.
 func (p Plan) AppEnv() Resource {
 	r := p.resource(AppEnv, "Microsoft.App", "managedEnvironments", "cae-")
-	r.Subnet = p.Network().ID + "/subnets/" + subnetName
+	r.Subnet = p.Network().ID + "/subnets/" + SubnetName
 	return r
 }
 

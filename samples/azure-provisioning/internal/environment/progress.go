@@ -70,14 +70,19 @@ func (w *work) run(ctx *orchestration.Context, operation lro.Operation[Resource,
 	made, err := operation.Run(ctx, r, options)
 	s := StepInfo{What: r.String(), State: string(lro.Done), Requests: requests}
 	if err != nil {
-		s.State, s.Why = "failed", err.Error()
-		if refused, ok := errors.AsType[*lro.Error](err); ok {
-			s.Why = refused.Code + ": " + refused.Message
-		}
+		s.State, s.Why = "failed", reason(err)
 		if errors.Is(err, orchestration.ErrCancelled) {
 			s.State, s.Why = "cancelled", ""
 		}
 	}
 	w.step(ctx, s)
 	return made, err
+}
+
+// reason says in short why something failed.
+func reason(err error) string {
+	if refused, ok := errors.AsType[*lro.Error](err); ok {
+		return refused.Code + ": " + refused.Message
+	}
+	return err.Error()
 }

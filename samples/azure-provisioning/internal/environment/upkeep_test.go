@@ -43,19 +43,59 @@ func drifts(w *world, client *core.Client, rounds int) (seen environment.Drifts)
 	return seen
 }
 
+// template is that of the app, with one thing changed.
+func template(image string, cpu float64, replicas int) map[string]any {
+	return map[string]any{"template": map[string]any{
+		"containers": []any{map[string]any{"name": "app", "image": image, "resources": map[string]any{"cpu": cpu, "memory": "0.5Gi"}}},
+		"scale":      map[string]any{"minReplicas": 0, "maxReplicas": replicas},
+	}}
+}
+
+// ingress is a configuration of the app.
+func ingress(external bool, port int) map[string]any {
+	return map[string]any{"configuration": map[string]any{"ingress": map[string]any{"external": external, "targetPort": port}}}
+}
+
+// subnets are those of the network; one of them, and what it is delegated to.
+func subnets(name, prefix, delegated string) map[string]any {
+	return map[string]any{"subnets": []any{map[string]any{"name": name, "properties": map[string]any{
+		"addressPrefix": prefix, "delegations": []any{map[string]any{"name": "x", "properties": map[string]any{"serviceName": delegated}}},
+	}}}}
+}
+
 func TestEveryDriftIsRepairedAndNothingElseTouched(t *testing.T) {
+	const delegation = "Microsoft.App/environments"
+	network, storage, appEnv, app := plan("alpha").Network(), plan("alpha").Storage(), plan("alpha").AppEnv(), plan("alpha").App()
 	for name, c := range map[string]struct {
 		resource environment.Resource
 		change   map[string]any // nil removes it
 		repairs  int
 	}{
-		"nothing":            {plan("alpha").Group(), map[string]any{}, 0},
-		"storage is opened":  {plan("alpha").Storage(), map[string]any{"allowBlobPublicAccess": true}, 1},
-		"the network moves":  {plan("alpha").Network(), map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.9.0.0/16"}}}, 1},
-		"another image":      {plan("alpha").App(), map[string]any{"template": map[string]any{"containers": []any{map[string]any{"image": "evil"}}}}, 1},
-		"the app is gone":    {plan("alpha").App(), nil, 1},
-		"the role is gone":   {plan("alpha").Role(""), nil, 1},
-		"an unknown setting": {plan("alpha").Storage(), map[string]any{"somethingNew": "of Azure's own"}, 0},
+		"nothing":                {plan("alpha").Group(), map[string]any{}, 0},
+		"storage is opened":      {storage, map[string]any{"allowBlobPublicAccess": true}, 1},
+		"storage costs more":     {storage, map[string]any{"sku": map[string]any{"name": "Premium_LRS"}}, 1},
+		"storage is of old":      {storage, map[string]any{"kind": "Storage"}, 1},
+		"the network moves":      {network, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.9.0.0/16"}}}, 1},
+		"no subnet":              {network, map[string]any{"subnets": []any{}}, 1},
+		"another subnet":         {network, subnets("other", "10.0.0.0/23", delegation), 1},
+		"the subnet shrinks":     {network, subnets("apps", "10.0.0.0/24", delegation), 1},
+		"another delegation":     {network, subnets("apps", "10.0.0.0/23", "Microsoft.Web/serverFarms"), 1},
+		"the subnet as it was":   {network, subnets("apps", "10.0.0.0/23", delegation), 0},
+		"no workload profile":    {appEnv, map[string]any{"workloadProfiles": []any{}}, 1},
+		"out of the network":     {appEnv, map[string]any{"vnetConfiguration": nil}, 1},
+		"another image":          {app, template("evil", 0.25, 1), 1},
+		"a larger container":     {app, template(environment.DefaultImage, 2, 1), 1},
+		"thirty replicas":        {app, template(environment.DefaultImage, 0.25, 30), 1},
+		"the template as it was": {app, template(environment.DefaultImage, 0.25, 1), 0},
+		"no ingress":             {app, map[string]any{"configuration": map[string]any{}}, 1},
+		"internal only":          {app, ingress(false, 80), 1},
+		"another port":           {app, ingress(true, 8080), 1},
+		"the ingress as it was":  {app, ingress(true, 80), 0},
+		"another profile":        {app, map[string]any{"workloadProfileName": "D4"}, 1},
+		"the app's identity":     {app, map[string]any{"identity": map[string]any{"type": "None"}}, 1},
+		"the app is gone":        {app, nil, 1},
+		"the role is gone":       {plan("alpha").Role(""), nil, 1},
+		"an unknown setting":     {storage, map[string]any{"somethingNew": "of Azure's own"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
@@ -72,6 +112,45 @@ func TestEveryDriftIsRepairedAndNothingElseTouched(t *testing.T) {
 				writes := after.Count(emulator.Created, "") + after.Count(emulator.Updated, "") - before.Count(emulator.Created, "") - before.Count(emulator.Updated, "")
 				if writes != c.repairs {
 					t.Errorf("%d writes for %d repairs", writes, c.repairs)
+				}
+				if len(w.cloud.Resources()) != len(plan("alpha").Resources()) {
+					t.Errorf("there are now %+v", w.cloud.Resources())
+				}
+			})
+		})
+	}
+}
+
+func TestARoundGoesOnPastWhatFailsAndTellsIt(t *testing.T) {
+	network, storage, identity := plan("alpha").Network(), plan("alpha").Storage(), plan("alpha").Identity()
+	for name, c := range map[string]struct {
+		fault   emulator.Fault
+		changed map[string]map[string]any // by id
+		failed  environment.Resource
+		repairs int
+	}{
+		"one cannot be read": {emulator.Fault{Method: http.MethodGet, ID: network.ID, Status: http.StatusForbidden, Code: "AuthorizationFailed"},
+			map[string]map[string]any{plan("alpha").Role("").ID: nil, storage.ID: {"allowBlobPublicAccess": true}}, network, 2},
+		"one cannot be repaired": {emulator.Fault{Method: http.MethodPut, ID: storage.ID, Status: http.StatusForbidden, Code: "AuthorizationFailed"},
+			map[string]map[string]any{plan("alpha").Role("").ID: nil, storage.ID: {"allowBlobPublicAccess": true}, network.ID: {"subnets": []any{}}}, storage, 2},
+		"who gets the role is not known": {emulator.Fault{Method: http.MethodGet, ID: identity.ID, Status: http.StatusForbidden, Code: "AuthorizationFailed"},
+			map[string]map[string]any{storage.ID: {"allowBlobPublicAccess": true}}, identity, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+				watching(w, client, 20)
+				for id, properties := range c.changed {
+					w.cloud.Change(id, properties)
+				}
+				c.fault.Times = 3
+				w.cloud.Inject(c.fault)
+				seen := drifts(w, client, 2)
+				if seen.Repairs != c.repairs || seen.Failed == 0 || !strings.Contains(seen.LastError, c.failed.String()) || !strings.Contains(seen.LastError, "AuthorizationFailed") {
+					t.Errorf("the watch saw %+v", seen)
+				}
+				healed := drifts(w, client, 6)
+				if healed.Failed != 3 || healed.LastError != "" {
+					t.Errorf("in the end the watch saw %+v", healed)
 				}
 				if len(w.cloud.Resources()) != len(plan("alpha").Resources()) {
 					t.Errorf("there are now %+v", w.cloud.Resources())

@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/orchestration"
@@ -27,7 +28,14 @@ type Drifts struct {
 	Rounds  int      `json:"rounds"`
 	Repairs int      `json:"repairs"`
 	Last    []string `json:"last,omitempty"` // what the last repairs were, at most ten
+	// Failed is how often a resource could not be looked at, or not be repaired.
+	Failed int `json:"failed,omitempty"`
+	// LastError says what failed last; it is empty after a round without failures.
+	LastError string `json:"lastError,omitempty"`
 }
+
+// maxDrift bounds what is kept of one drift, and of one failure.
+const maxDrift = 500
 
 // Drifted is the state of a [Watch].
 var Drifted = orchestration.DeclareState[Drifts]("drifts")
@@ -47,17 +55,11 @@ func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None,
 		if err := ctx.Sleep(spec.Every); err != nil {
 			return none, err
 		}
-		repaired, err := newWork(spec.Plan).repair(ctx)
-		if err != nil {
-			if ctx.Cancelled() {
-				return none, err
-			}
-			ctx.Logger().Warn("a round failed; the next one tries again", "environment", spec.Plan.Owner.Instance, "error", err.Error())
+		repaired, failed := newWork(spec.Plan).repair(ctx)
+		if ctx.Cancelled() {
+			return none, orchestration.ErrCancelled
 		}
-		spec.Seen.Rounds++
-		spec.Seen.Repairs += len(repaired)
-		spec.Seen.Last = append(spec.Seen.Last, repaired...)
-		spec.Seen.Last = spec.Seen.Last[max(0, len(spec.Seen.Last)-10):]
+		spec.Seen.note(repaired, failed)
 		if err := Drifted.Set(ctx, spec.Seen); err != nil {
 			return none, err
 		}
@@ -65,35 +67,67 @@ func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None,
 	return Watch.ContinueAsNew(ctx, spec, orchestration.ContinueOptions{Keep: 10})
 }
 
+// note adds a round.
+func (d *Drifts) note(repaired, failed []string) {
+	d.Rounds++
+	d.Repairs += len(repaired)
+	for _, what := range repaired {
+		d.Last = append(d.Last, shorten(what, maxDrift))
+	}
+	d.Last = d.Last[max(0, len(d.Last)-10):]
+	d.Failed += len(failed)
+	d.LastError = ""
+	if len(failed) > 0 {
+		d.LastError = shorten(failed[len(failed)-1], maxDrift)
+	}
+}
+
 // repair looks at all resources, stage by stage, and makes anew what is not as it
-// is wanted. It says what that was.
-func (w *work) repair(ctx *orchestration.Context) (repaired []string, err error) {
+// is wanted. It says what that was, and what failed: that keeps no other resource
+// from being repaired.
+func (w *work) repair(ctx *orchestration.Context) (repaired, failed []string) {
 	principal := ""
 	for stage := range w.plan.stages("") {
 		resources := w.plan.stages(principal)[stage]
-		var looks []*orchestration.Future[reading]
+		var mending []*orchestration.Future[mended]
 		for _, r := range resources {
-			looks = append(looks, Ensure.Look(ctx, r, w.plan.Spec.options(r)))
-		}
-		seen, err := orchestration.All(looks...).Await()
-		if err != nil {
-			return repaired, err
+			mending = append(mending, orchestration.Go(ctx, func(ctx *orchestration.Context) (mended, error) { return w.mend(ctx, r) }))
 		}
 		for i, r := range resources {
-			made := seen[i].Value
-			if seen[i].Settled() && !seen[i].Wanted {
-				if made, err = w.remake(ctx, r, seen[i]); err != nil {
-					return repaired, err
-				}
-				repaired = append(repaired, r.String()+": "+seen[i].Why)
-				ctx.Logger().Info("repaired", "resource", r.String(), "drift", seen[i].Why)
+			m, err := mending[i].Await()
+			switch {
+			case err != nil:
+				failed = append(failed, r.String()+": "+reason(err))
+				ctx.Logger().Warn("not repaired; the next round tries again", "resource", r.String(), "error", err.Error())
+			case m.drift != "":
+				repaired = append(repaired, r.String()+": "+m.drift)
+				ctx.Logger().Info("repaired", "resource", r.String(), "drift", m.drift)
 			}
 			if r.Kind == Identity {
-				principal = made.Principal
+				principal = m.made.Principal
 			}
 		}
 	}
-	return repaired, nil
+	return repaired, failed
+}
+
+// mended is a resource that is as it is wanted, or that somebody is at work on.
+type mended struct {
+	made  Made
+	drift string // what was repaired; empty for nothing
+}
+
+// mend looks at a resource, and makes it anew if it is not as it is wanted.
+func (w *work) mend(ctx *orchestration.Context, r Resource) (mended, error) {
+	if r.Kind == RoleAssigning && r.Principal == "" { // its identity has failed, or is being changed
+		return mended{}, nil
+	}
+	seen, err := Ensure.Look(ctx, r, w.plan.Spec.options(r)).Await()
+	if err != nil || seen.Wanted || !seen.Settled() {
+		return mended{made: seen.Value}, err
+	}
+	made, err := w.remake(ctx, r, seen)
+	return mended{made, cmp.Or(seen.Why, "it is "+seen.State)}, err
 }
 
 // remake makes a resource as it is wanted, if nobody has changed it since it was

@@ -2,6 +2,8 @@ package resources
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/appcontainers/armappcontainers/v3"
@@ -27,6 +29,11 @@ func appEnvKind(c *armappcontainers.ManagedEnvironmentsClient) kind {
 				subnet = text(v.InfrastructureSubnetID)
 			}
 			d.text("subnet", subnet, r.Subnet)
+			if !slices.ContainsFunc(e.Properties.WorkloadProfiles, func(p *armappcontainers.WorkloadProfile) bool {
+				return p != nil && strings.EqualFold(text(p.Name), consumption) && strings.EqualFold(text(p.WorkloadProfileType), consumption)
+			}) {
+				d = append(d, "the workload profile "+consumption+" is missing")
+			}
 			return d.seen(text(e.Properties.ProvisioningState), "", value(e.ManagedEnvironment)), e.Tags, nil
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, resume string) (poller, error) {
@@ -42,6 +49,69 @@ func appEnvKind(c *armappcontainers.ManagedEnvironmentsClient) kind {
 			})
 		},
 	}
+}
+
+// What an app gets.
+const (
+	port        = 80
+	cpu         = 0.25
+	memory      = "0.5Gi"
+	minReplicas = 0
+	maxReplicas = 1
+)
+
+// app compares an app.
+func (d *differs) app(a *armappcontainers.ContainerApp, r resource) {
+	p := a.Properties
+	d.text("environment", text(p.ManagedEnvironmentID), r.AppEnv)
+	d.text("workload profile", text(p.WorkloadProfileName), consumption)
+	if !runsAs(a.Identity, r.Identity) {
+		*d = append(*d, "it does not run as the managed identity")
+	}
+	if p.Configuration == nil || p.Configuration.Ingress == nil {
+		*d = append(*d, "the ingress is missing")
+	} else {
+		d.flag("ingress from outside", p.Configuration.Ingress.External, true)
+		d.number("port of the ingress", amount(p.Configuration.Ingress.TargetPort), port)
+	}
+	if p.Template == nil || len(p.Template.Containers) != 1 || p.Template.Containers[0] == nil {
+		*d = append(*d, "it has not exactly one container")
+		return
+	}
+	d.text("image", text(p.Template.Containers[0].Image), r.Image)
+	if given := p.Template.Containers[0].Resources; given == nil {
+		*d = append(*d, "the container's resources are missing")
+	} else {
+		d.number("CPU", amount(given.CPU), cpu)
+		d.text("memory", text(given.Memory), memory)
+	}
+	scale := armappcontainers.Scale{}
+	if p.Template.Scale != nil {
+		scale = *p.Template.Scale
+	}
+	d.number("least replicas", amount(scale.MinReplicas), minReplicas) // Azure leaves 0 out
+	d.number("most replicas", amount(scale.MaxReplicas), maxReplicas)
+}
+
+// runsAs tells whether an app may act as an identity.
+func runsAs(is *armappcontainers.ManagedServiceIdentity, identity string) bool {
+	if is == nil || !strings.Contains(text(is.Type), string(armappcontainers.ManagedServiceIdentityTypeUserAssigned)) {
+		return false
+	}
+	for id := range is.UserAssignedIdentities {
+		if strings.EqualFold(id, identity) {
+			return true
+		}
+	}
+	return false
+}
+
+// amount is the number that the SDK points to.
+func amount[N int32 | float64](n *N) float64 {
+	if n == nil {
+		return 0
+	}
+	return float64(*n)
 }
 
 func appKind(c *armappcontainers.ContainerAppsClient) kind {
@@ -60,12 +130,7 @@ func appKind(c *armappcontainers.ContainerAppsClient) kind {
 				return reading{}, nil, err
 			}
 			var d differs
-			image := ""
-			if t := a.Properties.Template; t != nil && len(t.Containers) == 1 {
-				image = text(t.Containers[0].Image)
-			}
-			d.text("image", image, r.Image)
-			d.text("environment", text(a.Properties.ManagedEnvironmentID), r.AppEnv)
+			d.app(&a.ContainerApp, r)
 			return d.seen(text(a.Properties.ProvisioningState), "", value(a.ContainerApp)), a.Tags, nil
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, resume string) (poller, error) {
@@ -76,10 +141,10 @@ func appKind(c *armappcontainers.ContainerAppsClient) kind {
 				},
 				Properties: &armappcontainers.ContainerAppProperties{
 					ManagedEnvironmentID: &r.AppEnv, WorkloadProfileName: new(consumption),
-					Configuration: &armappcontainers.Configuration{Ingress: &armappcontainers.Ingress{External: new(true), TargetPort: new(int32(80))}},
+					Configuration: &armappcontainers.Configuration{Ingress: &armappcontainers.Ingress{External: new(true), TargetPort: new(int32(port))}},
 					Template: &armappcontainers.Template{
-						Containers: []*armappcontainers.Container{{Name: new("app"), Image: &r.Image, Resources: &armappcontainers.ContainerResources{CPU: new(0.25), Memory: new("0.5Gi")}}},
-						Scale:      &armappcontainers.Scale{MinReplicas: new(int32(0)), MaxReplicas: new(int32(1))},
+						Containers: []*armappcontainers.Container{{Name: new("app"), Image: &r.Image, Resources: &armappcontainers.ContainerResources{CPU: new(cpu), Memory: new(memory)}}},
+						Scale:      &armappcontainers.Scale{MinReplicas: new(int32(minReplicas)), MaxReplicas: new(int32(maxReplicas))},
 					},
 				},
 			}, &armappcontainers.ContainerAppsClientBeginCreateOrUpdateOptions{ResumeToken: resume})

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources/v3"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
 )
 
@@ -30,6 +31,12 @@ type differs []string
 func (d *differs) text(field, is, wanted string) {
 	if !strings.EqualFold(is, wanted) {
 		*d = append(*d, fmt.Sprintf("%s is %q, not %q", field, is, wanted))
+	}
+}
+
+func (d *differs) number(field string, is, wanted float64) {
+	if is != wanted {
+		*d = append(*d, fmt.Sprintf("%s is %v, not %v", field, is, wanted))
 	}
 }
 
@@ -107,6 +114,7 @@ func networkKind(c *armnetwork.VirtualNetworksClient) kind {
 				}
 			}
 			d.text("address space", strings.Join(prefixes, ", "), r.Address)
+			d.subnet(v.Properties.Subnets, r)
 			return d.seen(text(v.Properties.ProvisioningState), text(v.Etag), value(v.VirtualNetwork)), v.Tags, nil
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, resume string) (poller, error) {
@@ -115,10 +123,10 @@ func networkKind(c *armnetwork.VirtualNetworksClient) kind {
 				Properties: &armnetwork.VirtualNetworkPropertiesFormat{
 					AddressSpace: &armnetwork.AddressSpace{AddressPrefixes: []*string{&r.Address}},
 					Subnets: []*armnetwork.Subnet{{
-						Name: new("apps"),
+						Name: new(environment.SubnetName),
 						Properties: &armnetwork.SubnetPropertiesFormat{
 							AddressPrefix: new(firstSubnet(r.Address)),
-							Delegations:   []*armnetwork.Delegation{{Name: new("apps"), Properties: &armnetwork.ServiceDelegationPropertiesFormat{ServiceName: new(delegation)}}},
+							Delegations:   []*armnetwork.Delegation{{Name: new(environment.SubnetName), Properties: &armnetwork.ServiceDelegationPropertiesFormat{ServiceName: new(delegation)}}},
 						},
 					}},
 				},
@@ -126,6 +134,30 @@ func networkKind(c *armnetwork.VirtualNetworksClient) kind {
 			return lro.From(p, err, func(v armnetwork.VirtualNetworksClientCreateOrUpdateResponse) made { return value(v.VirtualNetwork) })
 		},
 	}
+}
+
+// subnet compares the one that the apps get. Others are none of the plan's.
+func (d *differs) subnet(subnets []*armnetwork.Subnet, r resource) {
+	for _, s := range subnets {
+		if s == nil || !strings.EqualFold(text(s.Name), environment.SubnetName) {
+			continue
+		}
+		prefix, delegated := "", []string{}
+		if p := s.Properties; p != nil {
+			if prefix = text(p.AddressPrefix); prefix == "" && len(p.AddressPrefixes) == 1 { // newer APIs say it so
+				prefix = text(p.AddressPrefixes[0])
+			}
+			for _, to := range p.Delegations {
+				if to != nil && to.Properties != nil {
+					delegated = append(delegated, text(to.Properties.ServiceName))
+				}
+			}
+		}
+		d.text("prefix of the subnet", prefix, firstSubnet(r.Address))
+		d.text("delegation of the subnet", strings.Join(delegated, ", "), delegation)
+		return
+	}
+	*d = append(*d, "the subnet "+environment.SubnetName+" is missing")
 }
 
 // firstSubnet is the first /23 of an address space such as 10.0.0.0/16.
@@ -145,10 +177,16 @@ func storageKind(c *armstorage.AccountsClient) kind {
 			}
 			p := a.Properties
 			var d differs
+			sku := ""
+			if a.SKU != nil {
+				sku = text(a.SKU.Name)
+			}
+			d.text("kind", text(a.Kind), string(armstorage.KindStorageV2))
+			d.text("SKU", sku, string(armstorage.SKUNameStandardLRS))
 			d.text("minimum TLS version", text(p.MinimumTLSVersion), string(armstorage.MinimumTLSVersionTLS12))
 			d.flag("HTTPS only", p.EnableHTTPSTrafficOnly, true)
 			d.flag("public access to blobs", p.AllowBlobPublicAccess, false)
-			return d.seen(storageState(p), "", value(a.Account)), a.Tags, nil
+			return d.seen(text(p.ProvisioningState), "", value(a.Account)), a.Tags, nil
 		},
 		put: func(ctx context.Context, r resource, at *arm.ResourceID, resume string) (poller, error) {
 			p, err := c.BeginCreate(ctx, at.ResourceGroupName, at.Name, armstorage.AccountCreateParameters{
@@ -162,8 +200,6 @@ func storageKind(c *armstorage.AccountsClient) kind {
 		},
 	}
 }
-
-func storageState(p *armstorage.AccountProperties) string { return text(p.ProvisioningState) }
 
 func identityKind(c *armmsi.UserAssignedIdentitiesClient) kind {
 	value := func(i armmsi.Identity) made { return made{ID: text(i.ID), Principal: text(i.Properties.PrincipalID)} }

@@ -68,6 +68,7 @@ func (s *service) there(change func(*armstorage.Account)) {
 		}
 		a := armstorage.Account{
 			ID: new("/the/account"), Tags: tags(wanted.Storage()),
+			Kind: new(armstorage.KindStorageV2), SKU: &armstorage.SKU{Name: new(armstorage.SKUNameStandardLRS)},
 			Properties: &armstorage.AccountProperties{
 				ProvisioningState: new(armstorage.ProvisioningStateSucceeded), MinimumTLSVersion: new(armstorage.MinimumTLSVersionTLS12),
 				EnableHTTPSTrafficOnly: new(true), AllowBlobPublicAccess: new(false),
