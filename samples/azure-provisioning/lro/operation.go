@@ -46,6 +46,10 @@ type Options struct {
 	// Changed is told after each answer that is not the last. It runs inside the
 	// orchestration and must be as deterministic.
 	Changed func(Progress)
+	// Admit is called before each begin, also when it is asked for again. It may
+	// block, and its error ends the operation: so a budget of writes is kept. It
+	// runs inside the orchestration and must be as deterministic.
+	Admit func(*orchestration.Context) error
 	// Retry is how requests are repeated that got no answer. Default 10 attempts,
 	// from one second to 30.
 	Retry activity.Retry
@@ -141,6 +145,11 @@ func (o Operation[I, O]) ask(ctx *orchestration.Context, in I, last Answer[O], o
 		}
 		return o.judge(reading, *options), err
 	case Begin, Done: // after Done nobody asks
+	}
+	if options.Admit != nil && !ctx.Cancelled() {
+		if err := options.Admit(ctx); err != nil {
+			return answer, err
+		}
 	}
 	if ctx.Cancelled() {
 		return answer, orchestration.ErrCancelled

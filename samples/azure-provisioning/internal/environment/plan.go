@@ -19,8 +19,8 @@ type Spec struct {
 	Address      string `json:"address,omitempty"`
 	// Approval is how long to wait for somebody to approve; none is needed if 0.
 	Approval time.Duration `json:"approval,omitempty"`
-	// Budget is the instance of [Budget] that hands out writes; it must run. Empty
-	// for none.
+	// Budget is the instance of [Budget] that hands out writes; it must run, or
+	// nothing is made. Empty for none.
 	Budget string `json:"budget,omitempty"`
 	// Pace is how long to wait where the service does not say; default 10 s. The
 	// emulator is faster than Azure.

@@ -28,6 +28,10 @@ type StepInfo struct {
 type work struct {
 	plan     Plan
 	progress Progress
+
+	writes     int   // that were granted and not made (budget.go)
+	unanswered error // the budget does not run
+	removing   bool
 }
 
 func newWork(p Plan) *work { return &work{plan: p} }
@@ -57,9 +61,16 @@ func (w *work) step(ctx *orchestration.Context, s StepInfo) {
 	w.show(ctx)
 }
 
+// options are those of an operation, which asks the budget for each write.
+func (w *work) options(r Resource) lro.Options {
+	options := w.plan.Spec.options(r)
+	options.Admit = w.admit
+	return options
+}
+
 // run runs an operation on a resource, and shows how far it is.
 func (w *work) run(ctx *orchestration.Context, operation lro.Operation[Resource, Made], r Resource, ifMatch string) (Made, error) {
-	options := w.plan.Spec.options(r)
+	options := w.options(r)
 	options.IfMatch = ifMatch
 	requests := 1
 	options.Changed = func(p lro.Progress) {

@@ -71,7 +71,7 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 	p := w.plan
 	if p.Spec.Budget != "" {
 		w.enter(ctx, "waiting for writes")
-		if err := spend(ctx, orchestration.InstanceID(p.Spec.Budget), len(p.Resources())); err != nil {
+		if err := w.reserve(ctx, len(p.Resources())); err != nil {
 			return out, err
 		}
 	}
@@ -159,7 +159,7 @@ func (w *work) ensure(ctx *orchestration.Context, r Resource) (Made, error) {
 	if e, ok := errors.AsType[*lro.Error](err); ok && e.Code == notRegistered {
 		registration := w.plan.registration(r.Kind)
 		w.step(ctx, StepInfo{What: r.String(), State: string(lro.Begin), Why: "registering the subscription for " + registration.Name()})
-		if _, err := Ensure.Run(ctx, registration, w.plan.Spec.options(registration)); err != nil {
+		if _, err := Ensure.Run(ctx, registration, w.options(registration)); err != nil {
 			return made, fmt.Errorf("registering for %s: %w", r, err)
 		}
 		made, err = w.run(ctx, Ensure, r, "")

@@ -30,8 +30,11 @@ func tearDown(ctx *orchestration.Context, p Plan) (Removed, error) {
 // they are made. It goes on after a failure, so that one resource that does not
 // go away keeps no other from going.
 func (w *work) undo(ctx *orchestration.Context, phase string) (removed Removed, err error) {
-	w.progress.Steps = nil
+	w.progress.Steps, w.removing = nil, true
 	w.enter(ctx, phase)
+	if err := w.reserve(ctx, len(w.plan.Resources())); err != nil {
+		return removed, err
+	}
 	for _, stage := range slices.Backward(w.plan.stages("")) {
 		var going []*orchestration.Future[Made]
 		for _, r := range stage {
