@@ -2,8 +2,10 @@ package lro
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
@@ -121,7 +123,7 @@ func (w *worker[I, O]) state(ctx context.Context, what string, p Poller[O], resp
 	if p.Done() {
 		value, err := p.Result(ctx)
 		if err != nil {
-			return refused[O](what, err, Look)
+			return refused[O](what, err, afterResult(err))
 		}
 		return Answer[O]{Next: Done, Value: value}, nil
 	}
@@ -130,6 +132,15 @@ func (w *worker[I, O]) state(ctx context.Context, what string, p Poller[O], resp
 		return Answer[O]{Next: Look, After: retryAfter(resp), Why: "the SDK gives no token"}, nil //nolint:nilerr // L4
 	}
 	return Answer[O]{Next: Poll, Token: w.sealer.seal(w.name, resume), After: retryAfter(resp), Why: "in progress"}, nil
+}
+
+// afterResult is what an operation's bad end is an answer to. The SDK takes for an
+// end what is none, too: a poll of a Location address that was denied.
+func afterResult(err error) Step {
+	if response, ok := errors.AsType[*azcore.ResponseError](err); ok && denied(response.StatusCode) {
+		return Poll
+	}
+	return Look
 }
 
 func (w *worker[I, O]) look(ctx context.Context, ask request[I]) (Reading[O], error) {

@@ -3,7 +3,7 @@
 // service for seconds or hours, and are polled until they have ended.
 //
 // A loop that polls inside an activity holds a worker for an hour, and begins
-// from the start when the worker dies. Here each request is an activity of its
+// from the start when the worker dies. Here each step is an activity of its
 // own, and the wait between two of them is a durable timer: no process waits,
 // none is missed.
 //
@@ -37,7 +37,8 @@
 //
 // # Rules
 //
-//   - L1 One request, one activity. Its answer says what to do next ([Step]) and
+//   - L1 One step, one activity. It makes at most one request that changes
+//     anything, and may read before. Its answer says what to do next ([Step]) and
 //     how long the service asks to wait; the orchestration waits.
 //   - L2 A begin may be sent twice, when its answer was lost: Begin must be a PUT
 //     or a DELETE under a name that is the same each time. What it began the
@@ -46,7 +47,8 @@
 //     when Run returns, no request of its own is still on its way that could
 //     create something behind the back of whoever cleans up. Polls are given up.
 //   - L4 A token that the service or the SDK does not accept any more is no
-//     failure: the resource itself is looked at, until it is as it should be.
+//     failure, whatever the reason (400, 401, 403, 404, 410): the resource itself
+//     is looked at, until it is as it should be. A look that is denied is one.
 //   - L5 Tokens are secrets, since they contain signed addresses. They leave the
 //     worker sealed ([Sealer]), print as "(token)", and no error contains an
 //     address.

@@ -77,13 +77,20 @@ func refused[O any](what string, err error, again Step) (Answer[O], error) {
 		return wait(Look, "conflict: "+response.ErrorCode)
 	case status == http.StatusPreconditionFailed && again != Poll: // it has changed since it was looked at
 		return wait(Look, "changed meanwhile: "+response.ErrorCode)
-	case again != Begin && (status == http.StatusNotFound || status == http.StatusGone), again == Poll && status == http.StatusBadRequest: // L4
+	case again != Begin && (status == http.StatusNotFound || status == http.StatusGone), again == Poll && (status == http.StatusBadRequest || denied(status)): // L4
 		if after == 0 {
 			after = soon
 		}
 		return wait(Look, "the service does not accept the token: "+response.ErrorCode)
 	}
 	return none, activity.NonRetryable(&Error{What: what, Code: cmp.Or(response.ErrorCode, "Failed"), Status: status, Message: message(response)})
+}
+
+// denied tells whether a status says that rights are missing. To a poll that means
+// the operation's address alone, whose signature expires; if the rights to the
+// resource are gone, the look at it says so, for good.
+func denied(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
 // message is what the service says about an error. The SDK's own text of the

@@ -58,7 +58,7 @@ func TestEachRefusalHasItsStep(t *testing.T) {
 		{409, "AnotherOperationInProgress", Begin, Look}, {409, "anotheroperationinprogress", Begin, Look}, {409, "Conflict", Begin, ""},
 		{412, "PreconditionFailed", Begin, Look}, {400, "PrincipalNotFound", Begin, Begin}, {400, "InUseSubnetCannotBeDeleted", Begin, Begin},
 		{404, "ResourceGroupNotFound", Begin, ""}, {404, "OperationNotFound", Poll, Look}, {410, "Gone", Poll, Look}, {400, "BadToken", Poll, Look}, {404, "NotFound", Look, Look},
-		{400, "InvalidParameter", Begin, ""}, {401, "ExpiredToken", Begin, ""}, {403, "AuthorizationFailed", Poll, ""}, {409, "QuotaExceeded", Begin, ""}, {200, "QuotaExceeded", Look, ""},
+		{400, "InvalidParameter", Begin, ""}, {401, "ExpiredToken", Begin, ""}, {403, "AuthorizationFailed", Poll, Look}, {401, "ExpiredAuthenticationToken", Poll, Look}, {403, "AuthorizationFailed", Begin, ""}, {403, "AuthorizationFailed", Look, ""}, {401, "InvalidAuthenticationToken", Look, ""}, {409, "QuotaExceeded", Begin, ""}, {200, "QuotaExceeded", Look, ""},
 	} {
 		answer, err := refused[int]("try", response(c.status, `{"error":{"code":"`+c.code+`","message":"it says so"}}`), c.again)
 		if answer.Next != c.want || (err == nil) != (c.want != "") {
@@ -76,7 +76,7 @@ func TestNoErrorContainsAnAddress(t *testing.T) {
 		response(http.StatusForbidden, `not JSON`),
 		&url.Error{Op: "Get", URL: "https://management.example/op?sig=secret", Err: errors.New("connection reset")},
 	} {
-		if _, got := refused[int]("poll it", err, Poll); got == nil || strings.Contains(got.Error(), "secret") || strings.Contains(got.Error(), "management.example") {
+		if _, got := refused[int]("poll it", err, Begin); got == nil || strings.Contains(got.Error(), "secret") || strings.Contains(got.Error(), "management.example") {
 			t.Errorf("%v", got)
 		}
 	}

@@ -208,9 +208,10 @@ func TestALostAnswerAtEveryRequestInTurnChangesNothing(t *testing.T) {
 func TestNoTokenAndNoSignatureIsInHistoryStatusOrLog(t *testing.T) {
 	inBubble(t, emulator.Config{}, func(w *world, client *core.Client) {
 		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: "operations", LoseAnswer: true, Times: 2})
-		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: "operations", Status: http.StatusForbidden, Code: "AuthorizationFailed", Skip: 2, Times: 1})
+		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: "operations", Status: http.StatusForbidden, Code: "AuthenticationFailed", Skip: 2, Times: 1})
+		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: "operations", Status: http.StatusConflict, Code: "Conflict", Skip: 3, Times: 1})
 		_, err := start(w, client, "alpha", spec()).Wait(w.ctx)
-		if code(err) != "AuthorizationFailed" {
+		if code(err) != "Conflict" {
 			t.Errorf("it ended with %v", err)
 		}
 		var all strings.Builder

@@ -72,6 +72,8 @@ func TestWhatTheCloudRefusesForNowIsAskedAgain(t *testing.T) {
 		"412":                       {Method: http.MethodPut, Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Times: 4},
 		"a principal not there yet": {Method: http.MethodPut, Kind: "microsoft.authorization/roleassignments", Status: http.StatusBadRequest, Code: "PrincipalNotFound", Times: 20},
 		"operations are forgotten":  {Method: http.MethodGet, ID: "operations", Status: http.StatusNotFound, Code: "OperationNotFound", Times: 4},
+		"signatures are refused":    {Method: http.MethodGet, ID: "operations", Status: http.StatusForbidden, Code: "AuthenticationFailed", Times: 4},
+		"a token has expired":       {Method: http.MethodGet, ID: "operations", Status: http.StatusUnauthorized, Code: "ExpiredAuthenticationToken", Times: 4},
 		"answers of PUT lost":       {Method: http.MethodPut, LoseAnswer: true, Times: 12},
 		"answers of polls lost":     {Method: http.MethodGet, ID: "operations", LoseAnswer: true, Times: 4},
 	} {
@@ -86,6 +88,18 @@ func TestWhatTheCloudRefusesForNowIsAskedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRightsThatAreMissingForPollsAndLooksEndIt(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		network := plan("alpha").Network()
+		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: "operations", Status: http.StatusForbidden, Code: "AuthorizationFailed"})
+		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: network.ID, Skip: 1, Status: http.StatusForbidden, Code: "AuthorizationFailed", Times: 1})
+		if _, err := start(w, client, "alpha", spec()).Wait(w.ctx); code(err) != "AuthorizationFailed" || !strings.Contains(err.Error(), "look at "+network.String()) {
+			t.Errorf("it ended with %v", err)
+		}
+		w.nothing()
+	})
 }
 
 func TestWhatCannotSucceedIsUndone(t *testing.T) {
