@@ -18,7 +18,7 @@ type Progress struct {
 // StepInfo is how far a resource is.
 type StepInfo struct {
 	What     string        `json:"what"`
-	State    string        `json:"state"` // begin, poll, look: what comes next; done; failed; removed
+	State    string        `json:"state"` // begin, poll, look: what comes next; done: it is there, or gone; failed; cancelled; left: not removed
 	Requests int           `json:"requests,omitempty"`
 	Wait     time.Duration `json:"wait,omitempty"` // before the next request
 	Why      string        `json:"why,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
@@ -46,6 +47,13 @@ type Resource struct {
 func (r Resource) Name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
 
 func (r Resource) String() string { return string(r.Kind) + " " + r.Name() }
+
+// needs reports whether a resource cannot be without another: it refers to it, or
+// is in it.
+func (r Resource) needs(other Resource) bool {
+	in := func(id string) bool { return id == other.ID || strings.HasPrefix(id, other.ID+"/") }
+	return strings.HasPrefix(r.ID, other.ID+"/") || slices.ContainsFunc([]string{r.Subnet, r.AppEnv, r.Identity, r.Scope}, in)
+}
 
 // Made is what a resource came to.
 type Made struct {

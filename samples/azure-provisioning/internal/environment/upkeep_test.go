@@ -2,6 +2,7 @@ package environment_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -231,6 +232,65 @@ func TestAWatchKeepsItsLastTenExecutions(t *testing.T) {
 			}
 		}
 	})
+}
+
+// kinds tells a group from what is in it, whose paths contain its own.
+var kinds = map[environment.Kind]string{environment.Group: "microsoft.resources/resourcegroups"}
+
+func TestWhatDependsOnWhatDoesNotGoStaysToo(t *testing.T) {
+	p := plan("alpha")
+	for name, c := range map[string]struct {
+		locked environment.Resource
+		stays  []environment.Resource
+	}{
+		"the app":             {p.App(), []environment.Resource{p.Group(), p.Network(), p.Identity(), p.AppEnv(), p.App()}},
+		"the app environment": {p.AppEnv(), []environment.Resource{p.Group(), p.Network(), p.AppEnv()}},
+		"the storage":         {p.Storage(), []environment.Resource{p.Group(), p.Storage()}},
+		"the group":           {p.Group(), []environment.Resource{p.Group()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+				provision(w, client, "alpha", spec())
+				began := time.Now()
+				w.hear = func(_ *host, r *http.Request, served bool) {
+					if r.Method == http.MethodDelete && served && strings.EqualFold(r.URL.Path, c.locked.ID) {
+						began = time.Now()
+					}
+				}
+				w.cloud.Inject(emulator.Fault{Method: http.MethodDelete, ID: c.locked.ID, Kind: kinds[c.locked.Kind], Status: http.StatusForbidden, Code: "ScopeLocked"})
+				if err := tearDown(w, client, "alpha"); code(err) != "ScopeLocked" || !strings.Contains(err.Error(), c.locked.String()) {
+					t.Errorf("it ended with %v", err)
+				}
+				if took := time.Since(began); took > time.Minute {
+					t.Errorf("it went on for %v after the refusal", took)
+				}
+				var left, want []string
+				for _, r := range w.cloud.Resources() {
+					left = append(left, strings.ToLower(r.ID))
+				}
+				for _, r := range c.stays {
+					want = append(want, strings.ToLower(r.ID))
+				}
+				slices.Sort(want)
+				if !slices.Equal(left, want) {
+					t.Errorf("left are %q, not %q", left, want)
+				}
+				var shown environment.Progress
+				if err := client.CustomStatus(w.ctx, orchestration.InstanceID(fmt.Sprint("teardown-alpha", w.names)), &shown); err != nil {
+					t.Fatal(err)
+				}
+				stays := 0
+				for _, s := range shown.Steps {
+					if s.State == "left" && s.Why != "" {
+						stays++
+					}
+				}
+				if stays != len(c.stays)-1 || shown.Phase == "removed" {
+					t.Errorf("the status is %+v", shown)
+				}
+			})
+		})
+	}
 }
 
 func TestTheSweeperFindsWhatNoEnvironmentStandsBehind(t *testing.T) {
