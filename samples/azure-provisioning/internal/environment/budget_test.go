@@ -95,7 +95,7 @@ func TestEveryWriteAsksTheBudget(t *testing.T) {
 			if err := client.Purge(w.ctx, "alpha"); err != nil {
 				w.t.Fatal(err)
 			}
-			h, err := environment.Sweep.Start(w.ctx, client, environment.SweepSpec{Each: thrifty(), Remove: true}, orchestration.StartOptions{ID: "sweep"})
+			h, err := environment.Sweep.Start(w.ctx, client, environment.SweepSpec{Each: thrifty(), RemoveUnknown: true}, orchestration.StartOptions{ID: "sweep"})
 			if err != nil {
 				w.t.Fatal(err)
 			}

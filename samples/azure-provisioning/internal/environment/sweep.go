@@ -12,19 +12,25 @@ import (
 
 // Sweep finds resource groups of this hub that no environment stands behind any
 // more: its instance failed, was cancelled, or is not known at all. It says which,
-// and removes them if asked to.
+// and removes them if asked to. Of an instance that is not known the sweeper cannot
+// tell how it ended: an environment that works well is among these once its
+// instance was purged. So they have a question of their own.
 var Sweep = orchestration.Declare[SweepSpec, Swept]("sweep")
 
 // SweepSpec says where to look.
 type SweepSpec struct {
 	Each   Spec `json:"each"`   // subscription, location and hub
-	Remove bool `json:"remove"` // what is found; otherwise it is only reported
+	Remove bool `json:"remove"` // orphans whose instance has ended; otherwise they are only reported
+	// RemoveUnknown removes those, too, whose instance this hub does not know. Ask
+	// for it only where no instance is purged whose environment is to stay.
+	RemoveUnknown bool `json:"removeUnknown,omitempty"`
 }
 
 // Swept is what was found.
 type Swept struct {
 	Groups  int      `json:"groups"`            // of this hub, in all
 	Orphans []string `json:"orphans,omitempty"` // ids of groups
+	Unknown []string `json:"unknown,omitempty"` // those of Orphans whose instance is not known
 	Removed int      `json:"removed"`
 }
 
@@ -32,8 +38,18 @@ type Swept struct {
 var (
 	// Groups lists the resource groups of a hub.
 	Groups = activity.Declare[Spec, []OwnedGroup]("groups")
-	// Lives tells whether an environment stands behind an instance.
-	Lives = activity.Declare[Owner, bool]("lives")
+	// Lives tells what stands behind a group.
+	Lives = activity.Declare[Owner, Life]("lives")
+)
+
+// Life is what stands behind a group.
+type Life string
+
+// The lives.
+const (
+	Living  Life = "living"  // it is being made, or was made
+	Ended   Life = "ended"   // it failed or was cancelled, and should have removed what it made
+	Unknown Life = "unknown" // its instance was purged, or is of another store
 )
 
 // OwnedGroup is a resource group whose tags tell its owner.
@@ -55,15 +71,20 @@ func sweep(ctx *orchestration.Context, spec SweepSpec) (swept Swept, err error) 
 	}
 	swept.Groups = len(groups)
 	for _, g := range groups {
-		lives, err := Lives.Call(ctx, g.Owner, retry).Await()
+		life, err := Lives.Call(ctx, g.Owner, retry).Await()
 		if err != nil {
 			return swept, err
 		}
-		if lives {
+		if life == Living {
 			continue
 		}
 		swept.Orphans = append(swept.Orphans, g.ID)
-		if !spec.Remove {
+		remove := spec.Remove
+		if life == Unknown {
+			swept.Unknown = append(swept.Unknown, g.ID)
+			remove = spec.RemoveUnknown
+		}
+		if !remove {
 			continue
 		}
 		// Names follow from the owner: so what is in the group is known (plan.go).
@@ -77,18 +98,18 @@ func sweep(ctx *orchestration.Context, spec SweepSpec) (swept Swept, err error) 
 	return swept, nil
 }
 
-// lives tells whether an environment stands behind an instance: it is being made,
-// or it was made. One that failed or was cancelled has removed what it made; if
-// something is there all the same, it is an orphan.
-func lives(client orchestration.Client) func(context.Context, Owner) (bool, error) {
-	return func(ctx context.Context, o Owner) (bool, error) {
+// lives asks the store what stands behind a group.
+func lives(client orchestration.Client) func(context.Context, Owner) (Life, error) {
+	return func(ctx context.Context, o Owner) (Life, error) {
 		instance, err := client.Status(ctx, orchestration.InstanceID(o.Instance))
-		if errors.Is(err, provider.ErrNotFound) {
-			return false, nil
+		switch {
+		case errors.Is(err, provider.ErrNotFound):
+			return Unknown, nil
+		case err != nil:
+			return "", err
+		case !instance.Status.Final() || instance.Status == history.StatusCompleted:
+			return Living, nil
 		}
-		if err != nil {
-			return false, err
-		}
-		return !instance.Status.Final() || instance.Status == history.StatusCompleted, nil
+		return Ended, nil
 	}
 }

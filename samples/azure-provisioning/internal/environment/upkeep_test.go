@@ -300,34 +300,57 @@ func TestTheSweeperFindsWhatNoEnvironmentStandsBehind(t *testing.T) {
 		if err := client.Purge(w.ctx, "purged"); err != nil {
 			t.Fatal(err)
 		}
-		foreign := "/subscriptions/" + subscription + "/resourcegroups/foreign"
-		put(w, foreign, `{"location":"westeurope","tags":{"durable-hub":"other","durable-instance":"purged"}}`)
-		sweep := func(id orchestration.InstanceID, remove bool) environment.Swept {
-			h, err := environment.Sweep.Start(w.ctx, client, environment.SweepSpec{Each: spec(), Remove: remove}, orchestration.StartOptions{ID: id})
+		w.cloud.Inject(emulator.Fault{Method: http.MethodPut, ID: plan("failed").Storage().ID, Status: http.StatusForbidden, Code: "QuotaExceeded", Times: 1})
+		if _, err := start(w, client, "failed", spec()).Wait(w.ctx); code(err) != "QuotaExceeded" {
+			t.Fatal(err)
+		}
+		for name, owner := range map[string]string{plan("failed").Group().ID: hub, foreign: "other"} { // a late request; somebody else
+			instance := map[string]string{hub: "failed", "other": "purged"}[owner]
+			put(w, name, `{"location":"westeurope","tags":{"durable-hub":"`+owner+`","durable-instance":"`+instance+`"}}`)
+		}
+		purged, failed := strings.ToLower(plan("purged").Group().ID), strings.ToLower(plan("failed").Group().ID)
+		for _, c := range []struct {
+			spec             environment.SweepSpec
+			groups           int
+			orphans, unknown []string
+			removed          int
+		}{
+			{environment.SweepSpec{}, 3, []string{failed, purged}, []string{purged}, 0},
+			{environment.SweepSpec{Remove: true}, 3, []string{failed, purged}, []string{purged}, 1},
+			{environment.SweepSpec{Remove: true}, 2, []string{purged}, []string{purged}, 0}, // it may be somebody's production
+			{environment.SweepSpec{RemoveUnknown: true}, 2, []string{purged}, []string{purged}, 1},
+			{environment.SweepSpec{Remove: true, RemoveUnknown: true}, 1, nil, nil, 0},
+		} {
+			c.spec.Each = spec()
+			h, err := environment.Sweep.Start(w.ctx, client, c.spec, orchestration.StartOptions{ID: "sweep", Reuse: orchestration.ReuseFinal})
 			if err != nil {
 				t.Fatal(err)
 			}
-			swept, err := h.Wait(w.ctx)
+			s, err := h.Wait(w.ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return swept
-		}
-		orphan := strings.ToLower(plan("purged").Group().ID)
-		if s := sweep("look", false); s.Groups != 2 || len(s.Orphans) != 1 || strings.ToLower(s.Orphans[0]) != orphan || s.Removed != 0 {
-			t.Errorf("it found %+v", s)
-		}
-		if s := sweep("remove", true); s.Removed != 1 {
-			t.Errorf("it removed %+v", s)
+			if s.Groups != c.groups || !sameIDs(s.Orphans, c.orphans) || !sameIDs(s.Unknown, c.unknown) || s.Removed != c.removed {
+				t.Errorf("%+v: it found %+v", c.spec, s)
+			}
 		}
 		left := slices.DeleteFunc(w.cloud.Resources(), func(r emulator.Resource) bool { return r.ID == foreign })
 		if len(left) != len(plan("lives").Resources()) || len(w.cloud.Resources()) != len(left)+1 {
 			t.Errorf("left is %+v", w.cloud.Resources())
 		}
-		if s := sweep("again", true); s.Groups != 1 || len(s.Orphans) != 0 {
-			t.Errorf("it found %+v", s)
-		}
 	})
+}
+
+// foreign is a group of another hub.
+const foreign = "/subscriptions/" + subscription + "/resourcegroups/foreign"
+
+func sameIDs(is, want []string) bool {
+	is = slices.Clone(is)
+	for i := range is {
+		is[i] = strings.ToLower(is[i])
+	}
+	slices.Sort(is)
+	return slices.Equal(is, slices.Sorted(slices.Values(want)))
 }
 
 func TestAFleetGoesOnPastFailuresAndKeepsToItsLimit(t *testing.T) {
