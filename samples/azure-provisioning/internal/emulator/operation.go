@@ -28,14 +28,13 @@ type behaviour struct {
 
 // behaviours are the types of resource that the emulator knows.
 var behaviours = map[string]behaviour{
-	kindGroup:                                    {},
-	"microsoft.network/virtualnetworks":          {styleAsync, 2, "AnotherOperationInProgress"},
-	"microsoft.storage/storageaccounts":          {styleLocation, 3, "StorageAccountOperationInProgress"},
-	"microsoft.app/managedenvironments":          {styleAsync, 5, ""},
-	"microsoft.app/containerapps":                {styleState, 2, "ContainerAppOperationInProgress"},
-	kindIdentity:                                 {},
-	kindRole:                                     {},
-	"microsoft.containerservice/managedclusters": {styleAsync, 5, "OperationNotAllowed"},
+	kindGroup:                           {},
+	"microsoft.network/virtualnetworks": {styleAsync, 2, "AnotherOperationInProgress"},
+	"microsoft.storage/storageaccounts": {styleLocation, 3, "StorageAccountOperationInProgress"},
+	"microsoft.app/managedenvironments": {styleAsync, 5, ""},
+	"microsoft.app/containerapps":       {styleState, 2, "ContainerAppOperationInProgress"},
+	kindIdentity:                        {},
+	kindRole:                            {},
 }
 
 const kindIdentity = "microsoft.managedidentity/userassignedidentities"

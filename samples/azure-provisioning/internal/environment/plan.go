@@ -3,6 +3,7 @@ package environment
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 type Spec struct {
 	Subscription string `json:"subscription"`
 	Location     string `json:"location"`
-	Hub          string `json:"hub"`             // of the store, so that two hubs do not take each other's resources for their own
-	Image        string `json:"image,omitempty"` // of the app; default [DefaultImage]
-	Address      string `json:"address,omitempty"`
+	Hub          string `json:"hub"`               // of the store, so that two hubs do not take each other's resources for their own
+	Image        string `json:"image,omitempty"`   // of the app; default [DefaultImage]
+	Address      string `json:"address,omitempty"` // of the network; default 10.0.0.0/16
 	// Approval is how long to wait for somebody to approve; none is needed if 0.
 	Approval time.Duration `json:"approval,omitempty"`
 	// Budget is the instance of [Budget] that hands out writes; it must run, or
@@ -44,21 +45,31 @@ var (
 )
 
 func (s Spec) check() error {
+	bad := func(format string, args ...any) error {
+		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case !subscriptionForm.MatchString(s.Subscription):
-		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: fmt.Sprintf("the subscription %.60q is no id such as 00000000-0000-0000-0000-000000000000: see az account list", s.Subscription)}
+		return bad("the subscription %.60q is no id such as 00000000-0000-0000-0000-000000000000: see az account list", s.Subscription)
 	case !locationForm.MatchString(s.Location):
-		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: fmt.Sprintf("the location %.60q is none such as westeurope: see az account list-locations", s.Location)}
+		return bad("the location %.60q is none such as westeurope: see az account list-locations", s.Location)
 	case s.Hub == "":
-		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: "the name of the hub is missing: it is part of what tells whose a resource is"}
+		return bad("the name of the hub is missing: it is part of what tells whose a resource is")
+	case s.Address != "" && !isAddressSpace(s.Address):
+		return bad("the address %.60q is no space such as 10.0.0.0/16: it needs room for a subnet of /%d", s.Address, SubnetBits)
 	case s.Approval < 0 || s.Pace < 0:
-		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: fmt.Sprintf("approval %v and pace %v must not be negative", s.Approval, s.Pace)}
+		return bad("approval %v and pace %v must not be negative", s.Approval, s.Pace)
 	}
 	return nil
 }
 
 // Check says what is wrong with it, as an *lro.Error.
 func (s Spec) Check() error { return s.check() }
+
+func isAddressSpace(text string) bool {
+	prefix, err := netip.ParsePrefix(text)
+	return err == nil && prefix.Addr().Is4() && prefix == prefix.Masked() && prefix.Bits() <= SubnetBits
+}
 
 // options are those of a long-running operation on a resource.
 func (s Spec) options(r Resource) lro.Options {
@@ -76,6 +87,9 @@ const reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 // SubnetName is that of the one subnet of a network, for the container apps.
 const SubnetName = "apps"
+
+// SubnetBits is the length of its prefix: container apps need a /23.
+const SubnetBits = 23
 
 // Plan is the resources of an environment. It follows from the specification and
 // the owner alone, so that whoever knows these two can look for what is there,

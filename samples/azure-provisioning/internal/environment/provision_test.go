@@ -2,6 +2,7 @@ package environment_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/duroxide/duroxide-go/providers/sqlite"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
 )
 
 func TestAnEnvironmentIsMadeOnceAndTornDown(t *testing.T) {
@@ -191,6 +193,28 @@ func TestWhatBelongsToOthersIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestWhatBelongsToOthersIsToldBesideOtherFailures(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		provision(w, client, "alpha", spec())
+		w.cloud.Inject(emulator.Fault{Method: http.MethodDelete, ID: plan("alpha").AppEnv().ID, Status: http.StatusForbidden, Code: "ScopeLocked"})
+		if err := tearDown(w, client, "alpha"); err == nil || environment.IsNotOurs(err) {
+			t.Errorf("it ended with %v", err)
+		}
+		provision(w, client, "beta", spec())
+		w.cloud.Inject(emulator.Fault{Method: http.MethodDelete, ID: plan("beta").AppEnv().ID, Status: http.StatusForbidden, Code: "ScopeLocked"})
+		put(w, plan("beta").Storage().ID, `{"location":"westeurope","tags":{"team":"other"}}`)
+		err := tearDown(w, client, "beta") // the lock comes first
+		if code(err) != "ScopeLocked" || !environment.IsNotOurs(err) || !environment.IsNotOurs(fmt.Errorf("wrapped: %w", errors.Join(errors.New("first"), err))) {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	for _, err := range []error{nil, errors.New("any"), &lro.Error{Code: "ScopeLocked"}} {
+		if environment.IsNotOurs(err) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestAGroupWithSomethingOfOthersStays(t *testing.T) {
 	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 		provision(w, client, "alpha", spec())
@@ -212,6 +236,11 @@ func TestABadSpecificationIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		"empty":        func(s *environment.Spec) { *s = environment.Spec{} },
 		"location":     func(s *environment.Spec) { s.Location = "../../other" },
 		"hub":          func(s *environment.Spec) { s.Hub = "" },
+		"address":      func(s *environment.Spec) { s.Address = "10.0.0.0/24 or so" },
+		"too small":    func(s *environment.Spec) { s.Address = "10.0.0.0/24" },
+		"no prefix":    func(s *environment.Spec) { s.Address = "10.0.0.0" },
+		"not its own":  func(s *environment.Spec) { s.Address = "10.0.0.1/16" },
+		"of version 6": func(s *environment.Spec) { s.Address = "fd00::/16" },
 		"approval":     func(s *environment.Spec) { s.Approval = -1 },
 		"huge":         func(s *environment.Spec) { s.Subscription = strings.Repeat("0", 1<<20) },
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
 )
@@ -73,8 +74,21 @@ func (w *work) undo(ctx *orchestration.Context, phase string) (removed Removed, 
 }
 
 // IsNotOurs reports whether an error says that something was left alone because
-// it belongs to somebody else.
+// it belongs to somebody else, whatever else it says.
 func IsNotOurs(err error) bool {
-	e, ok := errors.AsType[*lro.Error](err)
-	return ok && e.Code == NotOurs
+	switch x := err.(type) { //nolint:errorlint // It looks at the whole tree.
+	case *lro.Error:
+		return x.Code == NotOurs
+	case interface{ Failure() *history.Failure }: // a tree that came out of storage
+		for f := x.Failure(); f != nil; f = f.Cause {
+			if e, ok := errors.AsType[*lro.Error](orchestration.NewError("", "", f)); ok && e.Code == NotOurs {
+				return true
+			}
+		}
+	case interface{ Unwrap() error }:
+		return IsNotOurs(x.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(x.Unwrap(), IsNotOurs)
+	}
+	return false
 }

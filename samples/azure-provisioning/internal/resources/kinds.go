@@ -160,10 +160,10 @@ func (d *differs) subnet(subnets []*armnetwork.Subnet, r resource) {
 	*d = append(*d, "the subnet "+environment.SubnetName+" is missing")
 }
 
-// firstSubnet is the first /23 of an address space such as 10.0.0.0/16.
+// firstSubnet is the first subnet of an address space such as 10.0.0.0/16.
 func firstSubnet(space string) string {
 	address, _, _ := strings.Cut(space, "/")
-	return address + "/23"
+	return fmt.Sprintf("%s/%d", address, environment.SubnetBits)
 }
 
 func storageKind(c *armstorage.AccountsClient) kind {
