@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,17 @@ func TestAStoppedWorkerHoldsUpNoClient(t *testing.T) {
 	worker.says("opened")
 	worker.says("joined")
 	s := openAt(t, path, Config{})
-	if err := worker.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	stop := func(*conn) error { // while this process has the lock of the file, so that the worker has not
+		if err := worker.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(worker.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+			return fmt.Errorf("the worker is not stopped: %v, %w", status, err)
+		}
+		return nil
+	}
+	if err := s.write(t.Context(), &request{op: "stopping the worker", write: stop}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Send(t.Context(), startMessage("order")); err != nil {
