@@ -11,7 +11,7 @@
 //
 //	Watch      for ever: sleep, look at each resource, repair, continue as new
 //	Fleet      many Provisions, some at a time
-//	Budget     the writes of a subscription, for all who ask
+//	Budget     the writes of a subscription: each is asked for
 //	TearDown   removes an environment
 //	Sweep      finds groups that no environment stands behind
 //
@@ -25,7 +25,8 @@
 //     from the owner.
 //   - N3 Whatever ends Provision other than success removes what was made. That is
 //     out of reach of cancellation, and knows all there is (lro, L3).
-//   - N4 A group goes last, and only when nothing of others is in it.
+//   - N4 A group goes last, and only when nothing of others is in it, and nothing
+//     that did not go. So it is with whatever others need.
 //   - N5 What none of this can see is a request of a host that died, arriving
 //     after the clean-up of its environment. Sweep finds what it makes.
 package environment

@@ -44,6 +44,11 @@ var (
 	locationForm     = regexp.MustCompile(`^[a-z0-9]{2,40}$`)
 )
 
+func isAddressSpace(text string) bool {
+	prefix, err := netip.ParsePrefix(text)
+	return err == nil && prefix.Addr().Is4() && prefix == prefix.Masked() && prefix.Bits() <= SubnetBits
+}
+
 func (s Spec) check() error {
 	bad := func(format string, args ...any) error {
 		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: fmt.Sprintf(format, args...)}

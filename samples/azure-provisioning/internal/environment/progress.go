@@ -15,6 +15,18 @@ type Progress struct {
 	Steps []StepInfo `json:"steps,omitempty"`
 }
 
+// The phases in which it ends.
+const (
+	phaseDone    = "done"
+	phaseRemoved = "removed"
+	phaseLeft    = "not all is removed"
+)
+
+// Ends reports whether the phase is the last: nothing more is done.
+func (p Progress) Ends() bool {
+	return p.Phase == phaseDone || p.Phase == phaseRemoved || p.Phase == phaseLeft
+}
+
 // StepInfo is how far a resource is.
 type StepInfo struct {
 	What     string        `json:"what"`

@@ -107,7 +107,7 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 	if out.Approved, err = w.approval(ctx); err != nil {
 		return out, err
 	}
-	w.enter(ctx, "done")
+	w.enter(ctx, phaseDone)
 	return out, nil
 }
 

@@ -66,10 +66,10 @@ func (w *work) undo(ctx *orchestration.Context, phase string) (removed Removed, 
 		}
 	}
 	if err != nil {
-		w.enter(ctx, "not all is removed")
+		w.enter(ctx, phaseLeft)
 		return removed, err
 	}
-	w.enter(ctx, "removed")
+	w.enter(ctx, phaseRemoved)
 	return removed, nil
 }
 

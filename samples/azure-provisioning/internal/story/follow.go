@@ -27,12 +27,18 @@ func follow(ctx context.Context, client *core.Client, id history.InstanceID, say
 		if err := client.CustomStatus(ctx, id, &p); err != nil {
 			return err
 		}
-		if p.Phase != phase {
+		enter := func() {
+			if p.Phase == phase {
+				return
+			}
 			phase = p.Phase
 			say("%s: %s", id, phase)
 			if entered != nil {
 				entered(phase)
 			}
+		}
+		if !p.Ends() { // the last phase comes after the steps
+			enter()
 		}
 		if len(p.Steps) == 0 { // it begins anew, with undoing
 			clear(shown)
@@ -43,6 +49,7 @@ func follow(ctx context.Context, client *core.Client, id history.InstanceID, say
 				say("    %-62s %s", s.What, line)
 			}
 		}
+		enter()
 		if instance.Status.Final() {
 			return nil
 		}
