@@ -164,6 +164,41 @@ func TestWhatAWaitHealsIsAskedAgain(t *testing.T) {
 	}
 }
 
+func TestEachBeginIsAdmitted(t *testing.T) {
+	const most = 3
+	errNoMore := errors.New("no more")
+	for name, c := range map[string]struct{ refusals, begins int }{
+		"once":                  {0, 1},
+		"asked again":           {2, 3},
+		"not admitted any more": {9, most},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			for range c.refusals {
+				s.refusal = append(s.refusal, refuse(http.StatusServiceUnavailable, "ServerBusy"))
+			}
+			admitted := orchestration.Declare[int, int]("admitted")
+			s.e.Register(admitted.Func(func(ctx *orchestration.Context, _ int) (n int, err error) {
+				_, err = account.Run(ctx, "acct", lro.Options{Admit: func(ctx *orchestration.Context) error {
+					if n == most {
+						return errNoMore
+					}
+					n++
+					return ctx.Sleep(time.Hour)
+				}, Limit: 100 * time.Hour})
+				if errors.Is(err, errNoMore) {
+					err = nil
+				}
+				return n, err
+			}))
+			n, err := orchestrationtest.Run(s.e, admitted, 0)
+			if err != nil || n != c.begins || s.begins != c.begins || s.e.Elapsed() < time.Duration(n)*time.Hour {
+				t.Errorf("%d admitted, %d begun in %v: %v", n, s.begins, s.e.Elapsed(), err)
+			}
+		})
+	}
+}
+
 func TestWhatGoesOnAlreadyIsWaitedForAtTheResource(t *testing.T) {
 	for name, refusal := range map[string]func(*azfake.ErrorResponder){
 		"409": refuse(http.StatusConflict, "AnotherOperationInProgress"),

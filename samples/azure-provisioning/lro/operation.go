@@ -46,9 +46,10 @@ type Options struct {
 	// Changed is told after each answer that is not the last. It runs inside the
 	// orchestration and must be as deterministic.
 	Changed func(Progress)
-	// Admit is called before each begin, also when it is asked for again. It may
-	// block, and its error ends the operation: so a budget of writes is kept. It
-	// runs inside the orchestration and must be as deterministic.
+	// Admit is called before each begin, also when it is asked for again after an
+	// answer; what got none is repeated without (Retry). It may block, and its error
+	// ends the operation: so a budget of writes is kept. It runs inside the
+	// orchestration and must be as deterministic.
 	Admit func(*orchestration.Context) error
 	// Retry is how requests are repeated that got no answer. Default 10 attempts,
 	// from one second to 30.

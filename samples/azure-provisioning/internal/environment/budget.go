@@ -107,7 +107,8 @@ func (w *work) reserve(ctx *orchestration.Context, writes int) error {
 }
 
 // admit waits until the budget allows one more write. Every write comes through
-// here: those that make, repair or remove something, and those that are repeated.
+// here: those that make, repair or remove something, and those that are asked for
+// again. For what got no answer, and is repeated, there is headroom.
 func (w *work) admit(ctx *orchestration.Context) error {
 	err := w.reserve(ctx, 1)
 	if err == nil && w.writes > 0 {
