@@ -71,11 +71,6 @@ func (s Spec) check() error {
 // Check says what is wrong with it, as an *lro.Error.
 func (s Spec) Check() error { return s.check() }
 
-func isAddressSpace(text string) bool {
-	prefix, err := netip.ParsePrefix(text)
-	return err == nil && prefix.Addr().Is4() && prefix == prefix.Masked() && prefix.Bits() <= SubnetBits
-}
-
 // options are those of a long-running operation on a resource.
 func (s Spec) options(r Resource) lro.Options {
 	return lro.Options{
