@@ -49,7 +49,8 @@ func isAddressSpace(text string) bool {
 	return err == nil && prefix.Addr().Is4() && prefix == prefix.Masked() && prefix.Bits() <= SubnetBits
 }
 
-func (s Spec) check() error {
+// Check says what is wrong with it, as an *lro.Error.
+func (s Spec) Check() error {
 	bad := func(format string, args ...any) error {
 		return &lro.Error{What: "checking the specification", Code: "BadSpec", Message: fmt.Sprintf(format, args...)}
 	}
@@ -67,9 +68,6 @@ func (s Spec) check() error {
 	}
 	return nil
 }
-
-// Check says what is wrong with it, as an *lro.Error.
-func (s Spec) Check() error { return s.check() }
 
 // options are those of a long-running operation on a resource.
 func (s Spec) options(r Resource) lro.Options {

@@ -50,7 +50,7 @@ func (e *RefusedError) Error() string {
 }
 
 func provision(ctx *orchestration.Context, spec Spec) (Outputs, error) {
-	if err := spec.check(); err != nil {
+	if err := spec.Check(); err != nil {
 		return Outputs{}, err
 	}
 	plan := Plan{Spec: spec.withDefaults(), Owner: Owner{Hub: spec.Hub, Instance: string(ctx.Info().ID)}}

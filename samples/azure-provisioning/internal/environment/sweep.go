@@ -60,7 +60,7 @@ type OwnedGroup struct {
 }
 
 func sweep(ctx *orchestration.Context, spec SweepSpec) (swept Swept, err error) {
-	if err := spec.Each.check(); err != nil {
+	if err := spec.Each.Check(); err != nil {
 		return swept, err
 	}
 	each := spec.Each.withDefaults()

@@ -21,7 +21,7 @@ type Removed struct {
 }
 
 func tearDown(ctx *orchestration.Context, p Plan) (Removed, error) {
-	if err := p.Spec.check(); err != nil {
+	if err := p.Spec.Check(); err != nil {
 		return Removed{}, err
 	}
 	p.Spec = p.Spec.withDefaults()

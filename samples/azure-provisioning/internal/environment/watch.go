@@ -41,7 +41,7 @@ const maxDrift = 500
 var Drifted = orchestration.DeclareState[Drifts]("drifts")
 
 func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None, err error) {
-	if err := spec.Plan.Spec.check(); err != nil {
+	if err := spec.Plan.Spec.Check(); err != nil {
 		return none, err
 	}
 	spec.Plan.Spec = spec.Plan.Spec.withDefaults()

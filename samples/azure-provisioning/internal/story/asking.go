@@ -37,7 +37,7 @@ func (v *visit) mayMake(ctx context.Context, known bool) error {
 		return err
 	}
 	group := v.plan.Group()
-	if found.There && !(known && found.Ours) {
+	if found.There && (!known || !found.Ours) {
 		why := "the state in " + v.Store.String() + " has never made it: is that a copy, or an old one?"
 		if !found.Ours {
 			why = "its tags name another owner than " + v.plan.Owner.Instance
