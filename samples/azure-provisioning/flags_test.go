@@ -9,6 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
+	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
 )
 
 const inAzure = "--target azure --location westeurope --subscription 00000000-0000-0000-0000-000000000000 "
@@ -88,5 +92,23 @@ func TestAFileOfAnEarlierRunIsNotUsedAgain(t *testing.T) {
 	}
 	if want := regexp.MustCompile(`remove .*hub\.db .*hub\.db-wal .*hub\.db\.worker, or name another`); !want.MatchString(err.Error()) || strings.Contains(err.Error(), "-shm") {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestWhatIsTooFastToBeKilledIsNotWaitedFor(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := host.ParseStore("sqlite:" + filepath.Join(t.TempDir(), "hub.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out screen
+	err = story.Run(t.Context(), story.Config{Program: self, Store: store, Pace: time.Millisecond, Out: &out, Limit: time.Minute})
+	text := out.String()
+	if err != nil || strings.Contains(text, "nothing to kill") == strings.Contains(text, "✗ kill -9") {
+		t.Errorf("it ended with %v:\n%s", err, text)
 	}
 }
