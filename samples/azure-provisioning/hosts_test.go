@@ -66,8 +66,11 @@ func TestAHostThatDiesWhileAzureIsAtWorkIsReplaced(t *testing.T) {
 			if err != nil || !strings.Contains(text, "all is removed") || len(cloud.Resources()) != 0 {
 				t.Errorf("it ended with %v, left is %+v:\n%s", err, cloud.Resources(), text)
 			}
-			if n := strings.Count(text, "ended by itself"); n != 1 || !strings.Contains(text, "host 2 works") {
+			n := strings.Count(text, "ended by itself")
+			if mayFinish := c.with == syscall.SIGTERM && len(c.texts) > 1; n != 1 && !(mayFinish && n == 0) { // what it began, in order, and that may be all
 				t.Errorf("it says %d times that a host ended:\n%s", n, text)
+			} else if !mayFinish && !strings.Contains(text, "host 2 works") {
+				t.Errorf("no host takes its place:\n%s", text)
 			}
 			if n := cloud.Ledger().Count(emulator.Created, ""); n != 7 {
 				t.Errorf("%d resources were created, want 7", n)
