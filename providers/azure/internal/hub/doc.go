@@ -27,7 +27,7 @@
 //	order.go remove.go        purge, and starts that replace: only an owner may
 //	member.go driver.go       joining; claims, releases; host rows
 //	partition.go load.go      a partition in memory; what a new owner reads
-//	record.go damage.go       an instance in memory; one that cannot be read
+//	record.go recall.go damage.go  an instance in memory, read again, and damaged
 //	intake.go letter.go       rows of the inbox become letters
 //	behind.go                 what arrives does not overtake what is not known yet
 //	resolve.go sweep.go       letters find their receiver, whoever sent them

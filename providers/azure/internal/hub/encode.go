@@ -271,7 +271,7 @@ func (c *commit) encodeOpen() error {
 	o.again = given.Again && !final
 	o.spans = o.spans.Apply(&effects)
 	c.encodeQueued(&effects)
-	o.timers = applyTimers(o.timers, &effects, fires)
+	o.timers, o.timed = applyTimers(o.timers, &effects, fires), true
 
 	id := c.after.id
 	if o.again || len(o.spans) > 0 {

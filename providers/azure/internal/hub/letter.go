@@ -45,14 +45,18 @@ func (l *letter) consumption(born string) journal.Consumed {
 	if o := l.envelope.Order; o != nil {
 		c.Hash = append(c.Hash, orderHash(l.to, o))
 	}
-	if _, partition := l.from.Partition(); !partition && len(l.blobs) > 0 {
-		c.Hash = append(c.Hash, rowHash(l)) // a copy cannot be read, since its blob is gone
-	}
+	c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to, l.blobs)...)
 	return c
 }
 
-// rowHash stands for a row of a client, which nobody else writes.
-func rowHash(l *letter) string { return row.Hash("row/"+l.key, l.to, "") }
+// rowHashes stand for a row of a client, which nobody else writes, if it names blobs:
+// a copy that comes later cannot be read, since they are gone.
+func rowHashes(from row.Sender, key string, to history.InstanceID, blobs []string) []string {
+	if _, partition := from.Partition(); partition || len(blobs) == 0 {
+		return nil
+	}
+	return []string{row.Hash("row/"+key, to, "")}
+}
 
 // orderHash stands for an order that was answered: a copy that comes late is not
 // carried out, whatever the instance has become.
@@ -116,7 +120,7 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 		case storage.Is(err, storage.Missing):
 			// It was consumed meanwhile, and its blob removed; or it is a copy that
 			// came after that.
-			if l != nil && (l.late() || p.journal.Noticed(rowHash(l))) {
+			if l != nil && (l.late() || slices.ContainsFunc(rowHashes(l.from, l.key, l.to, l.blobs), p.journal.Noticed)) {
 				p.dropAll([]*letter{l})
 			}
 		case transient(err):

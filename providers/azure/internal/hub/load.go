@@ -280,7 +280,7 @@ func (p *partition) readTimers(of func(history.InstanceID) *instance, r storage.
 		return err
 	}
 	i := of(set.ID)
-	i.born, i.execution, i.name, i.version, i.timers = set.Born, set.Execution, set.Name, set.Version, set.Timers
+	i.born, i.execution, i.name, i.version, i.timers, i.timed = set.Born, set.Execution, set.Name, set.Version, set.Timers, true
 	if _, err := fmt.Sscanf(r.Key, "t:%016x:", &i.due); err != nil {
 		return fmt.Errorf("%w: %w", row.ErrFormat, err)
 	}

@@ -18,9 +18,14 @@ import (
 // queue, or cleared it. Its owner takes it back, as if a host had given it back. While
 // a queue holds anything, nothing can be said of what else should be there.
 
-// lostEvery is how often owners count the messages of queues in which they have
-// offered something.
-const lostEvery = 5 * time.Minute
+const (
+	// lostEvery is how often owners count the messages of queues in which they have
+	// offered something.
+	lostEvery = 5 * time.Minute
+	// lostPause is how long an activity has been in its queue, at least, before that
+	// is counted: it is noted in memory a moment before it is on its way there.
+	lostPause = 5 * time.Second
+)
 
 // inQueue are activities of an instance that were left to a work queue.
 type inQueue struct {
@@ -42,9 +47,22 @@ func (m *member) findLostNowAndThen() {
 		if bug.Planted("lost-work-forgotten") {
 			continue
 		}
-		empty := map[string]bool{}
+		found := map[*partition]map[string][]inQueue{}
 		for _, p := range m.partitions() {
-			for queue, all := range p.leftToQueues() {
+			if all := p.leftToQueues(); len(all) > 0 {
+				found[p] = all
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		pause(m.ctx, lostPause)
+		empty := map[string]bool{}
+		for p, of := range found {
+			for queue, all := range of {
+				if all = p.stillLeft(queue, all); len(all) == 0 {
+					continue
+				}
 				if _, known := empty[queue]; !known {
 					empty[queue] = m.store.isEmpty(m.ctx, queue)
 				}
@@ -87,6 +105,17 @@ func (p *partition) leftToQueues() map[string][]inQueue {
 		}
 	}
 	return all
+}
+
+// stillLeft are those of which nothing has become since, in a queue to which nothing
+// is on its way.
+func (p *partition) stillLeft(queue string, all []inQueue) []inQueue {
+	if p.relays.offering(queue) {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(all, func(l inQueue) bool { return p.instances[l.instance.id] != l.instance })
 }
 
 // takeBackLost looks into the inbox, and takes back the activities of which nothing

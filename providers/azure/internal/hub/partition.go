@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -62,7 +60,7 @@ type partition struct {
 	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
 	purging    []history.InstanceID        // of which a former owner's removal goes on; for load alone
-	removals   int64                       // done
+	reading    map[history.InstanceID]*recalling
 	pruning    map[history.InstanceID]*pruning
 	awake      int64                       // timers that are due before are in memory; see sleep.go
 	moved      map[history.InstanceID]bool // changed while it moves on; nil if it does not
@@ -87,6 +85,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		inbox:      map[string]*letter{},
 		inboxOf:    map[history.InstanceID]map[string]*letter{},
 		unresolved: map[history.InstanceID][]*letter{},
+		reading:    map[history.InstanceID]*recalling{},
 		resolving:  map[history.InstanceID]chan struct{}{},
 		progress:   map[history.InstanceID]map[int64]bool{},
 		damaged:    map[string]error{},
@@ -294,10 +293,13 @@ func (p *partition) putLocked(i *instance) {
 	}
 }
 
-// movesLocked notes that an instance changes, or goes.
+// movesLocked notes that what is in memory of an instance changes, or goes.
 func (p *partition) movesLocked(id history.InstanceID) {
 	if p.moved != nil {
 		p.moved[id] = true
+	}
+	if r := p.reading[id]; r != nil {
+		r.changes++
 	}
 }
 
@@ -317,10 +319,12 @@ func (p *partition) shrinkLocked() {
 		case p.keptLocked(i):
 			if i.seen != nil {
 				p.instances[id] = &instance{id: id, open: i.open}
+				p.movesLocked(id)
 			}
 			p.cold.order = append(p.cold.order, id)
 		default:
 			delete(p.instances, id)
+			p.movesLocked(id)
 		}
 	}
 }
@@ -329,75 +333,6 @@ func (p *partition) get(id history.InstanceID) *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.instances[id]
-}
-
-// read returns an instance with its row, from memory or storage; nil if there
-// is none.
-func (p *partition) read(ctx context.Context, id history.InstanceID) (*instance, error) {
-	p.mu.Lock()
-	i, removals, damaged := p.instances[id], p.removals, p.damaged[row.Escape(id)]
-	p.mu.Unlock()
-	if damaged != nil {
-		return nil, fmt.Errorf("%w: %w", row.ErrFormat, damaged)
-	}
-	if i != nil && i.seen != nil {
-		return i, nil
-	}
-	got, err := p.store.getSeen(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var asleep *instance // with the timers alone
-	var progress map[int64]history.Payload
-	if got != nil && got.meta.Exists() && got.meta.Timer != 0 && (i == nil || i.due != got.meta.Timer) && !bug.Planted("sleepers-half-awake") {
-		var there bool
-		if asleep, there, err = p.timersOf(ctx, &got.meta); err != nil {
-			return nil, err
-		} else if !there {
-			return p.readAgain(ctx, id, got)
-		}
-		if progress, err = p.progressNow(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	p.mu.Lock()
-	if p.removals != removals { // it may have been replaced since it was read
-		p.mu.Unlock()
-		return p.read(ctx, id)
-	}
-	defer p.mu.Unlock()
-	i = p.instances[id]
-	switch {
-	case i != nil && i.seen != nil: // another read it meanwhile, and may have gone on
-		return i, nil
-	case got == nil || !got.meta.Exists():
-		return nil, nil
-	case i != nil:
-		i = &instance{id: id, seen: got, open: i.open}
-	default:
-		i = &instance{id: id, seen: got, open: open{born: got.meta.Born, execution: got.meta.Execution, name: got.meta.Name, version: got.meta.Version}}
-	}
-	if asleep != nil {
-		i.timers, i.due = asleep.timers, asleep.due
-	}
-	if !p.removing[id] {
-		p.putLocked(i)
-		p.openTimersLocked(i, progress)
-	}
-	return i, nil
-}
-
-// readAgain is for an instance whose row names timers that are not there: it was
-// changed between the two reads, or its rows are damaged.
-func (p *partition) readAgain(ctx context.Context, id history.InstanceID, before *seen) (*instance, error) {
-	now, err := p.store.getSeen(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if now != nil && now.meta.Timer == before.meta.Timer && now.meta.Updated == before.meta.Updated {
-		return nil, fmt.Errorf("%w: row %s, which the instance's names, is not there", row.ErrFormat, row.Timers(now.meta.Timer, id))
-	}
-	return p.read(ctx, id)
 }
 
 // progressOf are the activities of an instance with a row of progress, in order.

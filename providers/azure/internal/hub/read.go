@@ -146,7 +146,7 @@ func (p *partition) outstandingOf(id history.InstanceID, timers bool) (*provider
 	waits := len(p.unresolved[id]) > 0 || p.removing[id] || p.behind.of[id] > 0
 	i := p.instances[id]
 	p.mu.Unlock()
-	if waits || timers && (i == nil || i.seen == nil && i.due == 0) || p.relays.busy(p.number) {
+	if waits || timers && (i == nil || !i.timed) || p.relays.busy(p.number) {
 		return nil, false
 	}
 	out := p.member.broker.Outstanding(id)

@@ -55,6 +55,7 @@ type open struct {
 	running   left        // of spans: what former owners still run
 	timers    []row.Timer // in order of event
 	due       int64       // in the key of the timers' row, 0 if there is none
+	timed     bool        // timers and due are known: it is not so if only its work was read
 	work      bool        // there is a row of work
 }
 

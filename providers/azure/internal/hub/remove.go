@@ -187,7 +187,9 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 					c := by.consumption("")
 					found.order = &c
 				} else {
-					found.letters = append(found.letters, journal.Consumed{Key: key, From: from, Seq: seq})
+					found.letters = append(found.letters, journal.Consumed{
+						Key: key, From: from, Seq: seq, Hash: rowHashes(from, key, id, row.Blobs(rows[i].Cells)),
+					})
 				}
 			}
 			return nil
@@ -329,7 +331,6 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 		if !bug.Planted("replaced-put-back") {
 			delete(p.instances, id)
 			p.movesLocked(id)
-			p.removals++
 		}
 		p.mu.Unlock()
 	}}

@@ -104,11 +104,11 @@ func (p *partition) wakeUp(ctx context.Context, r *storage.Row) error {
 	switch known := p.instances[i.id]; {
 	case known == nil && !p.moved[i.id]:
 		p.putLocked(i)
-	case known == nil || known.seen != nil || known.due != 0:
+	case known == nil || known.timed:
 		return nil // its timers are known, or it is gone
 	default: // only its other work was read
 		woken := *known
-		woken.timers, woken.due = i.timers, i.due
+		woken.timers, woken.due, woken.timed = i.timers, i.due, true
 		i = &woken
 		p.putLocked(i)
 	}
