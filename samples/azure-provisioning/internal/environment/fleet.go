@@ -31,10 +31,10 @@ type FleetReport struct {
 	Failures []Failure `json:"failures,omitempty"` // in the order in which they came
 }
 
-// Failure says why an environment was not made.
+// Failure says why an environment was not made, or a group not removed.
 type Failure struct {
-	Name string `json:"name"`
-	Why  string `json:"why"` // cut short: the instance of the environment has it all
+	Name string `json:"name"` // the instance; of a group its id
+	Why  string `json:"why"`  // cut short: the instance of the environment has it all
 }
 
 // A fleet's status and result have to be within the limits of the engine, even if

@@ -3,6 +3,7 @@ package environment
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
@@ -31,7 +32,12 @@ type Swept struct {
 	Groups  int      `json:"groups"`            // of this hub, in all
 	Orphans []string `json:"orphans,omitempty"` // ids of groups
 	Unknown []string `json:"unknown,omitempty"` // those of Orphans whose instance is not known
-	Removed int      `json:"removed"`
+	// Foreign are ids of groups that have another name than the owner in their tags
+	// gives: somebody copied the tags. They are left alone, and so is what the owner
+	// has made: it is another group.
+	Foreign []string  `json:"foreign,omitempty"`
+	Failed  []Failure `json:"failed,omitempty"` // those of Orphans that should have gone, by id
+	Removed int       `json:"removed"`
 }
 
 // The activities of a sweep.
@@ -59,6 +65,14 @@ type OwnedGroup struct {
 	Owner    Owner  `json:"owner"`
 }
 
+// Plan is what the owner in a group's tags has made, in the place of each. It is
+// not that of the group if the group has another name: then the tags are a copy.
+func (g OwnedGroup) Plan(each Spec) (p Plan, its bool) {
+	each.Location = g.Location
+	p = Plan{Spec: each, Owner: g.Owner}
+	return p, strings.EqualFold(p.Group().ID, g.ID)
+}
+
 func sweep(ctx *orchestration.Context, spec SweepSpec) (swept Swept, err error) {
 	if err := spec.Each.Check(); err != nil {
 		return swept, err
@@ -71,6 +85,12 @@ func sweep(ctx *orchestration.Context, spec SweepSpec) (swept Swept, err error) 
 	}
 	swept.Groups = len(groups)
 	for _, g := range groups {
+		// Names follow from the owner: so what is in the group is known (plan.go).
+		plan, its := g.Plan(each)
+		if !its {
+			swept.Foreign = append(swept.Foreign, g.ID)
+			continue
+		}
 		life, err := Lives.Call(ctx, g.Owner, retry).Await()
 		if err != nil {
 			return swept, err
@@ -87,13 +107,14 @@ func sweep(ctx *orchestration.Context, spec SweepSpec) (swept Swept, err error) 
 		if !remove {
 			continue
 		}
-		// Names follow from the owner: so what is in the group is known (plan.go).
-		plan := Plan{Spec: each, Owner: g.Owner}
-		plan.Spec.Location = g.Location
-		if _, err := TearDown.Call(ctx, plan).Await(); err != nil {
-			return swept, err
+		switch _, err := TearDown.Call(ctx, plan).Await(); {
+		case ctx.Cancelled():
+			return swept, orchestration.ErrCancelled
+		case err != nil: // it keeps no other group from going
+			swept.Failed = append(swept.Failed, Failure{g.ID, shorten(reason(err), maxReason)})
+		default:
+			swept.Removed++
 		}
-		swept.Removed++
 	}
 	return swept, nil
 }
