@@ -13,7 +13,8 @@ import (
 // Manager refuses those beyond its limit (429), for everybody who uses the
 // subscription. There is one instance for a subscription, and it never ends:
 // whoever is going to make, change or remove something asks in its queue. The
-// answer comes at once, and says when the writes may be made.
+// answer comes at once, and says when the writes may be made. Of its executions it
+// keeps the histories of the last two.
 var Budget = orchestration.Declare[BudgetSpec, orchestration.None]("write budget")
 
 // BudgetSpec is a bucket of tokens, one for a write. PerMinute and Burst are the
@@ -55,6 +56,9 @@ const (
 	// budgetLimit is how long a budget may take to answer. It answers at once, so
 	// one that takes longer does not run.
 	budgetLimit = 15 * time.Minute
+	// budgetGrace is for the answer where no worker ran for that long: what is too
+	// late was due before the budget has its turn.
+	budgetGrace = 2 * time.Minute
 )
 
 // NoBudget is the code of an error about a budget that does not answer.
@@ -66,17 +70,23 @@ func spend(ctx *orchestration.Context, budget orchestration.InstanceID, writes i
 		return 0, err
 	}
 	answer := granted.Wait(ctx, orchestration.WaitOptions{Description: "writes from " + string(budget)})
-	late := ctx.Timer(budgetLimit)
-	won, err := orchestration.First(answer, late)
-	if err != nil {
-		return 0, err
+	answered := false
+	for _, limit := range []time.Duration{budgetLimit, budgetGrace} {
+		late := ctx.Timer(limit)
+		won, err := orchestration.First(answer, late)
+		if err != nil {
+			return 0, err
+		}
+		if answered = won != late; answered {
+			late.Cancel()
+			break
+		}
 	}
-	if won == late {
+	if !answered {
 		answer.Cancel()
 		return 0, &lro.Error{What: "ask for writes", Code: NoBudget, Message: fmt.Sprintf(
-			"the instance %s has not answered within %v: start environment.Budget under this id, or ask for no budget", budget, budgetLimit)}
+			"the instance %s has not answered within %v: start environment.Budget under this id, or ask for no budget", budget, budgetLimit+budgetGrace)}
 	}
-	late.Cancel()
 	g, err := answer.Await()
 	if err != nil {
 		return 0, err
@@ -139,7 +149,7 @@ func budget(ctx *orchestration.Context, b BudgetSpec) (none orchestration.None, 
 			break
 		}
 	}
-	return Budget.ContinueAsNew(ctx, b)
+	return Budget.ContinueAsNew(ctx, b, orchestration.ContinueOptions{Keep: 2})
 }
 
 // take takes tokens out of the bucket and says how long to wait for them. A

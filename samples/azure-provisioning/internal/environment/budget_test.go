@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
@@ -146,5 +148,44 @@ func TestABudgetThatDoesNotRunIsNamedAndKeepsNothingFromGoing(t *testing.T) {
 			t.Errorf("after %v it ended with %v", time.Since(began), err)
 		}
 		w.nothing()
+	})
+}
+
+func TestABudgetThatAnswersAtTheLastMomentUndoesNothing(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		h := start(w, client, "alpha", thrifty())
+		<-time.After(15*time.Minute + 30*time.Second) // nobody answers: the timer comes first
+		grants(w, client, 10, 100)
+		if _, err := h.Wait(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.exactly("alpha")
+	})
+}
+
+func TestABudgetKeepsItsLastTwoExecutions(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		granted, id := grants(w, client, 0, 0), orchestration.InstanceID(environment.BudgetID(subscription))
+		demands := orchestration.DeclareQueue[environment.Demand]("demands")
+		const all = 3_000
+		for range all {
+			if err := demands.Put(w.ctx, client, id, environment.Demand{From: "somebody", Writes: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		status, err := client.Status(w.ctx, id)
+		if err != nil || granted() != all || status.Execution < 4 || status.Pruned != status.Execution-2 {
+			t.Fatalf("it has granted %d, and is %+v, %v", granted(), status, err)
+		}
+		for n := int64(1); n <= status.Execution; n++ {
+			var failed error
+			for _, err := range client.History(w.ctx, id, n) {
+				failed = err
+			}
+			if gone := errors.Is(failed, provider.ErrNotFound); gone != (n <= status.Pruned) {
+				t.Errorf("reading execution %d of %d: %v", n, status.Execution, failed)
+			}
+		}
 	})
 }
