@@ -205,7 +205,12 @@ func (v *visit) remove(plan environment.Plan) (err error) {
 		return err
 	}
 	making := environment.Provision.Handle(v.client, id)
-	if s, err := making.Status(ctx); err == nil && !s.Status.Final() {
+	s, err := making.Status(ctx)
+	switch {
+	case errors.Is(err, provider.ErrNotFound): // another store has made it
+	case err != nil: // it may be at work
+		return err
+	case !s.Status.Final():
 		if err := making.Cancel(ctx, "the program ends"); err != nil {
 			return err
 		}
