@@ -1,8 +1,10 @@
 package story
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -87,14 +89,15 @@ Administrator (or Owner) in the subscription.
 // saysYes reads a line and tells whether it is yes. The end of the input, and of
 // the context, are no.
 func (v *visit) saysYes(ctx context.Context) bool {
-	answer := make(chan string, 1)
-	go func() { // ends with the process at the latest: a read cannot be interrupted
-		line, _ := v.lines.ReadString('\n') // no answer is no
-		answer <- line
-	}()
+	if v.lines == nil {
+		v.lines = read(v.work, v.cfg.In)
+	}
+	if ctx.Err() != nil {
+		return false
+	}
 	select {
-	case line := <-answer:
-		return strings.TrimSpace(line) == "yes"
+	case line := <-v.lines: // empty at the end of the input
+		return ctx.Err() == nil && strings.TrimSpace(line) == "yes"
 	case <-ctx.Done():
 		return false
 	}
@@ -103,6 +106,28 @@ func (v *visit) saysYes(ctx context.Context) bool {
 // removeOthers shows what this program has left in the subscription, of which this
 // store knows nothing, and asks of each whether it may go: --yes is no answer to
 // that.
+// read hands out the lines of an input, one when it is asked for, until it is over.
+// There is one reader: a read cannot be interrupted, so a question that nobody
+// answered leaves it to the next one.
+func read(over context.Context, in io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() { // ends with the input, or with the process at the latest
+		defer close(lines)
+		for r := bufio.NewReader(in); ; {
+			line, err := r.ReadString('\n')
+			select {
+			case lines <- line:
+			case <-over.Done():
+				return
+			}
+			if err != nil { // no more answers: those are no
+				return
+			}
+		}
+	}()
+	return lines
+}
+
 func (v *visit) removeOthers(ctx context.Context) error {
 	v.plan.Owner = environment.Owner{Hub: host.Hub}
 	found, err := v.manager.Survey(ctx, v.plan)

@@ -1,7 +1,6 @@
 package story
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +46,7 @@ type visit struct {
 	cfg     AzureConfig
 	plan    environment.Plan
 	manager *resources.Manager // to look around with; the work is done by hosts
-	lines   *bufio.Reader      // what the user types
+	lines   <-chan string      // what the user types, from the first question on
 	work    context.Context    //nolint:containedctx // It outlives the one that an interrupt ends.
 }
 
@@ -68,7 +67,7 @@ func Azure(ctx context.Context, cfg AzureConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.dismiss(), t.store.Close()) }()
 	t.client = core.NewClient(t.store, core.ClientConfig{})
-	v := &visit{tale: t, cfg: cfg, manager: manager, lines: bufio.NewReader(cfg.In), work: work}
+	v := &visit{tale: t, cfg: cfg, manager: manager, work: work}
 	v.plan.Spec = environment.Spec{Subscription: cfg.Subscription, Location: cfg.Location, Hub: host.Hub, Approval: decisionLimit}
 	if cfg.Endpoint != "" {
 		v.plan.Spec.Pace = 20 * time.Millisecond

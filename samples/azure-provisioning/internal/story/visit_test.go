@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
@@ -58,6 +60,46 @@ func TestNothingIsRemovedUnlessItIsKnownThatNothingIsMade(t *testing.T) {
 		}
 		if s, err := v.client.Status(t.Context(), "teardown-alpha"); !errors.Is(err, provider.ErrNotFound) {
 			t.Errorf("the removal is %+v, %v", s, err)
+		}
+	})
+}
+
+func TestAnAnswerIsForTheQuestionThatWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, typed := io.Pipe()
+		v := visiting(t, memory.New(memory.Config{}), in)
+		t.Cleanup(func() { _ = typed.Close() })
+		brief, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if v.saysYes(brief) {
+			t.Error("nobody has said yes")
+		}
+		go func() { _, _ = io.WriteString(typed, "yes\n") }()
+		long, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if !v.saysYes(long) {
+			t.Error("the answer to the second question was not heard")
+		}
+	})
+}
+
+func TestAYesAfterTheEndIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visiting(t, memory.New(memory.Config{}), strings.NewReader("no\nyes\n"))
+		if v.saysYes(t.Context()) {
+			t.Error("a no is no yes")
+		}
+		synctest.Wait() // the yes is there
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 50 {
+			if v.saysYes(ended) {
+				t.Fatal("it was over before the yes")
+			}
+		}
+		synctest.Wait() // whoever reads has read
+		if !v.saysYes(t.Context()) {
+			t.Error("the yes is gone")
 		}
 	})
 }
