@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,25 +22,50 @@ import (
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/story"
 )
 
+const subscription, location = "00000000-0000-0000-0000-000000000001", "westeurope"
+
+// inStore calls do with a client of the store at path.
+func inStore(t *testing.T, path string, do func(client *core.Client) error) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), path, sqlite.Config{Hub: host.Hub})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(do(core.NewClient(store, core.ClientConfig{})), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begun makes a store of a run that was killed when it had begun.
+func begun(t *testing.T, path string) {
+	t.Helper()
+	inStore(t, path, func(client *core.Client) error {
+		claim, err := host.Draw(t.Context(), client, subscription, location)
+		if err != nil {
+			return err
+		}
+		spec := environment.Spec{Subscription: subscription, Location: location, Hub: host.Hub, Pace: 20 * time.Millisecond}
+		_, err = environment.Provision.Start(t.Context(), client, spec, orchestration.StartOptions{ID: orchestration.InstanceID(claim.Name)})
+		return err
+	})
+}
+
+// owned puts a resource group into the cloud, with an owner's tags.
+func owned(t *testing.T, cloud *emulator.Server, id, instance string) {
+	t.Helper()
+	body := `{"location":"westeurope","tags":{"durable-hub":"` + host.Hub + `","durable-instance":"` + instance + `"}}`
+	answer := httptest.NewRecorder()
+	cloud.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPut, id, strings.NewReader(body)))
+	if answer.Code >= http.StatusBadRequest {
+		t.Fatal(answer.Code, answer.Body)
+	}
+}
+
 func TestAnotherRunGoesOnWithOrRemovesWhatAKilledOneHasBegun(t *testing.T) {
 	for name, tearDown := range map[string]bool{"goes on": false, "removes": true} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "hub.db")
-			store, err := sqlite.Open(t.Context(), path, sqlite.Config{Hub: host.Hub})
-			if err != nil {
-				t.Fatal(err)
-			}
-			client := core.NewClient(store, core.ClientConfig{})
-			const subscription, location = "00000000-0000-0000-0000-000000000001", "westeurope"
-			claim, err := host.Draw(t.Context(), client, subscription, location)
-			if err != nil {
-				t.Fatal(err)
-			}
-			spec := environment.Spec{Subscription: subscription, Location: location, Hub: host.Hub, Pace: 20 * time.Millisecond}
-			_, err = environment.Provision.Start(t.Context(), client, spec, orchestration.StartOptions{ID: orchestration.InstanceID(claim.Name)})
-			if err := errors.Join(err, store.Close()); err != nil {
-				t.Fatal(err)
-			}
+			begun(t, path)
 			cloud, out := newCloud(), &screen{}
 			if err := azure(t.Context(), t, cloud, "", out, true, tearDown, path); err != nil || !strings.Contains(out.String(), "all is removed") {
 				t.Errorf("it ended with %v:\n%s", err, out.String())
@@ -166,5 +193,14 @@ func TestThereIsNothingToRemove(t *testing.T) {
 	out := &screen{}
 	if err := azure(t.Context(), t, newCloud(), "", out, true, true, filepath.Join(t.TempDir(), "hub.db")); err != nil || !strings.Contains(out.String(), "nothing to remove") {
 		t.Errorf("it ended with %v:\n%s", err, out.String())
+	}
+}
+
+func TestANoToTheRemovalRemovesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	begun(t, path)
+	err := azure(t.Context(), t, newCloud(), "no\n", io.Discard, false, true, path)
+	if err == nil || !strings.Contains(err.Error(), "nothing was removed") || strings.Contains(err.Error(), "created") {
+		t.Errorf("it ended with %v", err)
 	}
 }

@@ -81,7 +81,10 @@ Administrator (or Owner) in the subscription.
 	}
 	fmt.Fprint(v.Out, "Type yes to go on: ")
 	if !v.saysYes(ctx) {
-		return errNotConfirmed
+		if v.cfg.TearDown {
+			return errNotToRemove
+		}
+		return errNotToMake
 	}
 	return nil
 }

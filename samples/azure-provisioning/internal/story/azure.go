@@ -37,8 +37,11 @@ const (
 	decisionLimit  = 30 * time.Minute
 )
 
-// errNotConfirmed is how it ends when somebody says no.
-var errNotConfirmed = errors.New("the plan was not confirmed; nothing was created")
+// How it ends when somebody says no.
+var (
+	errNotToMake   = errors.New("the plan was not confirmed; nothing was created")
+	errNotToRemove = errors.New("the removal was not confirmed; nothing was removed, and what there is goes on costing money")
+)
 
 // visit is a tale that is told in Azure.
 type visit struct {
