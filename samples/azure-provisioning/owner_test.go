@@ -204,3 +204,37 @@ func TestANoToTheRemovalRemovesNothing(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// polled answers yes to one question, and no to others.
+type polled struct {
+	out *screen
+	yes string
+}
+
+func (p polled) Read(b []byte) (int, error) {
+	text := p.out.String()
+	if strings.Contains(text[strings.LastIndex(text, "\n")+1:], p.yes) {
+		return copy(b, "yes\n"), nil
+	}
+	return copy(b, "no\n"), nil
+}
+
+func TestAYesToACopyOfTagsRemovesNothing(t *testing.T) {
+	const copied = "/subscriptions/" + subscription + "/resourcegroups/copied"
+	cloud, out := newCloud(), &screen{}
+	waiting(t, cloud, filepath.Join(t.TempDir(), "ann.db"), func(ann string) {
+		owned(t, cloud, copied, ann[len("rg-"):strings.LastIndex(ann, "-")])
+		cfg := azureConfig(t, cloud, filepath.Join(t.TempDir(), "bob.db"))
+		cfg.In, cfg.Out, cfg.TearDown = polled{out, "May copied go"}, out, true
+		err := story.Azure(t.Context(), cfg)
+		if text := out.String(); err == nil || !strings.Contains(text, "copied") || !strings.Contains(text, "May "+ann+" go") {
+			t.Errorf("it ended with %v:\n%s", err, text)
+		}
+		if len(cloud.Resources()) != 8 {
+			t.Errorf("of 7 resources and a group there is %+v:\n%s", cloud.Resources(), out.String())
+		}
+	})
+	if left := cloud.Resources(); len(left) != 1 || !strings.EqualFold(left[0].ID, copied) {
+		t.Errorf("left is %+v", left)
+	}
+}

@@ -148,6 +148,11 @@ func (v *visit) removeOthers(ctx context.Context) error {
 	}
 	left, hired := 0, false
 	for _, g := range found.Owned {
+		plan, its := g.Plan(v.plan.Spec)
+		if !its { // a yes would remove what the owner has made, which is another group
+			fmt.Fprintf(v.Out, "\n%s has tags of %s, whose group is %s: they are a copy, and it is left alone\n", name(g), g.Owner.Instance, plan.Group().Name())
+			continue
+		}
 		fmt.Fprintf(v.Out, "\nMay %s go, with all that %s has made? Type yes: ", name(g), g.Owner.Instance)
 		if !v.saysYes(ctx) {
 			fmt.Fprintln(v.Out, "it is left alone")
@@ -160,8 +165,6 @@ func (v *visit) removeOthers(ctx context.Context) error {
 			}
 			hired = true
 		}
-		plan := environment.Plan{Spec: v.plan.Spec, Owner: g.Owner}
-		plan.Spec.Location = g.Location
 		if err := v.remove(plan); err != nil {
 			return err
 		}
