@@ -238,3 +238,32 @@ func TestAYesToACopyOfTagsRemovesNothing(t *testing.T) {
 		t.Errorf("left is %+v", left)
 	}
 }
+
+func TestWhatAnEndedEnvironmentHasLeftIsRemovedOrNamed(t *testing.T) {
+	for name, locked := range map[string]bool{"removed": false, "named": true} {
+		t.Run(name, func(t *testing.T) {
+			cloud, out, path := newCloud(), &screen{}, filepath.Join(t.TempDir(), "hub.db")
+			inStore(t, path, func(client *core.Client) error { // it fails at once: what is wanted is missing
+				_, err := environment.Provision.Start(t.Context(), client, environment.Spec{}, orchestration.StartOptions{ID: "old"})
+				return err
+			})
+			old := environment.Plan{Spec: environment.Spec{Subscription: subscription}, Owner: environment.Owner{Hub: host.Hub, Instance: "old"}}.Group()
+			owned(t, cloud, old.ID, "old")
+			left := 0
+			if locked {
+				left = 1
+				cloud.Inject(emulator.Fault{Method: http.MethodDelete, ID: old.ID, Status: http.StatusForbidden, Code: "ScopeLocked"})
+			}
+			err := azure(t.Context(), t, cloud, "", out, true, false, path)
+			if (err != nil) != locked || strings.Contains(out.String(), "all is removed") == locked || strings.Contains(out.String(), "NOT ALL IS REMOVED") != locked {
+				t.Errorf("it ended with %v:\n%s", err, out.String())
+			}
+			if locked && (err == nil || !strings.Contains(err.Error(), old.Name()) || !strings.Contains(err.Error(), "ScopeLocked")) {
+				t.Errorf("it ended with %v", err)
+			}
+			if len(cloud.Resources()) != left {
+				t.Errorf("left is %+v", cloud.Resources())
+			}
+		})
+	}
+}

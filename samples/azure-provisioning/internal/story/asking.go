@@ -49,7 +49,7 @@ func (v *visit) mayMake(ctx context.Context, known bool) error {
 	}
 	for _, g := range found.Owned {
 		if g.Owner != v.plan.Owner {
-			fmt.Fprintf(v.Out, "Made from another store, and left alone: %s, owner %s.\n", name(g), g.Owner.Instance)
+			fmt.Fprintf(v.Out, "There already, and not of this environment: %s, owner %s.\n", name(g), g.Owner.Instance)
 		}
 	}
 	return nil
@@ -106,9 +106,6 @@ func (v *visit) saysYes(ctx context.Context) bool {
 	}
 }
 
-// removeOthers shows what this program has left in the subscription, of which this
-// store knows nothing, and asks of each whether it may go: --yes is no answer to
-// that.
 // read hands out the lines of an input, one when it is asked for, until it is over.
 // There is one reader: a read cannot be interrupted, so a question that nobody
 // answered leaves it to the next one.
@@ -131,6 +128,9 @@ func read(over context.Context, in io.Reader) <-chan string {
 	return lines
 }
 
+// removeOthers shows what this program has left in the subscription, of which this
+// store knows nothing, and asks of each whether it may go: --yes is no answer to
+// that.
 func (v *visit) removeOthers(ctx context.Context) error {
 	v.plan.Owner = environment.Owner{Hub: host.Hub}
 	found, err := v.manager.Survey(ctx, v.plan)

@@ -192,10 +192,13 @@ func (v *visit) remove(plan environment.Plan) (err error) {
 	ctx, cancel := limited(v.work, "removing it", tearDownLimit)
 	defer cancel(nil)
 	group, id := plan.Group().Name(), orchestration.InstanceID(plan.Owner.Instance)
+	gone := false
 	defer func() {
 		err = because(ctx, err)
 		switch {
 		case err == nil:
+		case gone:
+			v.say("NOT ALL IS REMOVED: %s is gone; of the rest the error tells. The same command with --teardown looks again.", group)
 		case environment.IsNotOurs(err):
 			v.say("NOT ALL IS REMOVED: what has another owner by now is left alone; the error names it.")
 		default:
@@ -231,17 +234,33 @@ func (v *visit) remove(plan environment.Plan) (err error) {
 	if _, err := h.Wait(ctx); err != nil {
 		return err
 	}
-	sweep, err := environment.Sweep.Start(ctx, v.client, environment.SweepSpec{Each: plan.Spec}, orchestration.StartOptions{ID: "sweep-" + id, Reuse: orchestration.ReuseFinal})
-	if err != nil {
+	gone = true
+	if err := v.sweep(ctx, plan.Spec, "sweep-"+id); err != nil {
 		return err
-	}
-	swept, err := sweep.Wait(ctx)
-	if err != nil {
-		return err
-	}
-	for _, orphan := range swept.Orphans {
-		v.say("left alone, because this store knows nothing of it: %s", orphan)
 	}
 	v.say("all is removed: %s is gone", group)
 	return nil
+}
+
+// sweep removes what this store knows to have ended, such as a group that a late
+// request has made again. What is left of that is an error.
+func (v *visit) sweep(ctx context.Context, spec environment.Spec, id orchestration.InstanceID) error {
+	h, err := environment.Sweep.Start(ctx, v.client, environment.SweepSpec{Each: spec, Remove: true}, orchestration.StartOptions{ID: id, Reuse: orchestration.ReuseFinal})
+	if err != nil {
+		return err
+	}
+	swept, err := h.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	for _, group := range swept.Unknown {
+		v.say("left alone, because this store knows nothing of it: %s", group)
+	}
+	for _, group := range swept.Foreign {
+		v.say("left alone, because its tags are a copy of another group's: %s", group)
+	}
+	for _, left := range swept.Failed {
+		err = errors.Join(err, fmt.Errorf("its environment has ended, and it was not removed: %s: %s", left.Name, left.Why))
+	}
+	return err
 }
