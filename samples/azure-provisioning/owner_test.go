@@ -267,3 +267,20 @@ func TestWhatAnEndedEnvironmentHasLeftIsRemovedOrNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestAGroupThatIsMadeAgainAfterItsRemovalIsNotCalledRemoved(t *testing.T) {
+	cloud, path := newCloud(), filepath.Join(t.TempDir(), "hub.db")
+	again := func(shown string) { // a late request of a host that died
+		group := groupName.FindStringSubmatch(shown)[1]
+		owned(t, cloud, "/subscriptions/"+subscription+"/resourceGroups/"+group, group[len("rg-"):strings.LastIndex(group, "-")])
+	}
+	out := &screen{see: func(shown string) bool { return strings.Contains(shown, ": removed\n") }, then: again}
+	err := azure(t.Context(), t, cloud, "", out, true, false, path)
+	if err == nil || !strings.Contains(err.Error(), "rg-sample-") || strings.Contains(out.String(), "all is removed") || len(cloud.Resources()) != 1 {
+		t.Errorf("it ended with %v, left is %+v:\n%s", err, cloud.Resources(), out.String())
+	}
+	out = &screen{}
+	if err := azure(t.Context(), t, cloud, "", out, true, true, path); err != nil || !strings.Contains(out.String(), "all is removed") || len(cloud.Resources()) != 0 {
+		t.Errorf("it ended with %v, left is %+v:\n%s", err, cloud.Resources(), out.String())
+	}
+}

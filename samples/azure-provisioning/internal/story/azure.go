@@ -238,6 +238,13 @@ func (v *visit) remove(plan environment.Plan) (err error) {
 	if err := v.sweep(ctx, plan.Spec, "sweep-"+id); err != nil {
 		return err
 	}
+	found, err := v.manager.Survey(ctx, plan) // the sweeper takes it for alive if its making went well
+	if err != nil {
+		return err
+	}
+	if gone = !found.There || !found.Ours; !gone {
+		return fmt.Errorf("the %s was made again after its removal, by a late request", plan.Group())
+	}
 	v.say("all is removed: %s is gone", group)
 	return nil
 }
