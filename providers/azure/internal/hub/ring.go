@@ -259,11 +259,14 @@ func (p *partition) answerRings(ctx context.Context) {
 // an instance.
 func (p *partition) awaitRings(ctx context.Context, id history.InstanceID) {
 	p.mu.Lock()
-	waits := []*looked{p.rings.now, p.rings.next}
+	var waits []*looked
+	for _, l := range []*looked{p.rings.now, p.rings.next} {
+		if l != nil && (l.all || l.ids[id]) {
+			waits = append(waits, l)
+		}
+	}
 	p.mu.Unlock()
 	for _, l := range waits {
-		if l != nil && (l.all || l.ids[id]) {
-			await(ctx, l.done)
-		}
+		await(ctx, l.done)
 	}
 }
