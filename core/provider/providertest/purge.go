@@ -55,6 +55,21 @@ func furnished(e *env, id history.InstanceID) {
 	e.wantNames(e.outstanding(id).Messages, "waiting")
 }
 
+// received commits a turn of order that began with the start which made it, and
+// demands that it received another start with that, or next, and nothing more.
+func received(e *env, t *provider.Turn, start provider.Message) {
+	e.Helper()
+	e.commit(t, take(t))
+	if len(t.Messages) == 1 {
+		t = e.turnOf("order")
+		e.commit(t, take(t))
+	}
+	if m := t.Messages[len(t.Messages)-1]; m.ID != start.ID {
+		e.breaks("the last message is %s %q, want the start %q, which waited", nameOf(m), m.ID, start.ID)
+	}
+	e.noTurn()
+}
+
 var purgeProperties = []property{
 	{"a finished instance is purged, with everything that belongs to it", pX, func(e *env) {
 		e.running("order", func(d *draft) { d.set("key", quoted("a")).status(quoted("a")).continueAsNew() })
@@ -175,15 +190,7 @@ var purgeProperties = []property{
 			e.breaks("the instance is %+v, with %v, want the one that the first start makes", i, names(t.Messages))
 		}
 		e.wantPayload("state", e.state("order", "key"), nil)
-		e.commit(t, take(t))
-		if len(t.Messages) == 1 { // the second may come later
-			t = e.turnOf("order")
-			e.commit(t, take(t))
-		}
-		if m := t.Messages[len(t.Messages)-1]; m.ID != second.ID {
-			e.breaks("the last message is %s %q, want the second start", nameOf(m), m.ID)
-		}
-		e.noTurn()
+		received(e, t, second)
 	}},
 	{"a start that waits at an instance which is replaced is handed to the next one", p4, func(e *env) {
 		e.running("order", nil)
@@ -196,15 +203,7 @@ var purgeProperties = []property{
 		if i := t.Instance; i.RequestID != again.Start.RequestID || i.Execution != 0 || t.Messages[0].ID != again.ID {
 			e.breaks("the instance is %+v, with %v, want the one that replaces it", i, names(t.Messages))
 		}
-		e.commit(t, take(t))
-		if len(t.Messages) == 1 {
-			t = e.turnOf("order")
-			e.commit(t, take(t))
-		}
-		if m := t.Messages[len(t.Messages)-1]; m.ID != waiting.ID {
-			e.breaks("the last message is %s %q, want the start that waited", nameOf(m), m.ID)
-		}
-		e.noTurn()
+		received(e, t, waiting)
 	}},
 	{"of many that purge an instance at once one does", pX, func(e *env) {
 		for n := range 10 {

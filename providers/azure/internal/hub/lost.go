@@ -93,9 +93,6 @@ func (p *partition) leftToQueues() map[string][]inQueue {
 		of := map[string][]row.Returned{}
 		for _, span := range i.queued {
 			queue := p.store.workQueue(span.Tag)
-			if p.relays.offering(queue) {
-				continue // it may not be there yet
-			}
 			for event := span.First; event <= span.Last; event++ {
 				of[queue] = append(of[queue], row.Returned{Execution: i.execution, Event: event, Attempt: span.Attempt, Queued: true})
 			}

@@ -24,7 +24,7 @@ import (
 // came to it. Whoever takes up an instance that sleeps, for a message, reads its
 // timers with it. The broker has those that are due before awake, and fires them.
 
-// soon reports whether a timer is in the broker. Those that delay the retry of an
+// soonLocked reports whether a timer is in the broker. Those that delay the retry of an
 // activity always are: they keep its progress.
 func (p *partition) soonLocked(t *provider.Timer) bool {
 	_, sleeps := t.Fire.(*history.TimerFired)
@@ -161,7 +161,7 @@ func (p *partition) openLocked(i *instance, timers []provider.Timer, progress ma
 	}
 }
 
-// soonOnly is the commit without timers that the broker is not to have.
+// soonOnlyLocked is the commit without timers that the broker is not to have.
 func (p *partition) soonOnlyLocked(c *provider.Commit) *provider.Commit {
 	var soon []provider.Timer
 	for i := range c.Timers {
