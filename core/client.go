@@ -164,7 +164,7 @@ func (c *Client) Result(ctx context.Context, id history.InstanceID, output any) 
 }
 
 // Wait blocks until a condition holds for an instance: that it has started,
-// ended, or changed its custom status.
+// ended, or changed its custom status. See [Client.Watch] for all changes.
 func (c *Client) Wait(ctx context.Context, id history.InstanceID, until provider.Until) (*provider.Instance, error) {
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
 		i, err := c.store.Wait(ctx, id, until)
@@ -175,6 +175,28 @@ func (c *Client) Wait(ctx context.Context, id history.InstanceID, until provider
 			return nil, fmt.Errorf("waiting for instance %q: %w", id, err)
 		}
 	}
+}
+
+// Watch yields an instance as it is, and again each time its custom status has
+// changed, until it has ended: as it ended is the last. Changes that follow each
+// other faster than the loop reads are seen as one. It yields one error at most, and
+// then stops: provider.ErrNotFound if there is no such instance, or the end of ctx.
+func (c *Client) Watch(ctx context.Context, id history.InstanceID) iter.Seq2[*provider.Instance, error] {
+	return func(yield func(*provider.Instance, error) bool) {
+		for until := (provider.Until{}); ; {
+			i, err := c.Wait(ctx, id, until)
+			if !yield(i, err) || err != nil || i.Status.Final() {
+				return
+			}
+			until.StatusRevision = i.StatusRevision + 1
+		}
+	}
+}
+
+// Decode decodes a payload of an instance as it was read, such as its custom status
+// or its output, into what value points to, which stays as it is if there is none.
+func (c *Client) Decode(p history.Payload, value any) error {
+	return c.config.Codec.Decode(p, value)
 }
 
 // Status reads what is known of an instance.

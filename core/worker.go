@@ -60,6 +60,9 @@ type WorkerConfig struct {
 	// of Run has ended, before theirs are cancelled. Default 10 s; the worker
 	// leaves as soon as all are done.
 	ShutdownGrace time.Duration
+	// Joined is called once, when the worker has joined the store and begins to
+	// work: for readiness probes. The worker waits for it to return. Default: none.
+	Joined func()
 	// Executor runs the orchestrations that are not registered with this worker
 	// as Go code: those of workers in other languages, or on other hosts. Default:
 	// none, and their instances park.
@@ -162,6 +165,9 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil // stopped before it began
 		}
 		return fmt.Errorf("worker not started: %w", err)
+	}
+	if w.config.Joined != nil {
+		w.config.Joined()
 	}
 	executor := Executor(native)
 	if w.config.Executor != nil {

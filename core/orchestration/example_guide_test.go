@@ -10,7 +10,6 @@ import (
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/orchestration"
-	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/memory"
 )
 
@@ -272,18 +271,23 @@ func ExampleState() {
 			return
 		}
 	}
-	// Blocks until the custom status has been set for the first time.
-	if _, err := client.Wait(ctx, h.ID(), provider.Until{StatusRevision: 1}); err != nil {
-		fmt.Println(err)
-		return
+	// As it is now, after each change of its status, and as it ends.
+	var p progress
+	for i, err := range client.Watch(ctx, h.ID()) {
+		if err == nil {
+			err = client.Decode(i.CustomStatus, &p)
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
 	}
 	fmt.Println(h.Wait(ctx))
-	var p progress
-	fmt.Println(client.CustomStatus(ctx, h.ID(), &p), p.Done, p.Of)
+	fmt.Println(p.Done, "of", p.Of)
 	fmt.Println(total.Read(ctx, client, h.ID()))
 	// Output:
 	// 42 <nil>
-	// <nil> 2 2
+	// 2 of 2
 	// 42 <nil>
 }
 

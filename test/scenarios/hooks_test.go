@@ -80,6 +80,19 @@ func TestEachLineOfTheLogIsWrittenOnce(t *testing.T) {
 	})
 }
 
+// Joined is called once a worker, before it runs anything.
+func TestAWorkerSaysWhenItHasJoined(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		var joined atomic.Int32
+		w.config.Joined = func() { joined.Add(1) }
+		f := orchestration.Declare[none, int32]("f")
+		for worker := range int32(2) {
+			w.run(f.Func(func(*octx, none) (int32, error) { return joined.Load(), nil }))
+			gives(w, begun(w, f, none{}, start{}), worker+1)
+		}
+	})
+}
+
 func TestTimeIdsAndRandomNumbersAreTheSameAfterARestart(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		f := orchestration.Declare[none, string]("f")

@@ -61,6 +61,56 @@ func TestTheCustomStatusFollowsTheOrchestration(t *testing.T) {
 	})
 }
 
+// Whoever watches sees the instance as it is, every change that lasts long enough,
+// and its end; whoever comes late sees the end.
+func TestAWatchSeesEveryChangeUntilTheEnd(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		f := orchestration.Declare[none, string]("f")
+		w.run(f.Func(func(ctx *octx, _ none) (string, error) {
+			for _, s := range []string{"a", "b", "c"} {
+				if _, err := goOn.Wait(ctx).Await(); err != nil {
+					return "", err
+				}
+				if err := ctx.SetStatus(s); err != nil {
+					return "", err
+				}
+			}
+			return "out", nil
+		}))
+		for _, err := range w.client.Watch(w.ctx, "f") {
+			if !errors.Is(err, provider.ErrNotFound) {
+				t.Errorf("a watch of nobody yields %v", err)
+			}
+		}
+		begun(w, f, none{}, start{ID: "f"})
+		for _, want := range []string{"none a b c", "c"} {
+			var seen []string
+			for i, err := range w.client.Watch(w.ctx, "f") {
+				status := "none"
+				if err == nil {
+					err = w.client.Decode(i.CustomStatus, &status)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen = append(seen, status)
+				if !i.Status.Final() {
+					raise(w, goOn, "f", "")
+				}
+			}
+			if got := strings.Join(seen, " "); got != want {
+				t.Errorf("it shows %s, want %s", got, want)
+			}
+		}
+		for i, err := range w.client.Watch(w.ctx, "f") {
+			if i == nil || err != nil {
+				t.Errorf("a watch that is left yields %v, %v", i, err)
+			}
+			break
+		}
+	})
+}
+
 func TestAClearedStatusIsNone(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		f := orchestration.Declare[int, string]("f")

@@ -9,7 +9,6 @@ import (
 
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
 	"github.com/duroxide/duroxide-go/core"
-	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/ledger"
 )
 
@@ -64,33 +63,13 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	s := &shop{ledger: effects, pace: cfg.Pace}
-	return core.NewWorker(&announcing{store, log}, core.WorkerConfig{Name: cfg.Name, Logger: log, ShutdownGrace: shutdownGrace(cfg.Pace)}).
+	return core.NewWorker(store, core.WorkerConfig{
+		Name: cfg.Name, Logger: log, ShutdownGrace: shutdownGrace(cfg.Pace),
+		Joined: func() { log.Info(noteReady) },
+	}).
 		Register(s.handlers()...).
 		Run(ctx)
 }
 
 // shutdownGrace is long enough for every activity to end.
 func shutdownGrace(pace time.Duration) time.Duration { return max(time.Second, 2*pace) }
-
-// announcing is a store that tells the director when the worker has joined it.
-type announcing struct {
-	provider.Store
-	log *slog.Logger
-}
-
-func (a *announcing) Join(ctx context.Context, info provider.HostInfo) (provider.Host, error) {
-	h, err := a.Store.Join(ctx, info)
-	if err == nil {
-		a.log.Info(noteReady)
-	}
-	return h, err
-}
-
-// Hub keeps the name of the hub visible through the wrapper: idempotency keys
-// contain it.
-func (a *announcing) Hub() string {
-	if named, ok := a.Store.(provider.Named); ok {
-		return named.Hub()
-	}
-	return "default"
-}

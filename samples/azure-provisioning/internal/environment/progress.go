@@ -22,6 +22,12 @@ const (
 	phaseLeft    = "not all is removed"
 )
 
+// The phases of a watch: in a round, and after it.
+const (
+	phaseLooking = "looking"
+	phaseLooked  = "looked"
+)
+
 // Ends reports whether the phase is the last: nothing more is done.
 func (p Progress) Ends() bool {
 	return p.Phase == phaseDone || p.Phase == phaseRemoved || p.Phase == phaseLeft

@@ -55,7 +55,9 @@ func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None,
 		if err := ctx.Sleep(spec.Every); err != nil {
 			return none, err
 		}
-		repaired, failed := newWork(spec.Plan).repair(ctx)
+		round := newWork(spec.Plan)
+		round.enter(ctx, phaseLooking)
+		repaired, failed := round.repair(ctx)
 		if ctx.Cancelled() {
 			return none, orchestration.ErrCancelled
 		}
@@ -63,6 +65,7 @@ func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None,
 		if err := Drifted.Set(ctx, spec.Seen); err != nil {
 			return none, err
 		}
+		round.enter(ctx, phaseLooked)
 	}
 	return Watch.ContinueAsNew(ctx, spec, orchestration.ContinueOptions{Keep: 10})
 }

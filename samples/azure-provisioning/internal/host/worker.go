@@ -19,7 +19,6 @@ import (
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
-	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/resources"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
@@ -87,8 +86,9 @@ func (w Worker) run(ctx context.Context, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return core.NewWorker(&announcing{store, log}, core.WorkerConfig{
-		Name: w.Name, Logger: log, ShutdownGrace: 2 * time.Second, ActivityInterceptors: []activity.Interceptor{announce(log)},
+	return core.NewWorker(store, core.WorkerConfig{
+		Name: w.Name, Logger: log, ShutdownGrace: 2 * time.Second,
+		Joined: func() { log.Info(noteReady) }, ActivityInterceptors: []activity.Interceptor{announce(log)},
 	}).
 		Register(environment.Handlers(core.NewClient(store, core.ClientConfig{}))...).
 		Register(append(manager.Handlers(), claiming.Func(claim))...).
@@ -114,24 +114,6 @@ func announce(log *slog.Logger) activity.Interceptor {
 		return output, err
 	}
 }
-
-// announcing is a store that says when the worker has joined it.
-type announcing struct {
-	provider.Store
-	log *slog.Logger
-}
-
-func (a *announcing) Join(ctx context.Context, info provider.HostInfo) (provider.Host, error) {
-	h, err := a.Store.Join(ctx, info)
-	if err == nil {
-		a.log.Info(noteReady)
-	}
-	return h, err
-}
-
-// Hub keeps the name of the hub visible through the wrapper: idempotency keys
-// contain it.
-func (a *announcing) Hub() string { return Hub }
 
 // untilClosed ends a context when a child's standard input does. An interrupt
 // typed at the terminal, and its hang-up, reach the child, too; they are for the

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
-	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
@@ -111,15 +111,7 @@ func (t *tale) drift(ctx context.Context) error {
 		return err
 	}
 	t.say("the %s now allows TLS 1.0 and public blobs; the %s is gone", storage, role)
-	var seen environment.Drifts
-	err = await(ctx, "the drift is repaired", func() (bool, error) {
-		var err error
-		seen, err = environment.Drifted.Read(ctx, t.client, h.ID())
-		if errors.Is(err, provider.ErrNotFound) { // nothing set yet
-			return false, nil
-		}
-		return seen.Repairs >= 2, err
-	})
+	seen, err := t.repaired(ctx, h.ID(), 2)
 	if err != nil {
 		return err
 	}
@@ -127,6 +119,19 @@ func (t *tale) drift(ctx context.Context) error {
 		t.say("repaired the %s", repair)
 	}
 	return t.check(ctx, "alpha", map[string]int{role.ID: 2})
+}
+
+// repaired follows a watch until it has made so many repairs.
+func (t *tale) repaired(ctx context.Context, id history.InstanceID, repairs int) (seen environment.Drifts, err error) {
+	for _, err := range t.client.Watch(ctx, id) {
+		if err == nil {
+			seen, err = environment.Drifted.Read(ctx, t.client, id)
+		}
+		if err != nil || seen.Repairs >= repairs {
+			return seen, err
+		}
+	}
+	return seen, fmt.Errorf("the watch %s has ended after %d repairs", id, seen.Repairs)
 }
 
 // failing makes an environment that cannot be made.
@@ -171,22 +176,17 @@ func (t *tale) fleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen := time.Now()
+	told := time.Now()
 	var report environment.FleetReport
-	for revision := int64(1); ; revision++ {
-		instance, err := t.client.Wait(ctx, h.ID(), provider.Until{StatusRevision: revision})
+	for instance, err := range t.client.Watch(ctx, h.ID()) {
+		if err == nil {
+			err = t.client.Decode(instance.CustomStatus, &report)
+		}
 		if err != nil {
 			return err
 		}
-		if err := t.client.CustomStatus(ctx, h.ID(), &report); err != nil {
-			return err
-		}
-		if instance.Status.Final() {
-			break
-		}
-		revision = max(revision, instance.StatusRevision)
-		if time.Since(seen) > time.Second {
-			seen = time.Now()
+		if time.Since(told) > time.Second {
+			told = time.Now()
 			t.say("    %d of %d made and removed, %d failed", report.Made, report.Total, report.Failed)
 		}
 	}

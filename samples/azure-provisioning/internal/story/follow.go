@@ -2,13 +2,11 @@ package story
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
-	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 )
 
@@ -17,14 +15,12 @@ import (
 func follow(ctx context.Context, client *core.Client, id history.InstanceID, say func(string, ...any), entered func(phase string)) error {
 	shown := map[string]string{}
 	phase := ""
-	for revision := int64(1); ; revision++ {
-		// Blocks until the status has changed once more, or the instance has ended.
-		instance, err := client.Wait(ctx, id, provider.Until{StatusRevision: revision})
+	for instance, err := range client.Watch(ctx, id) {
 		if err != nil {
 			return err
 		}
 		var p environment.Progress
-		if err := client.CustomStatus(ctx, id, &p); err != nil {
+		if err := client.Decode(instance.CustomStatus, &p); err != nil {
 			return err
 		}
 		enter := func() {
@@ -50,11 +46,8 @@ func follow(ctx context.Context, client *core.Client, id history.InstanceID, say
 			}
 		}
 		enter()
-		if instance.Status.Final() {
-			return nil
-		}
-		revision = max(revision, instance.StatusRevision)
 	}
+	return nil
 }
 
 // describe says how far a resource is.
@@ -73,21 +66,4 @@ func describe(s environment.StepInfo) string {
 		return s.Why
 	}
 	return fmt.Sprintf("%s; next %s in %v", s.Why, s.State, s.Wait.Round(time.Millisecond))
-}
-
-// await waits for a condition that has no event to wait for.
-func await(ctx context.Context, what string, holds func() (bool, error)) error {
-	poll := time.NewTicker(100 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		ok, err := holds()
-		if err != nil || ok {
-			return err
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w", what, errors.Join(context.Cause(ctx)))
-		}
-	}
 }
