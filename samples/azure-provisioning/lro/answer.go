@@ -24,6 +24,9 @@ type Answer[O any] struct {
 	Token Token         `json:"token,omitzero"` // with Poll
 	After time.Duration `json:"after,omitzero"` // how long the service asks to wait; 0 if it does not say
 	Why   string        `json:"why,omitempty"`  // for people: why it is not done
+	// Denied is what the service said to a poll that it denied; the resource is
+	// looked at, then.
+	Denied *Error `json:"denied,omitempty"`
 }
 
 // Reading is what a resource looks like.
@@ -74,10 +77,13 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 type Error struct {
 	What    string // such as "begin storage account st0a1b"
 	Code    string // the service's, such as QuotaExceeded
-	Status  int    // of HTTP; 200 for an operation that was accepted and failed later
+	Status  int    // of HTTP; 200 for an operation that was accepted and failed later; 0 if no answer says so
 	Message string // the service's
 }
 
 func (e *Error) Error() string {
+	if e.Status == 0 {
+		return fmt.Sprintf("%s: %s: %s", e.What, e.Code, e.Message)
+	}
 	return fmt.Sprintf("%s: %s (HTTP %d): %s", e.What, e.Code, e.Status, e.Message)
 }

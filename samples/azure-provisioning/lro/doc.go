@@ -48,10 +48,14 @@
 //     create something behind the back of whoever cleans up. Polls are given up.
 //   - L4 A token that the service or the SDK does not accept any more is no
 //     failure, whatever the reason (400, 401, 403, 404, 410): the resource itself
-//     is looked at, until it is as it should be. A look that is denied is one.
+//     is looked at, until it is as it should be. A look that is denied is one, and
+//     so is the third operation of a run that ends in a denied poll. So is a 400
+//     where the operation's address is a Location: there it is how an operation
+//     ends that has failed (Azure Resource Manager RPC contract, asynchronous
+//     operations).
 //   - L5 Tokens are secrets, since they contain signed addresses. They leave the
 //     worker sealed ([Sealer]), print as "(token)", and no error contains an
-//     address.
+//     address, not even one that the service puts into its message.
 //   - L6 Only what no wait can heal is an [*Error]: a bad request, a denied one, a
 //     quota, an operation that ended as failed (whose HTTP status is 200).
 //     Anything else is asked again until Options.Limit.

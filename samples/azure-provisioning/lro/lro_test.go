@@ -33,8 +33,10 @@ type service struct {
 	server fake.AccountsServer
 	begins int
 	looks  int
-	sealer *lro.Sealer
-	limit  time.Duration
+	// transport reaches the service; nil for the fake.
+	transport policy.Transporter
+	sealer    *lro.Sealer
+	limit     time.Duration
 
 	// What the service answers: how often an operation is in progress, and what it
 	// ends with.
@@ -81,8 +83,12 @@ func newSealer(t *testing.T) *lro.Sealer {
 // implement registers the activities: a new client of the service, as after a
 // restart, except for the fake, whose operations live in its transport.
 func (s *service) implement() {
+	transport := s.transport
+	if transport == nil {
+		transport = fake.NewAccountsServerTransport(&s.server)
+	}
 	client, err := armstorage.NewAccountsClient("sub", &azfake.TokenCredential{}, &arm.ClientOptions{
-		ClientOptions: policy.ClientOptions{Transport: fake.NewAccountsServerTransport(&s.server), Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: policy.ClientOptions{Transport: transport, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -185,7 +191,7 @@ func TestEachBeginIsAdmitted(t *testing.T) {
 					}
 					n++
 					return ctx.Sleep(time.Hour)
-				}, Limit: 100 * time.Hour})
+				}, Limit: 2 * time.Minute})
 				if errors.Is(err, errNoMore) {
 					err = nil
 				}

@@ -38,7 +38,8 @@ func Declare[I, O any](name string) Operation[I, O] {
 
 // Options of a run; zeros are defaults.
 type Options struct {
-	// Limit is how long the operation may take in all. Default two hours.
+	// Limit is how long the operation may take in all, without the time in Admit.
+	// Default two hours.
 	Limit time.Duration
 	// Every is the wait between two requests where the service does not say.
 	// Default 10 seconds.
@@ -82,23 +83,33 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// maxDenied is how many operations one run begins whose polls are denied. An address
+// whose signature has expired is denied once; an operation that a policy forbids
+// looks the same, and would be begun for ever.
+const maxDenied = 3
+
 // Run asks for something and returns when it is done, or has failed. It blocks:
 // call it in a branch to do several things at once. In a cancelled scope it
 // returns orchestration.ErrCancelled once no begin of its own is on its way (L3).
 func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) (O, error) {
 	var none O
 	options = options.withDefaults()
-	end := ctx.Now().Add(options.Limit)
+	r := run[I, O]{Operation: o, in: in, options: options, end: ctx.Now().Add(options.Limit)}
 	answer := Answer[O]{Next: Begin}
-	refusals := 0 // in a row
+	refusals, denied := 0, 0 // in a row; in all
 	for requests := 1; ; requests++ {
 		var err error
 		asked := answer.Next
-		if answer, err = o.ask(ctx, in, answer, &options); err != nil {
+		if answer, err = r.ask(ctx, answer); err != nil {
 			return none, err
 		}
 		if answer.Next == Done {
 			return answer.Value, nil
+		}
+		if answer.Denied != nil {
+			if denied++; denied == maxDenied {
+				return none, answer.Denied
+			}
 		}
 		wait := cmp.Or(answer.After, options.Every)
 		if asked == Begin && answer.Next == Begin {
@@ -107,7 +118,7 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 		} else {
 			refusals = 0
 		}
-		if ctx.Now().Add(wait).After(end) {
+		if ctx.Now().Add(wait).After(r.end) {
 			return none, &Error{What: cmp.Or(options.Describe, o.name), Code: "NotDoneInTime", Message: fmt.Sprintf(
 				"not done within the limit of %v after %d requests (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
 		}
@@ -133,43 +144,61 @@ func (o Operation[I, O]) Look(ctx *orchestration.Context, in I, options Options)
 	return o.look.Call(ctx, request[I]{In: in}, options.Retry, activity.Options{Timeout: requestLimit, Description: options.Describe})
 }
 
+// run is an operation that is being run.
+type run[I, O any] struct {
+	Operation[I, O]
+	in      I
+	options Options
+	end     time.Time // it is given up
+}
+
 // ask makes the request that an answer asked for.
-func (o Operation[I, O]) ask(ctx *orchestration.Context, in I, last Answer[O], options *Options) (answer Answer[O], err error) {
-	limits := activity.Options{Timeout: requestLimit, Description: options.Describe}
+func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answer[O], err error) {
+	limits := activity.Options{Timeout: requestLimit, Description: r.options.Describe}
 	switch last.Next {
 	case Poll:
-		return o.poll.Call(ctx, request[I]{In: in, Token: last.Token}, options.Retry, limits).Await()
+		return r.poll.Call(ctx, request[I]{In: r.in, Token: last.Token}, r.options.Retry, limits).Await()
 	case Look:
-		reading, err := o.Look(ctx, in, *options).Await()
-		if options.IfMatch != "" && reading.ETag != "" {
-			options.IfMatch = reading.ETag
+		reading, err := r.Look(ctx, r.in, r.options).Await()
+		if r.options.IfMatch != "" && reading.ETag != "" {
+			r.options.IfMatch = reading.ETag
 		}
-		return o.judge(reading, *options), err
+		return r.judge(reading), err
 	case Begin, Done: // after Done nobody asks
 	}
-	if options.Admit != nil && !ctx.Cancelled() {
-		if err := options.Admit(ctx); err != nil {
-			return answer, err
-		}
-	}
-	if ctx.Cancelled() {
-		return answer, orchestration.ErrCancelled
+	if err := r.admit(ctx); err != nil {
+		return answer, err
 	}
 	err = ctx.Shield(func(ctx *orchestration.Context) (err error) { // L3
-		answer, err = o.begin.Call(ctx, request[I]{In: in, IfMatch: options.IfMatch}, options.Retry, limits).Await()
+		answer, err = r.begin.Call(ctx, request[I]{In: r.in, IfMatch: r.options.IfMatch}, r.options.Retry, limits).Await()
 		return err
 	})
 	return answer, err
 }
 
+// admit waits until a begin may be made. That is not counted against the limit.
+func (r *run[I, O]) admit(ctx *orchestration.Context) error {
+	if r.options.Admit != nil && !ctx.Cancelled() {
+		before := ctx.Now()
+		if err := r.options.Admit(ctx); err != nil {
+			return err
+		}
+		r.end = r.end.Add(ctx.Now().Sub(before))
+	}
+	if ctx.Cancelled() {
+		return orchestration.ErrCancelled
+	}
+	return nil
+}
+
 // judge says what follows from the sight of a resource (L4): it is as it should
 // be, or something goes on, or it must be asked for again.
-func (o Operation[I, O]) judge(r Reading[O], options Options) Answer[O] {
+func (r *run[I, O]) judge(seen Reading[O]) Answer[O] {
 	switch {
-	case r.Wanted && r.Settled():
-		return Answer[O]{Next: Done, Value: r.Value}
-	case !r.Settled():
-		return Answer[O]{Next: Look, Why: "the resource is " + r.State}
+	case seen.Wanted && seen.Settled():
+		return Answer[O]{Next: Done, Value: seen.Value}
+	case !seen.Settled():
+		return Answer[O]{Next: Look, Why: "the resource is " + seen.State}
 	}
-	return Answer[O]{Next: Begin, After: min(time.Second, options.Every), Why: cmp.Or(r.Why, "the resource is not as asked for")}
+	return Answer[O]{Next: Begin, After: min(time.Second, r.options.Every), Why: cmp.Or(seen.Why, "the resource is not as asked for")}
 }

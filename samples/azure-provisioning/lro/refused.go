@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,12 +79,17 @@ func refused[O any](what string, err error, again Step) (Answer[O], error) {
 	case status == http.StatusPreconditionFailed && again != Poll: // it has changed since it was looked at
 		return wait(Look, "changed meanwhile: "+response.ErrorCode)
 	case again != Begin && (status == http.StatusNotFound || status == http.StatusGone), again == Poll && (status == http.StatusBadRequest || denied(status)): // L4
-		if after == 0 {
-			after = soon
+		answer := Answer[O]{Next: Look, After: cmp.Or(after, soon), Why: "the service does not accept the token: " + response.ErrorCode}
+		if denied(status) {
+			answer.Denied = refusal(what, response)
 		}
-		return wait(Look, "the service does not accept the token: "+response.ErrorCode)
+		return answer, nil
 	}
-	return none, activity.NonRetryable(&Error{What: what, Code: cmp.Or(response.ErrorCode, "Failed"), Status: status, Message: message(response)})
+	return none, activity.NonRetryable(refusal(what, response))
+}
+
+func refusal(what string, e *azcore.ResponseError) *Error {
+	return &Error{What: what, Code: cmp.Or(e.ErrorCode, "Failed"), Status: e.StatusCode, Message: message(e)}
 }
 
 // denied tells whether a status says that rights are missing. To a poll that means
@@ -111,16 +117,23 @@ func message(e *azcore.ResponseError) string {
 	if json.Unmarshal(body, &said) != nil || said.Error.Message == "" {
 		return "no message"
 	}
-	if len(said.Error.Message) > longestMessage {
-		return strings.ToValidUTF8(said.Error.Message[:longestMessage], "") + "…"
+	text := address.ReplaceAllString(said.Error.Message, "(address)")
+	if len(text) > longestMessage {
+		return strings.ToValidUTF8(text[:longestMessage], "") + "…"
 	}
-	return said.Error.Message
+	return text
 }
 
-// withoutAddress takes the address out of an error of the transport.
+// address is what signatures may be in.
+var address = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s"'<>]+`)
+
+// withoutAddress takes the addresses out of an error that is none of the service.
 func withoutAddress(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("%s: %w", strings.ToUpper(u.Op), u.Err)
+		return fmt.Errorf("%s: %w", strings.ToUpper(u.Op), withoutAddress(u.Err))
+	}
+	if text := err.Error(); address.MatchString(text) {
+		return errors.New(address.ReplaceAllString(text, "(address)"))
 	}
 	return err
 }

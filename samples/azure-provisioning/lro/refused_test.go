@@ -74,6 +74,9 @@ func TestNoErrorContainsAnAddress(t *testing.T) {
 	for _, err := range []error{
 		response(http.StatusForbidden, `{"error":{"code":"AuthenticationFailed","message":"no"}}`),
 		response(http.StatusForbidden, `not JSON`),
+		response(http.StatusForbidden, `{"error":{"code":"AuthenticationFailed","message":"the signature of https://management.example/op?sig=secret, is wrong"}}`),
+		errors.New(`parse "https://management.example/op?sig=secret": no good`),
+		&url.Error{Op: "Get", URL: "https://management.example/op?sig=secret", Err: errors.New("no proxy for https://management.example/op?sig=secret")},
 		&url.Error{Op: "Get", URL: "https://management.example/op?sig=secret", Err: errors.New("connection reset")},
 	} {
 		if _, got := refused[int]("poll it", err, Begin); got == nil || strings.Contains(got.Error(), "secret") || strings.Contains(got.Error(), "management.example") {

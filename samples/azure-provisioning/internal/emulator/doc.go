@@ -18,7 +18,8 @@
 //   - Writes are throttled by a bucket of tokens per subscription: 429 with
 //     Retry-After.
 //   - A PUT that changes nothing changes nothing. If-Match is honoured (412).
-//     A new identity's principal is not visible for a while (PrincipalNotFound).
+//     A new identity's principal is not visible for a while, and not to the first
+//     who looks for it (PrincipalNotFound).
 //     A namespace must be registered (MissingSubscriptionRegistration). What
 //     others refer to cannot be deleted.
 //
@@ -33,8 +34,8 @@
 //
 // # Rules
 //
-//   - E1 No goroutine and no timer: what is due is done when a request comes. So
-//     a test may give it any clock.
+//   - E1 No goroutine, and no timer but the latency of answers: what is due is done
+//     when a request comes. So a test may give it any clock.
 //   - E2 A resource is created when its PUT is accepted, whether or not anybody
 //     hears the answer; the ledger says so once for each creation.
 //   - E3 The ledger tells only of what changed a resource. Its order is the order

@@ -1,12 +1,14 @@
 package emulator_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -160,6 +162,25 @@ func TestAFailedOperationAnswers200(t *testing.T) {
 	}
 }
 
+func TestAnAnswerTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := emulator.New(emulator.Config{Latency: time.Minute})
+		ask := func(limit time.Duration) (text string, took time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			began, w := time.Now(), httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, group, http.NoBody))
+			return w.Body.String(), time.Since(began)
+		}
+		if text, took := ask(time.Hour); !strings.Contains(text, "ResourceGroupNotFound") || took != time.Minute {
+			t.Errorf("%q after %v", text, took)
+		}
+		if text, took := ask(time.Second); text != "" || took != time.Second {
+			t.Errorf("%q after %v to one who has left", text, took)
+		}
+	})
+}
+
 func TestRulesOfTheCloudHold(t *testing.T) {
 	c := newCloud(t, emulator.Config{})
 	if got := c.ask(http.MethodPut, user, `{}`, http.StatusNotFound); got.code() != "ResourceGroupNotFound" {
@@ -178,6 +199,14 @@ func TestRulesOfTheCloudHold(t *testing.T) {
 	}
 	c.wait(60)
 	c.ask(http.MethodPut, role, body, http.StatusCreated)
+	late := c.ask(http.MethodPut, user+"2", `{}`, http.StatusCreated).body["properties"].(map[string]any)["principalId"]
+	c.wait(60)
+	for _, status := range []int{http.StatusBadRequest, http.StatusCreated} { // not to the first who looks for it
+		c.ask(http.MethodPut, role+"3", fmt.Sprintf(`{"properties":{"principalId":%q,"roleDefinitionId":"x"}}`, late), status)
+	}
+	if n := c.s.Ledger().Refused["PrincipalNotFound"]; n != 2 {
+		t.Errorf("%d refusals were counted", n)
+	}
 	if got := c.ask(http.MethodPut, role+"2", body, http.StatusConflict); got.code() != "RoleAssignmentExists" {
 		t.Errorf("once more: %v", got.body)
 	}

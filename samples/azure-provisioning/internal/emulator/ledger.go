@@ -31,6 +31,8 @@ type Ledger struct {
 	Polls     int      `json:"polls"`
 	Throttled int      `json:"throttled"`
 	Injected  int      `json:"injected"` // faults
+	// Refused counts the answers that were errors, by code.
+	Refused map[string]int `json:"refused"`
 }
 
 // Count counts the records that say what happened to a resource, or to any if id
@@ -63,7 +65,7 @@ func (s *Server) Ledger() Ledger {
 	defer s.mu.Unlock()
 	s.settle()
 	l := s.ledger
-	l.Records = slices.Clone(l.Records)
+	l.Records, l.Refused = slices.Clone(l.Records), maps.Clone(l.Refused)
 	return l
 }
 

@@ -25,6 +25,7 @@ type resource struct {
 	revision  int
 	operation *operation // in progress
 	visible   time.Time  // when others see an identity's principal
+	sought    bool       // somebody has looked for it
 	coldUntil time.Time  // an app answers 503 before
 }
 
@@ -182,7 +183,10 @@ func (s *Server) refusesRole(at place, asked map[string]any) *answer {
 			return &a
 		}
 	}
-	if principal == nil || s.cfg.Now().Before(principal.visible) {
+	if principal == nil || !principal.sought || s.cfg.Now().Before(principal.visible) {
+		if principal != nil {
+			principal.sought = true
+		}
 		a := failure(http.StatusBadRequest, "PrincipalNotFound", "Principal %v does not exist in the directory.", properties["principalId"]).after(s.cfg.Pace)
 		return &a
 	}
@@ -229,8 +233,8 @@ func referred(text string) []string {
 }
 
 // principalSteps is how long a new identity's principal is not visible, in paces:
-// about as long as the app environment and the app take, so that a role assignment
-// may come too early.
+// about as long as the app environment and the app take. Whoever looks for it first
+// does not find it, however late.
 const principalSteps = 15
 
 // completed starts what takes longer than the operation itself.

@@ -24,6 +24,8 @@ type Config struct {
 	// limit.
 	WritesPerSecond float64
 	Burst           int
+	// Latency is how long an answer is on its way. Default: none.
+	Latency time.Duration
 	// Registered says that all namespaces are registered from the start.
 	Registered bool
 	// Now is the clock. Default time.Now.
@@ -54,7 +56,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, secret: make([]byte, 32),
 		resources: map[string]*resource{}, operations: map[string]*operation{},
-		registered: map[string]time.Time{}, buckets: map[string]*bucket{},
+		registered: map[string]time.Time{}, buckets: map[string]*bucket{}, ledger: Ledger{Refused: map[string]int{}},
 	}
 	_, _ = rand.Read(s.secret) // never fails
 	return s
@@ -70,19 +72,47 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveApp(w, r)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settle()
-	a := s.answer(r)
+	a := s.served(r)
+	if !s.delay(r) {
+		return
+	}
 	if a.lost {
 		panic(http.ErrAbortHandler) // panic: the way to tell net/http to close the connection without an answer
 	}
 	a.write(w)
 }
 
+// served does what a request asks for.
+func (s *Server) served(r *http.Request) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	a := s.answer(r)
+	if a.code != "" {
+		s.ledger.Refused[a.code]++
+	}
+	return a
+}
+
+// delay is the way of an answer, unless nobody waits for it any more.
+func (s *Server) delay(r *http.Request) bool {
+	if s.cfg.Latency <= 0 {
+		return true
+	}
+	timer := time.NewTimer(s.cfg.Latency)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
 // answer is what a request is answered with.
 type answer struct {
 	status int
+	code   string // of an error
 	header http.Header
 	body   any
 	lost   bool
@@ -113,7 +143,7 @@ func (a answer) after(d time.Duration) answer {
 }
 
 func failure(status int, code, format string, args ...any) answer {
-	return answer{status: status, body: map[string]any{"error": fault(code, fmt.Sprintf(format, args...))}}
+	return answer{status: status, code: code, body: map[string]any{"error": fault(code, fmt.Sprintf(format, args...))}}
 }
 
 func fault(code, message string) map[string]any {

@@ -142,6 +142,24 @@ func TestAKillAtEveryRequestInTurnLeavesExactlyWhatIsWanted(t *testing.T) {
 	}
 }
 
+func TestAKillAtEveryRequestOfATearDownLeavesNothing(t *testing.T) {
+	for at := 1; at <= requestsOfOne; at++ {
+		b := &boundary{at: at, served: true}
+		onAzure(t, uint64(at), emulator.Config{Registered: true}, func(w *world, hosts *pair) {
+			provision(w, hosts.client, "alpha", spec())
+			b.do, w.hear = hosts.kill, b.hear
+			if err := tearDown(w, hosts.client, "alpha"); err != nil {
+				t.Errorf("kill at request %d (%s): %v", at, b.what, err)
+			}
+			w.nothing()
+		})
+		if t.Failed() || b.what == "" { // there are no more
+			t.Logf("%d boundaries", at-1)
+			break
+		}
+	}
+}
+
 func TestACancellationAtEveryRequestInTurnLeavesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		served bool

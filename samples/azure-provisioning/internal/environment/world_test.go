@@ -62,7 +62,7 @@ type world struct {
 
 func newWorld(t *testing.T, cfg emulator.Config) *world {
 	t.Helper()
-	cfg.Pace = cmp.Or(cfg.Pace, pace)
+	cfg.Pace, cfg.Latency = cmp.Or(cfg.Pace, pace), cmp.Or(cfg.Latency, 20*time.Millisecond)
 	w := &world{t: t, ctx: t.Context(), cloud: emulator.New(cfg), pace: cfg.Pace, key: lro.NewKey()}
 	t.Cleanup(w.stop)
 	return w

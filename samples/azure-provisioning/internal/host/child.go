@@ -30,7 +30,6 @@ type Note struct {
 	Instance string `json:"instance"`
 	Activity string `json:"activity"`
 	What     string `json:"what"` // the resource that a request is about
-	Delivery int    `json:"delivery"`
 	URL      string `json:"url"`
 	Name     string `json:"name"`
 	Reason   string `json:"reason"`

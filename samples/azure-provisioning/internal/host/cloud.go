@@ -20,13 +20,13 @@ const EmulatorVerb = "_emulator"
 
 // Emulator says how the emulator process behaves.
 type Emulator struct {
-	Pace            time.Duration
+	Pace, Latency   time.Duration
 	WritesPerSecond float64
 	Burst           int
 }
 
 func (e Emulator) command() []string {
-	return []string{EmulatorVerb, "--pace", e.Pace.String(), "--writes", fmt.Sprint(e.WritesPerSecond), "--burst", fmt.Sprint(e.Burst)}
+	return []string{EmulatorVerb, "--pace", e.Pace.String(), "--latency", e.Latency.String(), "--writes", fmt.Sprint(e.WritesPerSecond), "--burst", fmt.Sprint(e.Burst)}
 }
 
 // RunEmulator is the emulator process. It serves until its standard input or ctx
@@ -35,6 +35,7 @@ func RunEmulator(ctx context.Context, args []string, stdin io.Reader, stdout io.
 	var e Emulator
 	flags := flag.NewFlagSet(EmulatorVerb, flag.ContinueOnError)
 	flags.DurationVar(&e.Pace, "pace", time.Second, "what operations are measured in")
+	flags.DurationVar(&e.Latency, "latency", 0, "how long an answer is on its way")
 	flags.Float64Var(&e.WritesPerSecond, "writes", 0, "that a subscription may make in a second; 0 for no limit")
 	flags.IntVar(&e.Burst, "burst", 1, "how many writes at once")
 	if err := flags.Parse(args); err != nil {
@@ -47,7 +48,7 @@ func RunEmulator(ctx context.Context, args []string, stdin io.Reader, stdout io.
 		return err
 	}
 	server := &http.Server{
-		Handler:           emulator.New(emulator.Config{Pace: e.Pace, WritesPerSecond: e.WritesPerSecond, Burst: e.Burst}),
+		Handler:           emulator.New(emulator.Config{Pace: e.Pace, Latency: e.Latency, WritesPerSecond: e.WritesPerSecond, Burst: e.Burst}),
 		ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	slog.New(slog.NewJSONHandler(stdout, nil)).Info(noteReady, "url", "http://"+listener.Addr().String())

@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
@@ -71,13 +69,7 @@ func (w Worker) run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg := resources.Config{Subscription: w.Subscription, Endpoint: w.Endpoint, Sealer: sealer}
-	if w.Endpoint == "" {
-		if cfg.Credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
-			return fmt.Errorf("no credential for Azure: run az login, or set the variables of DefaultAzureCredential: %w", err)
-		}
-	}
-	manager, err := resources.Open(cfg)
+	manager, err := resources.Open(resources.Config{Subscription: w.Subscription, Endpoint: w.Endpoint, Sealer: sealer})
 	if err != nil {
 		return err
 	}

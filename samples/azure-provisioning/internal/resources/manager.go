@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/appcontainers/armappcontainers/v3"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/msi/armmsi"
@@ -31,7 +32,8 @@ type Config struct {
 	Subscription string
 	// Endpoint of an emulator, such as http://127.0.0.1:8080; empty for Azure.
 	Endpoint string
-	// Credential for Azure. The emulator needs none.
+	// Credential for Azure; default azidentity.DefaultAzureCredential. The emulator
+	// needs none.
 	Credential azcore.TokenCredential
 	// Transport sends the requests; default a client that gives up after a while.
 	Transport policy.Transporter
@@ -70,6 +72,13 @@ func Open(cfg Config) (*Manager, error) {
 		options.InsecureAllowCredentialWithHTTP = true
 		cfg.Credential = noCredential{}
 	}
+	if cfg.Credential == nil {
+		credential, err := azidentity.NewDefaultAzureCredential(nil)
+		if err != nil {
+			return nil, withoutCredential(err)
+		}
+		cfg.Credential = credential
+	}
 	m := &Manager{cfg: cfg, browser: browser(cfg)}
 	var networks *armnetwork.VirtualNetworksClient
 	var accounts *armstorage.AccountsClient
@@ -104,13 +113,6 @@ func Open(cfg Config) (*Manager, error) {
 func client[C any](to **C, open func(string, azcore.TokenCredential, *arm.ClientOptions) (*C, error), cfg Config, options *arm.ClientOptions) (err error) {
 	*to, err = open(cfg.Subscription, cfg.Credential, options)
 	return err
-}
-
-// noCredential is what an emulator is content with.
-type noCredential struct{}
-
-func (noCredential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{Token: "emulator", ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
 // Handlers are the activities.

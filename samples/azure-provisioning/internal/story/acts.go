@@ -31,8 +31,10 @@ func (t *tale) provisionAndKill(ctx context.Context) error {
 	var hunt sync.WaitGroup
 	defer hunt.Wait()
 	defer cancel(nil)
+	killed := ""
 	hunt.Go(func() { // ends with the context, or once alpha is made
-		if err := t.killWhile(ctx, environment.AppEnv, made); err != nil {
+		var err error
+		if killed, err = t.kill(ctx, environment.AppEnv, made); err != nil {
 			cancel(err)
 		}
 	})
@@ -57,13 +59,17 @@ func (t *tale) provisionAndKill(ctx context.Context) error {
 		return err
 	}
 	t.say("alpha answers at %s; approved by %s", out.Host, out.Approved)
+	t.fact(killed != "", "a host was killed in the middle of a long-running operation%s", killed)
+	if err := t.checkSought(ctx, "alpha"); err != nil {
+		return err
+	}
 	return t.check(ctx, "alpha", map[string]int{})
 }
 
-// killWhile kills the host that polls an operation on a kind of resource for the
-// second time, unless the environment is made before.
-func (t *tale) killWhile(ctx context.Context, kind environment.Kind, made <-chan struct{}) error {
-	for polls := 0; polls < 2; {
+// kill kills the host that polls an operation on a kind of resource for the second
+// time, and says which; nobody if the environment is made before.
+func (t *tale) kill(ctx context.Context, kind environment.Kind, made <-chan struct{}) (killed string, err error) {
+	for polls := 0; ; {
 		select {
 		case n := <-t.notes:
 			if n.Activity != "ensure.poll" || !strings.HasPrefix(n.What, string(kind)) {
@@ -74,24 +80,25 @@ func (t *tale) killWhile(ctx context.Context, kind environment.Kind, made <-chan
 			}
 			victim := t.child(n.from)
 			if victim == nil {
-				return fmt.Errorf("%s is not there any more", n.from)
+				return "", fmt.Errorf("%s is not there any more", n.from)
 			}
 			if !victim.Kill() {
 				polls-- // it had ended by itself, and is replaced: the next one, then
 				continue
 			}
 			t.say("✗ kill -9 of %s (process %d), while it polls the %s", n.from, victim.PID, n.What)
+			killed = ": " + n.from
 			if !t.Store.Shared() {
-				return t.hire()
+				err = t.hire()
 			}
+			return killed, err
 		case <-made:
 			t.say("there was nothing to kill: no host polled the %s twice; a larger --pace makes it last longer", kind)
-			return nil
+			return "", nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return "", context.Cause(ctx)
 		}
 	}
-	return nil
 }
 
 // drift changes what was made behind everybody's back, and lets it be repaired.

@@ -7,9 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/host"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/resources"
@@ -17,18 +14,14 @@ import (
 
 // openManager looks for a credential that Azure accepts, before anything else.
 func openManager(ctx context.Context, cfg AzureConfig) (*resources.Manager, error) {
-	reach := resources.Config{Subscription: cfg.Subscription, Endpoint: cfg.Endpoint}
-	if cfg.Endpoint == "" {
-		credential, err := azidentity.NewDefaultAzureCredential(nil)
-		if err == nil {
-			_, err = credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://management.azure.com/.default"}})
-		}
-		if err != nil {
-			return nil, fmt.Errorf("no credential for Azure: run az login, or set the variables of DefaultAzureCredential: %w", err)
-		}
-		reach.Credential = credential
+	m, err := resources.Open(resources.Config{Subscription: cfg.Subscription, Endpoint: cfg.Endpoint})
+	if err != nil {
+		return nil, err
 	}
-	return resources.Open(reach)
+	if err := m.CheckCredential(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // mayMake refuses to make an environment where something is that this store has

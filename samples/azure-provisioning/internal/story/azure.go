@@ -95,7 +95,7 @@ func Azure(ctx context.Context, cfg AzureConfig) (err error) {
 	if !cfg.TearDown {
 		err = v.make(ctx)
 		if ctx.Err() != nil {
-			t.say("interrupted: what was made is removed now; if you kill this program, the same command with --teardown goes on")
+			t.say("interrupted: what was made is removed now, and another interrupt changes nothing; if you kill this program, the same command with --teardown goes on")
 		}
 	}
 	return errors.Join(err, v.remove(v.plan))
@@ -171,7 +171,9 @@ func (v *visit) make(ctx context.Context) (err error) {
 		approved := v.cfg.Yes
 		if !approved {
 			v.say("may it stay? Type yes (it is removed at the end in any case):")
-			approved = v.saysYes(ctx)
+			asking, stop := context.WithTimeout(ctx, decisionLimit) // after which nobody waits for it
+			approved = v.saysYes(asking)
+			stop()
 		}
 		if err := environment.Approval.Raise(ctx, v.client, h.ID(), environment.Decision{Approved: approved, By: "the user"}); err != nil {
 			v.say("the decision was not heard: %v", err)

@@ -67,6 +67,19 @@ func (t *tale) check(ctx context.Context, name string, created map[string]int) e
 	return nil
 }
 
+// checkSought demands that the role assignment was refused while its principal was
+// not visible, and made all the same.
+func (t *tale) checkSought(ctx context.Context, name string) error {
+	ledger, err := t.cloud.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	refused := ledger.Refused["PrincipalNotFound"]
+	made := ledger.Count(emulator.Created, t.plan(name).Role("").ID)
+	t.fact(refused > 0 && made == 1, "the role assignment was asked for until the identity's principal was visible: %d refused, %d made", refused, made)
+	return nil
+}
+
 // checkGone demands that nothing of an environment exists, though something was
 // made.
 func (t *tale) checkGone(ctx context.Context, name string) error {

@@ -76,18 +76,18 @@ func (t *tale) begin() (*host.Child, error) {
 // fill keeps a place filled until its host ends on purpose. If nobody can work
 // there, it gives up.
 func (t *tale) fill(c *host.Child) {
-	idle := 0
+	idle := 0 // hosts in a row that have done no request
 	for {
 		<-c.Gone()
 		err := c.Failure()
 		if err == nil {
 			return
 		}
-		if c.Worked() {
+		if idle++; c.Worked() {
 			idle = 0
 		}
 		for {
-			if idle++; idle >= maxIdle {
+			if idle >= maxIdle {
 				t.resign(fmt.Errorf("%d hosts in a row ended before one had done a request; the last one: %w", idle, err))
 				return
 			}
@@ -101,6 +101,7 @@ func (t *tale) fill(c *host.Child) {
 			if errors.Is(err, errDismissed) {
 				return
 			}
+			idle++
 		}
 	}
 }

@@ -36,6 +36,7 @@ const (
 	defaultPace     = 700 * time.Millisecond
 	writesPerSecond = 50
 	burst           = 100
+	latency         = 20 * time.Millisecond
 	subscription    = "00000000-0000-0000-0000-000000000000"
 	location        = "westeurope"
 )
@@ -103,7 +104,7 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 	t.Store = started
 	stop = stopStore
 	fail := func(err error) (func() error, error) { return nil, errors.Join(err, stop()) }
-	cloud, url, err := host.StartEmulator(ctx, t.Program, host.Emulator{Pace: t.Pace, WritesPerSecond: writesPerSecond, Burst: burst})
+	cloud, url, err := host.StartEmulator(ctx, t.Program, host.Emulator{Pace: t.Pace, Latency: latency, WritesPerSecond: writesPerSecond, Burst: burst})
 	if err != nil {
 		return fail(err)
 	}
