@@ -35,6 +35,10 @@ func TestBadFlagsAreRefusedWithTheNextStep(t *testing.T) {
 		inAzure + "--environments 3": "one environment",
 		inAzure + "--store azurite":  "--store sqlite:PATH",
 		inAzure + "--pace 1s":        "--pace",
+		inAzure + "--timeout 1h":     "--timeout 1h0m0s is for the emulator",
+		"--location westeurope":      "for --target azure",
+		"--subscription x":           "for --target azure",
+		"--store sqlite:/":           "a directory",
 	} {
 		err := run(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -56,6 +56,8 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	} else if err != nil {
 		return o, fmt.Errorf("%w; see --help", err)
 	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("%q: there are no arguments besides flags; see --help", flags.Arg(0))
@@ -76,8 +78,13 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 		if err := o.checkAzure(); err != nil {
 			return o, err
 		}
+		if given["timeout"] {
+			return o, fmt.Errorf("--timeout %v is for the emulator: what is in Azure is removed, however long that takes", o.limit)
+		}
 	} else if o.tearDown || o.yes {
 		return o, errors.New("--yes and --teardown are for --target azure: what the emulator has is gone with it")
+	} else if given["subscription"] || given["location"] {
+		return o, errors.New("--subscription and --location are for --target azure: the emulator has its own")
 	}
 	if text == "" {
 		text = "azurite"

@@ -24,6 +24,8 @@ type Answer[O any] struct {
 	Token Token         `json:"token,omitzero"` // with Poll
 	After time.Duration `json:"after,omitzero"` // how long the service asks to wait; 0 if it does not say
 	Why   string        `json:"why,omitempty"`  // for people: why it is not done
+	// Accepted says that an operation was begun, to the answer of a begin.
+	Accepted bool `json:"accepted,omitzero"`
 	// Denied is what the service said to a poll that it denied; the resource is
 	// looked at, then.
 	Denied *Error `json:"denied,omitempty"`
@@ -31,31 +33,40 @@ type Answer[O any] struct {
 
 // Reading is what a resource looks like.
 type Reading[O any] struct {
-	// Exists says that it is there. All else is empty if not.
+	// Exists says that it is there.
 	Exists bool `json:"exists,omitzero"`
 	// State is its provisioningState; empty counts as Succeeded, since resources
 	// that are created at once have none.
 	State string `json:"state,omitempty"`
-	// Wanted says that it is as the input asks for. For an operation that
-	// removes something, that is never so of what exists.
+	// Wanted says that it is as the input asks for, whatever its state. For an
+	// operation that removes something that is so when it is not there.
 	Wanted bool   `json:"wanted,omitzero"`
 	Why    string `json:"why,omitempty"` // for people: what is not as wanted
 	ETag   string `json:"etag,omitempty"`
 	Value  O      `json:"value,omitzero"`
+	// Unknown says to people why the service does not tell now. All above is empty
+	// then. It and After are filled in by the activity, not by Client.Look.
+	Unknown string        `json:"unknown,omitempty"`
+	After   time.Duration `json:"after,omitzero"` // how long the service asks to wait; 0 if it does not say
 }
 
-// Settled reports whether nothing is under way.
+// Settled reports whether nothing is under way, as far as is known.
 func (r Reading[O]) Settled() bool {
 	switch r.State {
 	case "", "Succeeded", "Failed", "Canceled", "UpgradeFailed":
-		return true
+		return r.Unknown == ""
 	}
 	return false
 }
 
-// Token says how to poll an operation. It contains signed addresses: whoever has
-// it may read what the operation returns. It prints as "(token)", and is sealed
-// where it leaves the worker (L5).
+// Done reports whether the resource is as it is wanted, and complete.
+func (r Reading[O]) Done() bool {
+	return r.Unknown == "" && r.Wanted && (r.State == "" || r.State == "Succeeded")
+}
+
+// Token says how to poll an operation: the SDK's resume token, sealed. That
+// contains signed addresses: whoever has it may read what the operation returns. So
+// it leaves the worker encrypted, and prints as "(token)" (L5).
 type Token string
 
 func (t Token) String() string {

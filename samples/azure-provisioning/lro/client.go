@@ -16,12 +16,17 @@ import (
 type Client[I, O any] struct {
 	// Begin asks for the operation, or, given a resume token, takes up one that
 	// was begun before, without a request. Without a poller it says that the
-	// request was accepted and the resource is to be looked at.
+	// request was accepted and the resource is to be looked at. The context carries
+	// Options.IfMatch to every request: what only reads before takes that out
+	// ([Unconditional]).
 	Begin func(ctx context.Context, in I, resume string) (Poller[O], error)
 	// Look reads the resource. What does not exist is no error.
 	Look func(ctx context.Context, in I) (Reading[O], error)
-	// Describe names what is asked for, in errors.
-	Describe func(in I) string
+}
+
+// Unconditional is the context of a Begin for requests without Options.IfMatch.
+func Unconditional(ctx context.Context) context.Context {
+	return policy.WithHTTPHeader(ctx, http.Header{})
 }
 
 // Poller is an operation that was begun. [From] and [Completed] make them.
@@ -83,7 +88,7 @@ type worker[I, O any] struct {
 }
 
 func (w *worker[I, O]) begin(ctx context.Context, ask request[I]) (Answer[O], error) {
-	what := "begin " + w.client.Describe(ask.In)
+	what := "begin " + ask.What
 	var resp *http.Response
 	asking := policy.WithCaptureResponse(ctx, &resp)
 	if ask.IfMatch != "" {
@@ -94,13 +99,15 @@ func (w *worker[I, O]) begin(ctx context.Context, ask request[I]) (Answer[O], er
 		return refused[O](what, err, Begin)
 	}
 	if p == nil {
-		return Answer[O]{Next: Look, After: retryAfter(resp), Why: "accepted"}, nil
+		return Answer[O]{Next: Look, Accepted: true, After: retryAfter(resp), Why: "accepted"}, nil
 	}
-	return w.state(ctx, what, p, resp)
+	answer, err := w.state(ctx, what, p, resp)
+	answer.Accepted = err == nil
+	return answer, err
 }
 
 func (w *worker[I, O]) poll(ctx context.Context, ask request[I]) (Answer[O], error) {
-	what := "poll " + w.client.Describe(ask.In)
+	what := "poll " + ask.What
 	resume, err := w.sealer.open(w.name, ask.Token)
 	if err != nil {
 		return Answer[O]{Next: Look, After: soon, Why: err.Error()}, nil //nolint:nilerr // L4
@@ -144,13 +151,15 @@ func afterResult(err error) Step {
 }
 
 func (w *worker[I, O]) look(ctx context.Context, ask request[I]) (Reading[O], error) {
-	reading, err := w.client.Look(ctx, ask.In)
+	var resp *http.Response
+	reading, err := w.client.Look(policy.WithCaptureResponse(ctx, &resp), ask.In)
 	if err == nil {
+		reading.After = retryAfter(resp)
 		return reading, nil
 	}
-	answer, err := refused[O]("look at "+w.client.Describe(ask.In), err, Look)
-	if err == nil { // for now: the resource counts as under way
-		return Reading[O]{Exists: true, State: "not known: " + answer.Why}, nil
+	answer, err := refused[O]("look at "+ask.What, err, Look)
+	if err != nil {
+		return Reading[O]{}, err
 	}
-	return Reading[O]{}, err
+	return Reading[O]{Unknown: answer.Why, After: answer.After}, nil
 }

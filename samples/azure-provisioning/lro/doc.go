@@ -7,12 +7,15 @@
 // own, and the wait between two of them is a durable timer: no process waits,
 // none is missed.
 //
-//	           ┌──────── refused for now: 409, 429, 503 ───────┐
-//	           ▼                                               │
-//	Run ──▶ begin ── accepted ──▶ (timer, Retry-After) ──▶ poll ┴──▶ done, or *Error
-//	           │                        ▲                  │ token not accepted
-//	           │                        └── under way ─────┤
-//	           └─ an operation is in progress already ──▶ look at the resource
+//	         refused for now:                     refused for now, no answer:
+//	         429, 503, not yet                    the same again
+//	         ┌──────┐                              ┌──────┐
+//	         ▼      │                              ▼      │
+//	Run ──▶ begin ──┴── accepted ──▶ (timer) ──▶ poll ────┴──▶ done, or *Error
+//	         ▲ │                     Retry-After   │
+//	         │ │ 409 in progress, 412              │ token not accepted
+//	         │ ▼                                   ▼
+//	         └─── not as asked for ◀── look at the resource ──▶ done, or *Error
 //
 // # Use
 //
@@ -21,9 +24,9 @@
 //
 //	var EnsureVault = lro.Declare[Vault, string]("vault")
 //
-//	id, err := EnsureVault.Run(ctx, vault, lro.Options{})              // in an orchestration
+//	id, err := EnsureVault.Run(ctx, vault, lro.Options{Describe: "vault " + vault.Name}) // in an orchestration
 //
-//	worker.Register(EnsureVault.Implement(lro.Client[Vault, string]{ // in a worker
+//	worker.Register(EnsureVault.Implement(lro.Client[Vault, string]{                      // in a worker
 //		Begin: func(ctx context.Context, v Vault, resume string) (lro.Poller[string], error) {
 //			p, err := vaults.BeginCreateOrUpdate(ctx, v.Group, v.Name, v.Parameters(), &armkeyvault.VaultsClientBeginCreateOrUpdateOptions{ResumeToken: resume})
 //			return lro.From(p, err, func(r armkeyvault.VaultsClientCreateOrUpdateResponse) string { return *r.ID })
@@ -44,19 +47,20 @@
 //     or a DELETE under a name that is the same each time. What it began the
 //     first time answers the second with 409 or with itself.
 //   - L3 A begin that was scheduled is never given up, not even by cancellation:
-//     when Run returns, no request of its own is still on its way that could
-//     create something behind the back of whoever cleans up. Polls are given up.
+//     Run returns when it was answered, or its attempts are used up, so whoever
+//     cleans up knows of it. Polls are given up. What nobody can know of is a
+//     request of a host that died, or without an answer, that arrives later.
 //   - L4 A token that the service or the SDK does not accept any more is no
 //     failure, whatever the reason (400, 401, 403, 404, 410): the resource itself
-//     is looked at, until it is as it should be. A look that is denied is one, and
-//     so is the third operation of a run that ends in a denied poll. So is a 400
-//     where the operation's address is a Location: there it is how an operation
-//     ends that has failed (Azure Resource Manager RPC contract, asynchronous
-//     operations).
+//     is looked at, until it is as it should be. A look that is denied is one. So
+//     is a 400 where the operation's address is a Location: there it is how an
+//     operation ends that has failed (Azure Resource Manager RPC contract,
+//     asynchronous operations).
 //   - L5 Tokens are secrets, since they contain signed addresses. They leave the
 //     worker sealed ([Sealer]), print as "(token)", and no error contains an
 //     address, not even one that the service puts into its message.
 //   - L6 Only what no wait can heal is an [*Error]: a bad request, a denied one, a
-//     quota, an operation that ended as failed (whose HTTP status is 200).
-//     Anything else is asked again until Options.Limit.
+//     quota, an operation that ended as failed (whose HTTP status is 200), three
+//     operations after which the resource is not as asked for. Anything else, an
+//     outage of the network too, is asked again until Options.Limit.
 package lro

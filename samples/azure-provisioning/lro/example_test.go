@@ -46,7 +46,6 @@ func Example() {
 			}
 			return lro.Reading[string]{Exists: true, Wanted: true, Value: "https://" + v.Name + ".example"}, nil
 		},
-		Describe: func(v Vault) string { return "vault " + v.Name },
 	}
 
 	vaults := orchestration.Declare[Vault, string]("new vault")

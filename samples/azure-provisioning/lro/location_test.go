@@ -4,27 +4,42 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
 )
 
 // location is a service that tells of its operations at a Location address, which
-// the SDK's fakes do not have. It answers their polls with these, one an operation.
+// the SDK's fakes do not have. It answers as it is told to, in turn.
 type location struct {
 	*service
-	ends []end
+	puts, polls []reply // the last one for ever
+	asked       []time.Duration
+	conditions  []string // If-Match of the PUTs
 }
 
-type end struct {
+// reply is an answer; the zero value is that there is none.
+type reply struct {
 	status int
 	code   string // of the error
+	after  int    // Retry-After, in seconds
 }
 
-func newLocation(t *testing.T, ends ...end) *location {
+var (
+	accepted = reply{status: http.StatusAccepted}
+	done     = reply{status: http.StatusOK}
+	silence  = reply{}
+)
+
+func newLocation(t *testing.T, puts, polls []reply) *location {
 	t.Helper()
-	l := &location{newService(t), ends}
+	l := &location{service: newService(t), puts: puts, polls: polls}
 	l.seen = func() lro.Reading[string] { return lro.Reading[string]{} } // it is not there
 	l.transport = l
 	l.implement()
@@ -32,49 +47,147 @@ func newLocation(t *testing.T, ends ...end) *location {
 }
 
 func (l *location) Do(r *http.Request) (*http.Response, error) {
+	l.asked = append(l.asked, l.e.Elapsed())
+	from := &l.polls
 	if r.Method == http.MethodPut {
 		l.begins++
-		return answer(r, http.StatusAccepted, ""), nil
+		l.conditions = append(l.conditions, r.Header.Get("If-Match"))
+		from = &l.puts
 	}
-	e := l.ends[l.begins-1]
-	if e.code != "" {
-		return answer(r, e.status, `{"error":{"code":"`+e.code+`","message":"it says so"}}`), nil
+	next := (*from)[0]
+	if len(*from) > 1 {
+		*from = (*from)[1:]
 	}
-	return answer(r, e.status, `{"id":"/the/account"}`), nil
+	if next == silence {
+		return nil, errors.New("connection refused")
+	}
+	return next.response(r), nil
 }
 
-func answer(r *http.Request, status int, body string) *http.Response {
-	return &http.Response{
-		StatusCode: status, Request: r, Body: io.NopCloser(strings.NewReader(body)),
-		Header: http.Header{"Location": {"https://management.example/op?sig=secret"}, "Content-Type": {"application/json"}},
+func (a reply) response(r *http.Request) *http.Response {
+	body := `{"id":"/the/account"}`
+	if a.code != "" {
+		body = `{"error":{"code":"` + a.code + `","message":"it says so"}}`
 	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	if a.status == http.StatusAccepted {
+		h.Set("Location", "https://management.example/op?sig=secret")
+	}
+	if a.after > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.after))
+	}
+	return &http.Response{StatusCode: a.status, Request: r, Body: io.NopCloser(strings.NewReader(body)), Header: h}
+}
+
+// succeeds runs it, which must end well after so many begins.
+func (l *location) succeeds(what string, begins int) {
+	l.t.Helper()
+	if id, err := l.run(); id != "/the/account" || err != nil || l.begins != begins {
+		l.t.Errorf("%s: %q %v after %d begins, want %d", what, id, err, l.begins, begins)
+	}
+}
+
+// fails runs it, which must end with a code after so many begins.
+func (l *location) fails(what, code string, begins int) *lro.Error {
+	l.t.Helper()
+	_, err := l.run()
+	failed, ok := errors.AsType[*lro.Error](err)
+	if !ok || failed.Code != code || l.begins != begins || strings.Contains(err.Error(), "secret") {
+		l.t.Fatalf("%s: %v after %d begins, want %s after %d", what, err, l.begins, code, begins)
+	}
+	return failed
 }
 
 // A Location address answers with how the operation has ended.
 func TestAnOperationThatFailsAtItsLocationIsAnError(t *testing.T) {
-	for _, want := range []end{{http.StatusBadRequest, "AccountNameInvalid"}, {http.StatusConflict, "QuotaExceeded"}} {
-		l := newLocation(t, want)
-		_, err := l.run()
-		if failed, ok := errors.AsType[*lro.Error](err); !ok || failed.Code != want.code || failed.Status != want.status || l.begins != 1 {
-			t.Errorf("%v after %d begins", err, l.begins)
+	for code, status := range map[string]int{"AccountNameInvalid": http.StatusBadRequest, "QuotaExceeded": http.StatusConflict} {
+		l := newLocation(t, []reply{accepted}, []reply{{status: status, code: code}})
+		if failed := l.fails(code, code, 1); failed.Status != status {
+			t.Errorf("%s: the status is %d", code, failed.Status)
 		}
 	}
 }
 
 func TestADeniedPollIsNoFailureButTheThirdIs(t *testing.T) {
-	no, good := end{http.StatusForbidden, "RequestDisallowedByPolicy"}, end{status: http.StatusOK}
-	for _, ends := range [][]end{{good}, {no, good}, {no, no, good}} {
-		l := newLocation(t, ends...)
-		if id, err := l.run(); id != "/the/account" || err != nil || l.begins != len(ends) {
-			t.Errorf("%d operations: %q %v after %d begins", len(ends), id, err, l.begins)
+	no := reply{status: http.StatusForbidden, code: "RequestDisallowedByPolicy"}
+	for _, polls := range [][]reply{{done}, {no, done}, {no, no, done}} {
+		newLocation(t, []reply{accepted}, polls).succeeds("denied now and then", len(polls))
+	}
+	newLocation(t, []reply{accepted}, []reply{no}).fails("denied always", no.code, 3)
+}
+
+// Nobody asks earlier than the service wants, nor later.
+func TestTheServiceSaysWhenItIsAskedNext(t *testing.T) {
+	after := func(a reply, seconds int) reply { a.after = seconds; return a }
+	l := newLocation(t,
+		[]reply{after(reply{status: http.StatusTooManyRequests, code: "TooManyRequests"}, 300), after(accepted, 37)},
+		[]reply{after(accepted, 41), after(reply{status: http.StatusServiceUnavailable, code: "ServerBusy"}, 97), after(accepted, 3), done})
+	l.succeeds("throttled", 2)
+	var waits []time.Duration
+	for i := range l.asked[1:] {
+		waits = append(waits, l.asked[i+1]-l.asked[i])
+	}
+	if first := waits[0]; first < 300*time.Second || first > 310*time.Second { // who was refused comes back spread out
+		t.Errorf("it was begun anew after %v", first)
+	}
+	if want := []time.Duration{37 * time.Second, 41 * time.Second, 97 * time.Second, 3 * time.Second}; !slices.Equal(waits[1:], want) {
+		t.Errorf("it was polled after %v, want %v", waits[1:], want)
+	}
+}
+
+func TestALookWaitsAsLongAsTheServiceWants(t *testing.T) {
+	l := newLocation(t, []reply{{status: http.StatusConflict, code: "AnotherOperationInProgress", after: 50}}, nil)
+	var asked []time.Duration
+	l.unseen = func() error {
+		if asked = append(asked, l.e.Elapsed()); len(asked) == 1 {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://management.example/account", http.NoBody)
+			return runtime.NewResponseError(reply{http.StatusTooManyRequests, "TooManyRequests", 300}.response(r))
 		}
+		return nil
 	}
-	l := newLocation(t, no, no, no, good)
-	_, err := l.run()
-	if failed, ok := errors.AsType[*lro.Error](err); !ok || failed.Code != no.code || failed.Status != no.status || l.begins != 3 {
-		t.Errorf("%v after %d begins", err, l.begins)
+	l.seen = func() lro.Reading[string] {
+		return lro.Reading[string]{Exists: true, Wanted: true, Value: "/the/account"}
 	}
-	if strings.Contains(err.Error(), "secret") {
-		t.Errorf("%v", err)
+	l.succeeds("looked at", 1)
+	if want := []time.Duration{50 * time.Second, 350 * time.Second}; !slices.Equal(asked, want) {
+		t.Errorf("it was looked at after %v, want %v", asked, want)
+	}
+}
+
+func TestAnOutageEndsNothingBeforeTheLimit(t *testing.T) {
+	outage := slices.Repeat([]reply{silence}, 100)
+	newLocation(t, append(slices.Clone(outage), accepted), []reply{done}).succeeds("while it is begun", 101)
+	newLocation(t, []reply{accepted}, append(slices.Clone(outage), done)).succeeds("while it is polled", 1)
+	l := newLocation(t, []reply{accepted}, []reply{silence})
+	if failed := l.fails("for ever", "NotDoneInTime", 1); !strings.Contains(failed.Message, "connection refused") || l.e.Elapsed() < time.Hour {
+		t.Errorf("%v after %v", failed, l.e.Elapsed())
+	}
+}
+
+func TestABugInTheClientIsNoOutage(t *testing.T) {
+	l := newLocation(t, []reply{{status: http.StatusConflict, code: "AnotherOperationInProgress"}}, nil)
+	l.seen = func() lro.Reading[string] { panic("a bug") } // panic: as bugs do
+	if _, err := l.run(); err == nil || !strings.Contains(err.Error(), "a bug") || l.e.Elapsed() > 10*time.Minute {
+		t.Errorf("%v after %v", err, l.e.Elapsed())
+	}
+}
+
+func TestWhatHasChangedIsAskedForAnewOnItsNewETag(t *testing.T) {
+	l := newLocation(t, []reply{{status: http.StatusPreconditionFailed, code: "PreconditionFailed"}, done}, nil)
+	l.ifMatch = "one"
+	l.seen = func() lro.Reading[string] { return lro.Reading[string]{Exists: true, ETag: "two"} }
+	l.succeeds("changed meanwhile", 2)
+	if want := []string{"one", "two"}; !slices.Equal(l.conditions, want) {
+		t.Errorf("If-Match was %q, want %q", l.conditions, want)
+	}
+}
+
+func TestAResourceThatHasFailedIsNoSuccess(t *testing.T) {
+	l := newLocation(t, []reply{accepted}, []reply{{status: http.StatusNotFound, code: "OperationNotFound"}})
+	l.seen = func() lro.Reading[string] {
+		return lro.Reading[string]{Exists: true, State: "Failed", Wanted: true, Value: "/the/account"}
+	}
+	if failed := l.fails("failed", "NotAsAskedFor", 3); !strings.Contains(failed.Message, "the resource is Failed") {
+		t.Errorf("it says %q", failed.Message)
 	}
 }

@@ -37,6 +37,7 @@ type service struct {
 	transport policy.Transporter
 	sealer    *lro.Sealer
 	limit     time.Duration
+	ifMatch   string
 
 	// What the service answers: how often an operation is in progress, and what it
 	// ends with.
@@ -44,6 +45,7 @@ type service struct {
 	ends    func(*azfake.PollerResponder[armstorage.AccountsClientCreateResponse])
 	refusal []func(*azfake.ErrorResponder) // of the first begins
 	seen    func() lro.Reading[string]
+	unseen  func() error
 }
 
 func newService(t *testing.T) *service {
@@ -100,12 +102,16 @@ func (s *service) implement() {
 		},
 		Look: func(context.Context, string) (lro.Reading[string], error) {
 			s.looks++
+			if s.unseen != nil {
+				if err := s.unseen(); err != nil {
+					return lro.Reading[string]{}, err
+				}
+			}
 			return s.seen(), nil
 		},
-		Describe: func(name string) string { return "account " + name },
 	}, s.sealer)...)
 	s.e.Register(main.Func(func(ctx *orchestration.Context, limit time.Duration) (string, error) {
-		return account.Run(ctx, "acct", lro.Options{Limit: limit})
+		return account.Run(ctx, "acct", lro.Options{Limit: limit, IfMatch: s.ifMatch, Describe: "account acct"})
 	}))
 }
 

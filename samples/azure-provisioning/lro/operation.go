@@ -2,10 +2,12 @@ package lro
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/activity"
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 )
 
@@ -21,6 +23,7 @@ type Operation[I, O any] struct {
 // request is the input of the three.
 type request[I any] struct {
 	In      I      `json:"in"`
+	What    string `json:"what"`              // in errors
 	Token   Token  `json:"token,omitzero"`    // of a poll
 	IfMatch string `json:"ifMatch,omitempty"` // of a begin
 }
@@ -47,19 +50,21 @@ type Options struct {
 	// Changed is told after each answer that is not the last. It runs inside the
 	// orchestration and must be as deterministic.
 	Changed func(Progress)
-	// Admit is called before each begin, also when it is asked for again after an
-	// answer; what got none is repeated without (Retry). It may block, and its error
-	// ends the operation: so a budget of writes is kept. It runs inside the
-	// orchestration and must be as deterministic.
+	// Admit is called before each begin, also when it is asked for again; but not
+	// before the repetitions of Retry. It may block, and its error ends the
+	// operation: so a budget of writes is kept. It runs inside the orchestration and
+	// must be as deterministic.
 	Admit func(*orchestration.Context) error
-	// Retry is how requests are repeated that got no answer. Default 10 attempts,
-	// from one second to 30.
+	// Retry is how a request is repeated that got no answer. When it is used up, the
+	// request is made again after Every, until the limit. Default 10 attempts, from
+	// one second to 30.
 	Retry activity.Retry
 	// IfMatch makes the begin conditional: it is refused if the resource has
 	// another ETag than this. What has changed meanwhile is looked at, and the
 	// operation begun anew if the resource is not as wanted.
 	IfMatch string
-	// Describe is a text for people about what is asked for.
+	// Describe names what is asked for, to people: in errors, and beside the
+	// activities. Default the name of the operation.
 	Describe string
 }
 
@@ -74,7 +79,8 @@ type Progress struct {
 // requestLimit bounds one request.
 const requestLimit = time.Minute
 
-func (o Options) withDefaults() Options {
+func (o Options) withDefaults(name string) Options {
+	o.Describe = cmp.Or(o.Describe, name)
 	o.Limit = cmp.Or(o.Limit, 2*time.Hour)
 	o.Every = cmp.Or(o.Every, 10*time.Second)
 	if o.Retry.MaxAttempts == 0 {
@@ -83,43 +89,47 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxDenied is how many operations one run begins whose polls are denied. An address
-// whose signature has expired is denied once; an operation that a policy forbids
-// looks the same, and would be begun for ever.
-const maxDenied = 3
+// maxAccepted is how many operations of one run are accepted. A resource that is not
+// as asked for after so many will not be after more, as when a policy forbids it.
+const maxAccepted = 3
 
 // Run asks for something and returns when it is done, or has failed. It blocks:
 // call it in a branch to do several things at once. In a cancelled scope it
 // returns orchestration.ErrCancelled once no begin of its own is on its way (L3).
 func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) (O, error) {
 	var none O
-	options = options.withDefaults()
+	options = options.withDefaults(o.name)
 	r := run[I, O]{Operation: o, in: in, options: options, end: ctx.Now().Add(options.Limit)}
 	answer := Answer[O]{Next: Begin}
-	refusals, denied := 0, 0 // in a row; in all
+	accepted, refusals := 0, 0 // in all; in a row
+	var denied *Error          // the last
 	for requests := 1; ; requests++ {
+		asked := answer
 		var err error
-		asked := answer.Next
-		if answer, err = r.ask(ctx, answer); err != nil {
+		if answer, err = r.ask(ctx, asked); unanswered(err) {
+			answer = Answer[O]{Next: asked.Next, Token: asked.Token, Why: "no answer: " + err.Error()}
+		} else if err != nil {
 			return none, err
 		}
 		if answer.Next == Done {
 			return answer.Value, nil
 		}
-		if answer.Denied != nil {
-			if denied++; denied == maxDenied {
-				return none, answer.Denied
-			}
+		if answer.Accepted && asked.Next == Begin {
+			accepted++
+		}
+		denied = cmp.Or(answer.Denied, denied)
+		if answer.Next == Begin && accepted == maxAccepted {
+			return none, cmp.Or(denied, &Error{What: options.Describe, Code: "NotAsAskedFor", Message: fmt.Sprintf("%d operations were accepted and have ended, and %s", accepted, answer.Why)})
 		}
 		wait := cmp.Or(answer.After, options.Every)
-		if asked == Begin && answer.Next == Begin {
+		if asked.Next == Begin && answer.Next == Begin {
 			wait += spread(ctx, options.Every, refusals)
 			refusals++
 		} else {
 			refusals = 0
 		}
 		if ctx.Now().Add(wait).After(r.end) {
-			return none, &Error{What: cmp.Or(options.Describe, o.name), Code: "NotDoneInTime", Message: fmt.Sprintf(
+			return none, &Error{What: options.Describe, Code: "NotDoneInTime", Message: fmt.Sprintf(
 				"not done within the limit of %v after %d requests (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
 		}
 		if options.Changed != nil {
@@ -131,6 +141,17 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 	}
 }
 
+// unanswered reports whether a request got no answer, however often it was
+// repeated: the network is down, or the service does not answer in time.
+func unanswered(err error) bool {
+	failed, ok := errors.AsType[*activity.Error](err)
+	if !ok || failed.Failure().NonRetryable {
+		return false
+	}
+	kind := failed.Failure().Kind
+	return kind == history.FailureError || kind == history.FailureTimeout
+}
+
 // spread is a random wait on top of the one that the service asks for: the longer,
 // the more often it has refused. Many who were refused together would otherwise
 // come back together.
@@ -140,8 +161,8 @@ func spread(ctx *orchestration.Context, every time.Duration, refusals int) time.
 
 // Look looks at the resource once.
 func (o Operation[I, O]) Look(ctx *orchestration.Context, in I, options Options) *orchestration.Future[Reading[O]] {
-	options = options.withDefaults()
-	return o.look.Call(ctx, request[I]{In: in}, options.Retry, activity.Options{Timeout: requestLimit, Description: options.Describe})
+	options = options.withDefaults(o.name)
+	return o.look.Call(ctx, request[I]{In: in, What: options.Describe}, options.Retry, activity.Options{Timeout: requestLimit, Description: options.Describe})
 }
 
 // run is an operation that is being run.
@@ -157,7 +178,7 @@ func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answ
 	limits := activity.Options{Timeout: requestLimit, Description: r.options.Describe}
 	switch last.Next {
 	case Poll:
-		return r.poll.Call(ctx, request[I]{In: r.in, Token: last.Token}, r.options.Retry, limits).Await()
+		return r.poll.Call(ctx, request[I]{In: r.in, What: r.options.Describe, Token: last.Token}, r.options.Retry, limits).Await()
 	case Look:
 		reading, err := r.Look(ctx, r.in, r.options).Await()
 		if r.options.IfMatch != "" && reading.ETag != "" {
@@ -170,7 +191,7 @@ func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answ
 		return answer, err
 	}
 	err = ctx.Shield(func(ctx *orchestration.Context) (err error) { // L3
-		answer, err = r.begin.Call(ctx, request[I]{In: r.in, IfMatch: r.options.IfMatch}, r.options.Retry, limits).Await()
+		answer, err = r.begin.Call(ctx, request[I]{In: r.in, What: r.options.Describe, IfMatch: r.options.IfMatch}, r.options.Retry, limits).Await()
 		return err
 	})
 	return answer, err
@@ -195,10 +216,14 @@ func (r *run[I, O]) admit(ctx *orchestration.Context) error {
 // be, or something goes on, or it must be asked for again.
 func (r *run[I, O]) judge(seen Reading[O]) Answer[O] {
 	switch {
-	case seen.Wanted && seen.Settled():
+	case seen.Unknown != "":
+		return Answer[O]{Next: Look, After: seen.After, Why: "not known: " + seen.Unknown}
+	case seen.Done():
 		return Answer[O]{Next: Done, Value: seen.Value}
 	case !seen.Settled():
-		return Answer[O]{Next: Look, Why: "the resource is " + seen.State}
+		return Answer[O]{Next: Look, After: seen.After, Why: "the resource is " + seen.State}
+	case seen.Why == "" && seen.State != "":
+		seen.Why = "the resource is " + seen.State
 	}
 	return Answer[O]{Next: Begin, After: min(time.Second, r.options.Every), Why: cmp.Or(seen.Why, "the resource is not as asked for")}
 }

@@ -79,7 +79,10 @@ func refused[O any](what string, err error, again Step) (Answer[O], error) {
 	case status == http.StatusPreconditionFailed && again != Poll: // it has changed since it was looked at
 		return wait(Look, "changed meanwhile: "+response.ErrorCode)
 	case again != Begin && (status == http.StatusNotFound || status == http.StatusGone), again == Poll && (status == http.StatusBadRequest || denied(status)): // L4
-		answer := Answer[O]{Next: Look, After: cmp.Or(after, soon), Why: "the service does not accept the token: " + response.ErrorCode}
+		answer := Answer[O]{Next: Look, After: cmp.Or(after, soon), Why: "there is nothing: " + response.ErrorCode}
+		if again == Poll {
+			answer.Why = "the service does not accept the token: " + response.ErrorCode
+		}
 		if denied(status) {
 			answer.Denied = refusal(what, response)
 		}

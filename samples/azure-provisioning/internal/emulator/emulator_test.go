@@ -162,6 +162,25 @@ func TestAFailedOperationAnswers200(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsLostAndWhatWasAskedForIsDone(t *testing.T) {
+	c := withGroup(t)
+	address := c.ask(http.MethodPut, network, `{}`, http.StatusCreated).header.Get("Azure-Asyncoperation")
+	c.s.Inject(emulator.Fault{LoseAnswer: true, Times: 2})
+	for _, lost := range []struct{ method, url string }{{http.MethodPut, account}, {http.MethodGet, address}} {
+		func() {
+			defer func() {
+				if r := recover(); r != http.ErrAbortHandler {
+					t.Errorf("%s %s: %v", lost.method, lost.url, r)
+				}
+			}()
+			c.s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), lost.method, lost.url, strings.NewReader(`{}`)))
+		}()
+	}
+	if l := c.s.Ledger(); l.Count(emulator.Created, account) != 1 || l.Polls != 1 || l.Injected != 2 {
+		t.Errorf("%+v", l)
+	}
+}
+
 func TestAnAnswerTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := emulator.New(emulator.Config{Latency: time.Minute})

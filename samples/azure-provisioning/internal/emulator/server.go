@@ -153,10 +153,13 @@ func fault(code, message string) map[string]any {
 // answer does what a request asks for, unless a fault comes between.
 func (s *Server) answer(r *http.Request) answer {
 	if operation, ok := s.operationOf(r); ok {
-		if a := s.inject(r, ""); a != nil && !a.lost {
-			return *a
+		injected := s.inject(r, "")
+		if injected != nil && !injected.lost {
+			return *injected
 		}
-		return s.poll(r, operation)
+		a := s.poll(r, operation)
+		a.lost = injected != nil
+		return a
 	}
 	at, ok := parse(r.URL.Path)
 	if !ok {

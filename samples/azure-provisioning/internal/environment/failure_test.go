@@ -124,7 +124,7 @@ func TestAKillAtEveryRequestInTurnLeavesExactlyWhatIsWanted(t *testing.T) {
 	for _, served := range []bool{false, true} {
 		for at := 1; at <= requestsOfOne; at++ {
 			b := &boundary{at: at, served: served}
-			onAzure(t, uint64(at), emulator.Config{Registered: true}, func(w *world, hosts *pair) {
+			onAzure(t, uint64(at), emulator.Config{}, func(w *world, hosts *pair) {
 				b.do, w.hear = hosts.kill, b.hear
 				h := start(w, hosts.client, "alpha", spec())
 				if _, err := h.Wait(w.ctx); err != nil {
@@ -220,6 +220,40 @@ func TestALostAnswerAtEveryRequestInTurnChangesNothing(t *testing.T) {
 		if !more {
 			break
 		}
+	}
+}
+
+// An outage is no reason to undo anything, and keeps nothing from being undone.
+func TestAnOutageOfHalfAnHourDelaysEverythingAndChangesNothing(t *testing.T) {
+	for name, fails := range map[string]bool{"making": false, "undoing": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+				var mu sync.Mutex
+				var from time.Time
+				w.outage = func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					if n := w.cloud.Ledger().Count(emulator.Failed, ""); from.IsZero() && (n > 0 || !fails && w.cloud.Ledger().Polls == 3) {
+						from = time.Now()
+					}
+					return !from.IsZero() && time.Since(from) < 30*time.Minute
+				}
+				if fails {
+					w.cloud.Inject(emulator.Fault{Method: http.MethodPut, ID: plan("alpha").AppEnv().ID, Operation: &emulator.OperationFailure{Code: "QuotaExceeded"}})
+				}
+				_, err := start(w, client, "alpha", spec()).Wait(w.ctx)
+				switch {
+				case from.IsZero():
+					t.Error("there was no outage")
+				case !fails && err != nil, fails && code(err) != "QuotaExceeded":
+					t.Errorf("it ended with %v", err)
+				case fails:
+					w.nothing()
+				default:
+					w.exactly("alpha")
+				}
+			})
+		})
 	}
 }
 

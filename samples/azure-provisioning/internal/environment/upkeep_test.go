@@ -174,6 +174,22 @@ func TestARepairedIdentityGetsItsRoleAgain(t *testing.T) {
 	})
 }
 
+// Who cannot look does not know that all is well.
+func TestAWatchSaysThatItCannotLook(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		watching(w, client, 20)
+		storage := plan("alpha").Storage()
+		w.cloud.Change(storage.ID, map[string]any{"minimumTlsVersion": "TLS1_0"})
+		w.cloud.Inject(emulator.Fault{Method: http.MethodGet, ID: storage.ID, Status: http.StatusServiceUnavailable, Code: "ServerBusy", Times: 2})
+		if seen := drifts(w, client, 2); seen.Failed != 2 || seen.Repairs != 0 || !strings.Contains(seen.LastError, "it cannot be looked at: HTTP 503") {
+			t.Errorf("while it cannot look: %+v", seen)
+		}
+		if seen := drifts(w, client, 3); seen.Failed != 2 || seen.Repairs != 1 || seen.LastError != "" {
+			t.Errorf("when it can again: %+v", seen)
+		}
+	})
+}
+
 func TestARepairYieldsToWhoChangesTheSameResource(t *testing.T) {
 	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 		watching(w, client, 20)

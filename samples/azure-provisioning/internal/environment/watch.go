@@ -2,6 +2,7 @@ package environment
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/orchestration"
@@ -126,7 +127,10 @@ func (w *work) mend(ctx *orchestration.Context, r Resource) (mended, error) {
 		return mended{}, nil
 	}
 	seen, err := Ensure.Look(ctx, r, w.plan.Spec.options(r)).Await()
-	if err != nil || seen.Wanted || !seen.Settled() {
+	if err == nil && seen.Unknown != "" {
+		err = fmt.Errorf("it cannot be looked at: %s", seen.Unknown)
+	}
+	if err != nil || seen.Done() || !seen.Settled() {
 		return mended{made: seen.Value}, err
 	}
 	made, err := w.remake(ctx, r, seen)

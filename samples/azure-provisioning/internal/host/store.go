@@ -61,6 +61,9 @@ func (s Store) New() error {
 	if s.SQLite == "" {
 		return nil
 	}
+	if is, err := os.Stat(s.SQLite); err == nil && is.IsDir() {
+		return fmt.Errorf("--store %s: that is a directory: write the name of a file in it", s)
+	}
 	var old []string
 	for _, suffix := range []string{"", "-wal", "-shm", ".worker"} {
 		if _, err := os.Stat(s.SQLite + suffix); err == nil {

@@ -48,10 +48,7 @@ func (d *differs) flag(field string, is *bool, wanted bool) {
 
 // seen makes the reading of a resource.
 func (d *differs) seen(state, etag string, value made) reading {
-	return reading{
-		State: state, ETag: etag, Value: value, Why: strings.Join(*d, "; "),
-		Wanted: len(*d) == 0 && (state == "" || state == "Succeeded"),
-	}
+	return reading{State: state, ETag: etag, Value: value, Why: strings.Join(*d, "; "), Wanted: len(*d) == 0}
 }
 
 func namespaceKind(c *armresources.ProvidersClient) kind {

@@ -117,9 +117,8 @@ func client[C any](to **C, open func(string, azcore.TokenCredential, *arm.Client
 
 // Handlers are the activities.
 func (m *Manager) Handlers() []core.Handler {
-	describe := environment.Resource.String
-	handlers := environment.Ensure.Implement(lro.Client[environment.Resource, environment.Made]{Begin: m.ensure, Look: m.look, Describe: describe}, m.cfg.Sealer)
-	handlers = append(handlers, environment.Remove.Implement(lro.Client[environment.Resource, environment.Made]{Begin: m.remove, Look: m.gone, Describe: describe}, m.cfg.Sealer)...)
+	handlers := environment.Ensure.Implement(lro.Client[environment.Resource, environment.Made]{Begin: m.ensure, Look: m.look}, m.cfg.Sealer)
+	handlers = append(handlers, environment.Remove.Implement(lro.Client[environment.Resource, environment.Made]{Begin: m.remove, Look: m.gone}, m.cfg.Sealer)...)
 	return append(handlers, environment.SmokeTest.Func(m.smokeTest), environment.Groups.Func(m.ownedGroups))
 }
 

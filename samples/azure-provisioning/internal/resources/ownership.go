@@ -79,7 +79,7 @@ func (m *Manager) ensure(ctx context.Context, r resource, resume string) (poller
 	if resume != "" {
 		return k.put(ctx, r, at, resume)
 	}
-	seen, ours, err := m.find(withoutCondition(ctx), r)
+	seen, ours, err := m.find(lro.Unconditional(ctx), r)
 	switch {
 	case err != nil:
 		return nil, err
@@ -87,7 +87,7 @@ func (m *Manager) ensure(ctx context.Context, r resource, resume string) (poller
 		return nil, notOurs(r, "it exists, and its tags name another owner")
 	case !seen.Settled():
 		return nil, nil // an answer was lost, or somebody else is at it: look until it has ended
-	case seen.Exists && seen.Wanted:
+	case seen.Exists && seen.Done():
 		return lro.Completed(seen.Value, nil, func(v made) made { return v })
 	}
 	return k.put(ctx, r, at, "")
@@ -201,11 +201,6 @@ func ownerOf(tags map[string]*string) environment.Owner {
 func missing(err error) bool {
 	response, ok := errors.AsType[*azcore.ResponseError](err)
 	return ok && response.StatusCode == http.StatusNotFound
-}
-
-// withoutCondition takes a condition out of a context: it is for what is written.
-func withoutCondition(ctx context.Context) context.Context {
-	return policy.WithHTTPHeader(ctx, http.Header{})
 }
 
 // text is the text that the SDK points to.

@@ -32,7 +32,7 @@ type service struct {
 type byProvider struct{ groups, accounts policy.Transporter }
 
 func (b byProvider) Do(r *http.Request) (*http.Response, error) {
-	if strings.Contains(r.URL.Path, "Microsoft.Storage") {
+	if strings.Contains(r.URL.Path, "Microsoft.Storage") && r.Method != http.MethodDelete { // that goes by id
 		return b.accounts.Do(r)
 	}
 	return b.groups.Do(r)
@@ -151,6 +151,21 @@ func TestAGroupGoesOnlyIfAllInItIsOurs(t *testing.T) {
 		if s.writes != c.deletes || environment.IsNotOurs(err) != (c.deletes == 0) {
 			t.Errorf("%s: %d deletes, %v", name, s.writes, err)
 		}
+	}
+}
+
+// What goes between the look and the request is gone, as it should be.
+func TestWhatHasGoneMeanwhileIsRemoved(t *testing.T) {
+	s := &service{}
+	s.there(func(*armstorage.Account) {})
+	s.groups.Server.BeginDeleteByID = func(context.Context, string, string, *armresources.ClientBeginDeleteByIDOptions) (r azfake.PollerResponder[armresources.ClientDeleteByIDResponse], e azfake.ErrorResponder) {
+		s.writes++
+		e.SetResponseError(http.StatusNotFound, "ResourceNotFound")
+		return r, e
+	}
+	p, err := s.open(t).remove(t.Context(), wanted.Storage(), "")
+	if err != nil || p == nil || !p.Done() || s.writes != 1 {
+		t.Errorf("%v, %v after %d requests", p, err, s.writes)
 	}
 }
 

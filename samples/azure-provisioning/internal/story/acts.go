@@ -66,16 +66,13 @@ func (t *tale) provisionAndKill(ctx context.Context) error {
 	return t.check(ctx, "alpha", map[string]int{})
 }
 
-// kill kills the host that polls an operation on a kind of resource for the second
-// time, and says which; nobody if the environment is made before.
+// kill kills a host that polls an operation on a kind of resource, and says which;
+// nobody if the environment is made before.
 func (t *tale) kill(ctx context.Context, kind environment.Kind, made <-chan struct{}) (killed string, err error) {
-	for polls := 0; ; {
+	for {
 		select {
 		case n := <-t.notes:
 			if n.Activity != "ensure.poll" || !strings.HasPrefix(n.What, string(kind)) {
-				continue
-			}
-			if polls++; polls < 2 {
 				continue
 			}
 			victim := t.child(n.from)
@@ -83,17 +80,12 @@ func (t *tale) kill(ctx context.Context, kind environment.Kind, made <-chan stru
 				return "", fmt.Errorf("%s is not there any more", n.from)
 			}
 			if !victim.Kill() {
-				polls-- // it had ended by itself, and is replaced: the next one, then
-				continue
+				continue // it had ended by itself, and is replaced: the next one, then
 			}
 			t.say("✗ kill -9 of %s (process %d), while it polls the %s", n.from, victim.PID, n.What)
-			killed = ": " + n.from
-			if !t.Store.Shared() {
-				err = t.hire()
-			}
-			return killed, err
+			return ": " + n.from, t.hire()
 		case <-made:
-			t.say("there was nothing to kill: no host polled the %s twice; a larger --pace makes it last longer", kind)
+			t.say("there was nothing to kill: no host polled the %s; a larger --pace makes it last longer", kind)
 			return "", nil
 		case <-ctx.Done():
 			return "", context.Cause(ctx)

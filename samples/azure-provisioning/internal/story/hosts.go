@@ -37,7 +37,7 @@ func staffed(ctx context.Context, cfg Config, subscription string, key []byte, g
 	}
 	t := &tale{
 		Config: cfg, began: time.Now(), giveUp: giveUp,
-		notes: make(chan hostNote, 1), said: map[string]bool{}, begun: map[string]string{},
+		notes: make(chan hostNote, 64), said: map[string]bool{}, begun: map[string]string{},
 	}
 	t.staffing = staffing{over: ctx.Done(), end: end, launch: func(name string) (*host.Child, error) {
 		w := host.Worker{Name: name, Store: t.Store, Subscription: subscription, Endpoint: t.cloud.URL, Key: key}

@@ -141,7 +141,7 @@ func (t *tale) open(ctx context.Context) (stop func() error, err error) {
 
 // hear takes a note of a host.
 func (t *tale) hear(from string, n *host.Note) {
-	if (n.Level == "WARN" || n.Level == "ERROR") && t.news(from, n.Msg) {
+	if (n.Level == "WARN" || n.Level == "ERROR") && t.news(from, n.Msg+n.Name) {
 		text := n.Msg
 		if n.Name != "" {
 			text += ": " + n.Name
