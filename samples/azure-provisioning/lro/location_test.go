@@ -113,7 +113,9 @@ func TestADeniedPollIsNoFailureButTheThirdIs(t *testing.T) {
 	for _, polls := range [][]reply{{done}, {no, done}, {no, no, done}} {
 		newLocation(t, []reply{accepted}, polls).succeeds("denied now and then", len(polls))
 	}
-	newLocation(t, []reply{accepted}, []reply{no}).fails("denied always", no.code, 3)
+	if failed := newLocation(t, []reply{accepted}, []reply{no}).fails("denied always", no.code, 3); failed.Status != no.status {
+		t.Errorf("the status is %d", failed.Status)
+	}
 }
 
 // Nobody asks earlier than the service wants, nor later.
@@ -141,7 +143,7 @@ func TestALookWaitsAsLongAsTheServiceWants(t *testing.T) {
 	l.unseen = func() error {
 		if asked = append(asked, l.e.Elapsed()); len(asked) == 1 {
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://management.example/account", http.NoBody)
-			return runtime.NewResponseError(reply{http.StatusTooManyRequests, "TooManyRequests", 300}.response(r))
+			return runtime.NewResponseError(reply{http.StatusTooManyRequests, "TooManyRequests", 300}.response(r)) //nolint:bodyclose // Nothing is open.
 		}
 		return nil
 	}

@@ -3,6 +3,7 @@ package emulator_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -169,8 +170,8 @@ func TestAnAnswerIsLostAndWhatWasAskedForIsDone(t *testing.T) {
 	for _, lost := range []struct{ method, url string }{{http.MethodPut, account}, {http.MethodGet, address}} {
 		func() {
 			defer func() {
-				if r := recover(); r != http.ErrAbortHandler {
-					t.Errorf("%s %s: %v", lost.method, lost.url, r)
+				if err, ok := recover().(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+					t.Errorf("%s %s: %v", lost.method, lost.url, err)
 				}
 			}()
 			c.s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), lost.method, lost.url, strings.NewReader(`{}`)))
