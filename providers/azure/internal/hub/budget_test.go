@@ -45,10 +45,10 @@ var (
 	budgetGo       = orchestration.DeclareEvent[int]("go")
 )
 
-func fanOut(ctx *orchestration.Context, of activity.Func[int, int], n int) (sum int, err error) {
+func fanOut(ctx *orchestration.Context, of activity.Func[int, int], n int, how ...activity.Option) (sum int, err error) {
 	var all []*orchestration.Future[int]
 	for i := range n {
-		all = append(all, of.Call(ctx, i))
+		all = append(all, of.Call(ctx, i, how...))
 	}
 	got, err := orchestration.All(all...).Await()
 	for _, v := range got {

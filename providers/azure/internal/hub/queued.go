@@ -3,7 +3,9 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -115,33 +117,80 @@ func (c *commit) offered() *provider.Commit {
 	return &given
 }
 
-// deliverOffers puts activities into their work queue, and rings. A copy that is
-// sent again says so.
-func (p *partition) deliverOffers(ctx context.Context, part *outPart) error {
-	s := p.store
-	for len(part.Offers) > 0 {
-		offer := &part.Offers[0]
-		err := s.account.Enqueue(ctx, part.Queue, wire.MustJSON(offer), 0)
-		if errors.Is(err, storage.ErrGone) && offer.Host != "" {
-			if !p.member.alive(ctx, offer.Host) {
-				return nil // what it was sent is offered again
-			}
-		} else if errors.Is(err, storage.ErrGone) {
-			if err = s.account.CreateQueue(ctx, part.Queue); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			offer.Again = true
-			return err
-		}
-		if part.Offers = part.Offers[1:]; offer.Host != "" {
-			s.waker.workFor(offer.Host)
-		} else if len(part.Offers) == 0 {
-			s.waker.work()
+// offersAtOnce is how many offers a partition puts into a queue at a time. Work
+// queues have no order, and one offer after the other would bound a partition to
+// one remote activity in the time that a request takes.
+const offersAtOnce = 16
+
+// deliverOffers puts activities into their work queue, and rings. What was put is
+// not in the parts any more.
+func (p *partition) deliverOffers(ctx context.Context, queue string, parts []*outPart) (err error) {
+	var all []*row.Offer
+	for _, part := range parts {
+		for i := range part.Offers {
+			all = append(all, &part.Offers[i])
 		}
 	}
-	return nil
+	put := map[*row.Offer]bool{}
+	for some := range slices.Chunk(all, offersAtOnce) {
+		if err = p.putOffers(ctx, queue, some, put); err != nil {
+			break
+		}
+	}
+	for _, part := range parts {
+		var left []row.Offer
+		for i := range part.Offers {
+			if !put[&part.Offers[i]] {
+				left = append(left, part.Offers[i])
+			}
+		}
+		part.Offers = left
+	}
+	return err
+}
+
+// putOffers puts some offers into their queue, and notes which are there. A copy
+// that is sent again says so.
+func (p *partition) putOffers(ctx context.Context, queue string, some []*row.Offer, put map[*row.Offer]bool) error {
+	s, host := p.store, some[0].Host
+	errs := make([]error, len(some))
+	var all sync.WaitGroup
+	for i, offer := range some {
+		all.Go(func() { errs[i] = s.account.Enqueue(ctx, queue, wire.MustJSON(offer), 0) })
+	}
+	all.Wait()
+	var left []*row.Offer // for which there was no queue
+	rung := false
+	for i, offer := range some {
+		switch {
+		case errs[i] == nil:
+			put[offer], rung = true, true
+		case errors.Is(errs[i], storage.ErrGone):
+			left, errs[i] = append(left, offer), nil
+		default:
+			offer.Again = true
+		}
+	}
+	switch {
+	case !rung:
+	case host != "":
+		s.waker.workFor(host)
+	default:
+		s.waker.work()
+	}
+	err := errors.Join(errs...)
+	switch {
+	case len(left) == 0:
+		return err
+	case host == "":
+		if made := s.account.CreateQueue(ctx, queue); made != nil {
+			return errors.Join(err, made)
+		}
+		return errors.Join(err, p.putOffers(ctx, queue, left, put))
+	case p.member.alive(ctx, host):
+		return errors.Join(err, fmt.Errorf("%w: queue %s of a host that is alive", storage.ErrGone, queue))
+	}
+	return err // what a dead host was sent is offered again
 }
 
 // keepRunning notes in the rows of open work what this host still runs when it

@@ -149,7 +149,7 @@ func (rs *relays) serve(ctx context.Context, to target) {
 		rs.mu.Unlock()
 		var err error
 		if to.queue != "" {
-			err = rs.p.deliverOffers(ctx, next[0])
+			err = rs.p.deliverOffers(ctx, to.queue, next)
 		} else {
 			err = rs.p.deliverAway(ctx, to.partition, next)
 		}
@@ -169,12 +169,16 @@ func (rs *relays) serve(ctx context.Context, to target) {
 	}
 }
 
-// together are the first parts of a queue that go in one transaction, or one part
-// that needs several.
+// together are the first parts for a target that go in one transaction, or at the
+// same time into a work queue; or one part that needs more.
 func together(queue []*outPart) []*outPart {
-	n, parcels := 1, len(queue[0].Parcels)
-	for n < len(queue) && queue[0].Queue == "" && !bug.Planted("fifo-broken") {
-		if parcels += len(queue[n].Parcels); parcels > maxRelayed {
+	n, size := 1, len(queue[0].Parcels)+len(queue[0].Offers)
+	most := maxRelayed
+	if queue[0].Queue != "" {
+		most = offersAtOnce
+	}
+	for n < len(queue) && !bug.Planted("fifo-broken") {
+		if size += len(queue[n].Parcels) + len(queue[n].Offers); size > most {
 			break
 		}
 		n++
