@@ -17,7 +17,23 @@ import (
 // History implements [provider.Store].
 func (s *Store) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
 	return func(yield func(history.Event, error) bool) {
-		if err := s.history(ctx, id, execution, after, yield); err != nil {
+		if err := s.history(ctx, id, execution, after, nil, yield); err != nil {
+			yield(history.Event{}, err)
+		}
+	}
+}
+
+// History implements [provider.Host]. The row of an instance that this process owns
+// is in memory, as of its last commit, and is not read again.
+func (h *host) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
+	return func(yield func(history.Event, error) bool) {
+		var known *seen
+		if p := h.member.partition(h.store.Partition(id)); p != nil && p.live() {
+			if i := p.get(id); i != nil {
+				known = i.seen
+			}
+		}
+		if err := h.store.history(ctx, id, execution, after, known, yield); err != nil {
 			yield(history.Event{}, err)
 		}
 	}
@@ -26,9 +42,13 @@ func (s *Store) History(ctx context.Context, id history.InstanceID, execution, a
 // errEnough ends a scan whose consumer has enough.
 var errEnough = errors.New("enough")
 
-func (s *Store) history(ctx context.Context, id history.InstanceID, execution, after int64, yield func(history.Event, error) bool) error {
+// history yields events. Got is the row of the instance, nil if it is to be read.
+func (s *Store) history(ctx context.Context, id history.InstanceID, execution, after int64, got *seen, yield func(history.Event, error) bool) error {
 	op := "reading the history of " + quote(id)
-	got, err := s.getInstance(ctx, op, id)
+	err := s.check(ctx, op)
+	if err == nil && got == nil {
+		got, err = s.getInstance(ctx, op, id)
+	}
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,11 +115,6 @@ func (h *host) setAside(ctx context.Context, p *partition, t *broker.Turn, err e
 func (h *host) giveBack(t *broker.Turn, r provider.Release) {
 	h.store.handed.Released(t, !r.Uncounted)
 	t.Release(r)
-}
-
-// History implements [provider.Host].
-func (h *host) History(ctx context.Context, id history.InstanceID, execution, after int64) iter.Seq2[history.Event, error] {
-	return h.store.History(ctx, id, execution, after)
 }
 
 // ReleaseTurn implements [provider.Host].
