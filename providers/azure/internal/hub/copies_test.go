@@ -2,8 +2,10 @@ package hub_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
@@ -96,4 +98,66 @@ func TestCopiesComeWhileTheFirstIsConsumed(t *testing.T) {
 		t.Error(err)
 	}
 	l.done(t)
+}
+
+// A copy of what another partition sent is known by its number, whether or not its
+// blob is there.
+func TestACopyOfAParcelThatHadABlobDoesNotStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, account := checked(t)
+		from, to := history.InstanceID("a"), history.InstanceID("b")
+		for store.Partition(from) == store.Partition(to) {
+			to += "b"
+		}
+		h, err := store.Join(t.Context(), provider.HostInfo{Name: "host"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := false
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if late || c.Kind != simulated.Transact || !strings.Contains(c.Ops[0].Row.Key, "m:"+string(to)+":p") {
+				return simulated.Fault{}
+			}
+			late = true
+			return simulated.Fault{Kind: simulated.Late, Delay: 3 * time.Minute}
+		})
+		turn := func(id history.InstanceID, execution bool, sends ...provider.Message) {
+			turn := turnOf(t, h, id)
+			c := &provider.Commit{Consumed: len(turn.Messages), NewExecution: execution, Status: history.StatusRunning, Name: "story", Send: sends}
+			for i, m := range turn.Messages {
+				c.Events = append(c.Events, history.Event{ID: turn.Instance.LastEvent + int64(i) + 1, Execution: 1, Time: time.Now(), Data: m.Data})
+			}
+			if err := h.CommitTurn(t.Context(), turn, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, id := range []history.InstanceID{to, from} {
+			if err := store.Send(t.Context(), story(id, "start "+string(id), "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		turn(to, true)
+		turn(from, true, provider.Message{ID: "large", To: to, Data: &history.EventRaised{Name: "other", Payload: bulky()}})
+		turn(to, false)
+		<-time.After(2 * time.Minute)
+		for name := range account.State().Blobs("hub") { // as the collection does after a day
+			if row.Shared(name) {
+				if err := account.Client("collector").DeleteBlob(t.Context(), "hub", name); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		<-time.After(10 * time.Minute)
+		for _, r := range account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindInbox {
+				t.Errorf("row %s is there", r.Key)
+			}
+		}
+		if !late {
+			t.Error("no copy came late")
+		}
+		if err := h.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

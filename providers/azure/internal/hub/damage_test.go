@@ -1,7 +1,9 @@
 package hub_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +128,51 @@ func TestAPurgeAfterTheLastHostWasKilledIsCarriedOut(t *testing.T) {
 		}
 		if _, err := client.Instance(s.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
 			s.Errorf("afterwards: %v, want not found", err)
+		}
+	})
+}
+
+// TestAMessageWhoseBlobIsGoneIsToldOf: nobody would learn otherwise why it has no
+// effect.
+func TestAMessageWhoseBlobIsGoneIsToldOf(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		h, err := budgetWaiting.Start(b.Context(), client, 1, orchestration.StartOptions{ID: "order"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Second)
+		b.end()
+		sender, _ := b.open("sender")
+		if err := sender.Send(b.Context(), provider.Message{ID: "large", To: h.ID(), Data: &history.EventRaised{Name: "other", Payload: bulky()}}); err != nil {
+			b.Fatal(err)
+		}
+		for name := range b.account.State().Blobs("hub") {
+			if err := b.account.Client("vandal").DeleteBlob(b.Context(), "hub", name); err != nil {
+				b.Fatal(err)
+			}
+		}
+		var log bytes.Buffer
+		b.cfg.Log, b.cfg.SweepEvery = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError})), time.Minute
+		_, client = b.restart()
+		<-time.After(10 * time.Second)
+		if err := budgetGo.Raise(b.Context(), client, h.ID(), 1); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := budgetWaiting.Handle(client, h.ID()).Wait(b.Context()); err != nil {
+			b.Errorf("what was sent after it: %v", err)
+		}
+		<-time.After(10 * time.Minute)
+		b.end()
+		key := ""
+		for _, r := range b.account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindInbox {
+				key = r.Key
+			}
+		}
+		if n := strings.Count(log.String(), key); key == "" || n < 10 {
+			b.Errorf("row %q of the inbox, of which the log has %d records:\n%s", key, n, log.String())
 		}
 	})
 }

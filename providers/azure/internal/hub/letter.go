@@ -97,6 +97,19 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	return l, nil
 }
 
+// withoutBlob sees to a letter whose blob is gone. It is a copy of one that was
+// consumed; or it was consumed while it was read; or it is damaged.
+func (p *partition) withoutBlob(l *letter, err error) {
+	if l.late() || p.journal.Numbered(l.from, l.seq) || slices.ContainsFunc(rowHashes(l.from, l.key, l.to, l.blobs), p.journal.Noticed) {
+		p.dropAll([]*letter{l})
+		return
+	}
+	// Rows go before their blobs: one that is there still was not consumed.
+	if _, gone := p.store.account.Get(p.ctx, p.store.cfg.Name, p.key, l.key); gone == nil {
+		p.log().Error("the blob of a message is gone: the message stays where it is; restore the blob, or delete the row", "row", l.key, "instance", string(l.to), "error", err)
+	}
+}
+
 // streamOf is what the keys of one sender's letters to one instance begin with.
 func streamOf(key string) string { return key[:strings.LastIndexByte(key, ':')+1] }
 
@@ -118,11 +131,7 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 			fresh = append(fresh, l)
 		case p.ctx.Err() != nil:
 		case storage.Is(err, storage.Missing):
-			// It was consumed meanwhile, and its blob removed; or it is a copy that
-			// came after that.
-			if l != nil && (l.late() || slices.ContainsFunc(rowHashes(l.from, l.key, l.to, l.blobs), p.journal.Noticed)) {
-				p.dropAll([]*letter{l})
-			}
+			p.withoutBlob(l, err)
 		case transient(err):
 			held[streamOf(r.Key)] = true
 			p.unread(l.to)
