@@ -148,6 +148,12 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if err := history.ValidatePayload("progress", len(progress)); err != nil {
 		return provider.Signals{}, fmt.Errorf("azure: %s: %w: %w", op, provider.ErrInvalid, err)
 	}
+	// Of an activity that is open now this was the instance before.
+	p := h.member.partition(h.store.Partition(t.ID.Instance))
+	var i *instance
+	if p != nil && p.live() {
+		i = p.get(t.ID.Instance)
+	}
 	signals, err := w.Extend(progress)
 	if errors.Is(err, broker.ErrDetached) {
 		signals, err := h.extendDetached(ctx, w, progress)
@@ -159,32 +165,23 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if err != nil {
 		return signals, fmt.Errorf("azure: %s: %w", op, err)
 	}
-	if signals.Cancelled || progress == nil {
-		return signals, nil
+	if signals.Cancelled || progress == nil || i == nil {
+		return signals, nil // without the instance its partition is changing hands: the next progress is stored again
 	}
-	return signals, failed(op, h.storeProgress(ctx, t.ID, progress))
+	return signals, failed(op, p.storeProgress(ctx, i, t.ID, progress))
 }
 
-// storeProgress writes what an activity that runs here has reached.
-func (h *host) storeProgress(ctx context.Context, id history.ActivityID, progress history.Payload) error {
-	p := h.member.partition(h.store.Partition(id.Instance))
-	if p == nil || !p.live() {
-		return nil // the partition is changing hands: the next progress is stored again
-	}
-	c := row.Cells{Name: func() string { return h.store.blobName(id.Instance) }}
+// storeProgress writes what an activity of an instance that runs here has reached.
+func (p *partition) storeProgress(ctx context.Context, i *instance, id history.ActivityID, progress history.Payload) error {
+	c := row.Cells{Name: func() string { return p.store.blobName(id.Instance) }}
 	c.Set(row.ProgressCell, progress)
-	if err := h.store.putBlobs(ctx, c.Blobs); err != nil {
+	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
 		return err
 	}
 	c.Map[row.WhoseCell] = wire.MustJSON(row.Whose{ID: id.Instance, Event: id.Event})
 	err := p.commit(ctx, &journal.Entry{
 		Ops: []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}}},
-		Valid: func() error {
-			if i := p.get(id.Instance); i == nil || i.execution != id.Execution {
-				return provider.ErrLockLost
-			}
-			return nil
-		},
+		Valid: func() error { return p.unchanged(i) },
 		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -194,7 +191,7 @@ func (h *host) storeProgress(ctx context.Context, id history.ActivityID, progres
 			p.progress[id.Instance][id.Event] = true
 		},
 	})
-	if errors.Is(err, provider.ErrLockLost) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+	if errors.Is(err, errNotOpen) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
 		return nil // the next signal tells
 	}
 	return err

@@ -1,0 +1,75 @@
+package hub_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// TestLateProgressDoesNotReachTheNextInstanceOfItsID: its activity was open when it
+// was given, and is that of a purged instance when it could be stored.
+func TestLateProgressDoesNotReachTheNextInstanceOfItsID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, account := checked(t)
+		h, err := store.Join(t.Context(), provider.HostInfo{Name: "host"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begins := func(message string) *provider.ActivityTask {
+			if err := store.Send(t.Context(), story("order", message, "")); err != nil {
+				t.Fatal(err)
+			}
+			turn := turnOf(t, h, "order")
+			scheduled := history.Event{Execution: 1, ID: 2, Time: time.Now(), Data: &history.ActivityScheduled{Name: "work"}}
+			err := h.CommitTurn(t.Context(), turn, &provider.Commit{
+				Consumed: 1, NewExecution: true, Status: history.StatusRunning, Name: "story",
+				Events:     []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}, scheduled},
+				Activities: []provider.Activity{{Scheduled: scheduled, Attempt: 1}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			task, err := h.NextActivity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return task
+		}
+		first := begins("first")
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Kind == simulated.PutBlob {
+				return simulated.Fault{Kind: simulated.Slow, Delay: 2 * time.Second}
+			}
+			return simulated.Fault{}
+		})
+		done := make(chan error)
+		go func() {
+			_, err := h.ExtendActivity(t.Context(), first, bulky())
+			done <- err
+		}()
+		synctest.Wait()
+		if err := store.Purge(t.Context(), "order", true); err != nil {
+			t.Fatal(err)
+		}
+		second := begins("second")
+		if err := <-done; err != nil {
+			t.Errorf("extending: %v", err)
+		}
+		for _, r := range account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindProgress {
+				t.Errorf("row %s is there, and nothing was heard of activity %v yet", r.Key, second.ID)
+			}
+		}
+		if _, err := h.ExtendActivity(t.Context(), second, history.Payload("1")); err != nil {
+			t.Errorf("extending: %v", err)
+		}
+		if err := h.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
