@@ -44,8 +44,10 @@ type outcome struct {
 // errandsOfALife is how many errands clients have, until trouble is over.
 const errandsOfALife = 14
 
-// patience is how long clients may wait once everything is healed.
-const patience = 10 * time.Minute
+// patience is how long clients may wait once everything is healed: what was lost
+// with a work queue is found by a count every five minutes, and a count may be too
+// high.
+const patience = 16 * time.Minute
 
 // inBubble runs f in virtual time, with randomness that the seed determines.
 func inBubble(t *testing.T, seed uint64, f func(t *testing.T)) {
@@ -141,7 +143,9 @@ var sometimes = map[string]*regexp.Regexp{
 func (w *world) audit(ctx context.Context, users *clients) {
 	p := w.open(ctx, "auditor")
 	defer p.Close() //nolint:errcheck // it was only read
-	w.wait(ctx, time.Minute)
+	// A copy of a message that comes late, when the first one was consumed and its
+	// blob removed, goes with the next look into the inbox, within a minute.
+	w.wait(ctx, 2*time.Minute)
 	for _, prefix := range []string{"k-", "p-"} {
 		complete := prefix == "k-" // the others were purged and replaced
 		o := verify.Options{Prefix: prefix, Complete: complete}
@@ -162,10 +166,7 @@ func (w *world) audit(ctx context.Context, users *clients) {
 		}
 	}
 	err := p.Audit(ctx, func(rule string, instance history.InstanceID, what, next string) {
-		// A copy of a message that comes late, when the first one was consumed and its
-		// blob removed, stays in the inbox.
-		late := rule == "Z13" && strings.Contains(what, "row m:")
-		if next != "" && !late {
+		if next != "" {
 			w.failed("audit of what is stored: %s %s: %s", rule, instance, what)
 		} else {
 			w.noted = append(w.noted, what)

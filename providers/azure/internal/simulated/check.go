@@ -73,6 +73,7 @@ type Checker struct {
 	heads      map[place]head
 	instances  map[place]map[string]*storage.Row // that were written, by key
 	blobs      map[blobName]*blobUse
+	sent       map[sentBlob]bool
 	violations []Violation
 }
 
@@ -94,7 +95,7 @@ func (v Violation) String() string {
 // NewChecker makes a checker for an account that begins with a state; nil means
 // empty.
 func NewChecker(layout Layout, from *State) *Checker {
-	c := &Checker{layout: layout.complete(), heads: map[place]head{}, instances: map[place]map[string]*storage.Row{}, blobs: map[blobName]*blobUse{}}
+	c := &Checker{layout: layout.complete(), heads: map[place]head{}, instances: map[place]map[string]*storage.Row{}, blobs: map[blobName]*blobUse{}, sent: map[sentBlob]bool{}}
 	if from == nil {
 		return c
 	}
@@ -108,6 +109,9 @@ func NewChecker(layout Layout, from *State) *Checker {
 			at := place{strings.ToLower(table), pk}
 			for name := range c.named(at, &row) {
 				c.use(name).rows[at.table]++
+				if strings.HasPrefix(row.Key, c.layout.Inbox) && c.use(name).there {
+					c.sent[sentBlob{at, row.Key, name}] = true
+				}
 			}
 			if strings.HasPrefix(row.Key, c.layout.Instance) {
 				c.rememberRow(at, row.Key, &row)

@@ -45,9 +45,16 @@ func (c *Checker) named(at place, row *storage.Row) iter.Seq[blobName] {
 	}
 }
 
-// references checks Z13 of a transaction: what it names anew is there. A row that
-// is inserted late, or once more since the answer was lost, may be a copy of one that
-// was consumed, and its blob removed.
+// sentBlob is a blob that a message named when it was inserted, and that was there.
+type sentBlob struct {
+	at   place
+	key  string
+	blob blobName
+}
+
+// references checks Z13 of a transaction: what it names anew is there. A message
+// that is inserted once more is a copy of one that was consumed, and its blob
+// removed: nobody uses a key of the inbox twice.
 func (c *Checker) references(at place, w *Applied) {
 	for i := range w.Changes {
 		ch := &w.Changes[i]
@@ -58,8 +65,13 @@ func (c *Checker) references(at place, w *Applied) {
 		for name := range c.named(at, ch.After) {
 			u := c.use(name)
 			u.rows[at.table]++
-			if copied := (w.Late || w.Call.Again > 1) && ch.Op.Verb == storage.Insert; !u.there && !old[name] && !copied {
-				c.broken("Z13", w, "row %s names the blob %s, which is not there", ch.Op.Row.Key, name.name)
+			sent := sentBlob{at, ch.Op.Row.Key, name}
+			message := ch.Op.Verb == storage.Insert && strings.HasPrefix(sent.key, c.layout.Inbox)
+			switch {
+			case u.there && message:
+				c.sent[sent] = true
+			case !u.there && !old[name] && !(message && c.sent[sent]):
+				c.broken("Z13", w, "row %s names the blob %s, which is not there", sent.key, name.name)
 			}
 		}
 		for name := range c.named(at, ch.Before) {
@@ -98,6 +110,7 @@ func (c *Checker) removed(w *Applied) {
 // forgetTable drops what is known of a table that was deleted with its rows.
 func (c *Checker) forgetTable(table string) {
 	maps.DeleteFunc(c.heads, func(at place, _ head) bool { return at.table == table })
+	maps.DeleteFunc(c.sent, func(s sentBlob, _ bool) bool { return s.at.table == table })
 	for name, u := range c.blobs {
 		delete(u.rows, table)
 		c.tidy(name, u)

@@ -68,6 +68,13 @@ func naming(key, blobs string) storage.Op {
 	return storage.Op{Verb: storage.Put, Row: storage.Row{Key: key, Cells: map[string][]byte{"Blobs": []byte(blobs)}}}
 }
 
+// message inserts a row that names a blob.
+func message(key, blob string) storage.Op {
+	op := naming(key, blob)
+	op.Verb = storage.Insert
+	return op
+}
+
 func drop(key string) storage.Op {
 	return storage.Op{Verb: storage.Delete, Row: storage.Row{Key: key}}
 }
@@ -85,6 +92,18 @@ func TestTheCheckerPassesSegmentsThatGo(t *testing.T) {
 	h.commit(6, instance(storage.Merge, `{"born":"2","purging":true}`))
 	h.commit(7, drop("h:a:00000001:00000001"))
 	h.commit(8, instance(storage.Replace, `{"purged":1}`), drop("h:a:00000002:00000001"))
+	if v := h.checker.Violations(); len(v) != 0 {
+		t.Errorf("%v", v)
+	}
+}
+
+func TestTheCheckerPassesACopyOfAMessageWhoseBlobWentWithIt(t *testing.T) {
+	h := openHub(t)
+	h.put("payload/a/1")
+	h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+	h.commit(2, drop("m:a:c1:1"))
+	h.remove("payload/a/1")
+	h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
 	if v := h.checker.Violations(); len(v) != 0 {
 		t.Errorf("%v", v)
 	}
@@ -169,6 +188,18 @@ func TestTheCheckerFinds(t *testing.T) {
 			h.transact(h.host, storage.Op{Verb: storage.Put, Row: row("m:a:c1:0", "other")})
 		}},
 		"a row before its blob": {"Z13", "not there", func(h *hub) { h.commit(2, naming("i:a", "payload/a/1")) }},
+		"a message twice before its blob": {"Z13", "not there", func(h *hub) {
+			h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+			h.commit(2, drop("m:a:c1:1"))
+			h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+		}},
+		"a message with a blob of another": {"Z13", "not there", func(h *hub) {
+			h.put("payload/a/1")
+			h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+			h.commit(2, drop("m:a:c1:1"))
+			h.remove("payload/a/1")
+			h.transact(h.host, message("m:a:c1:2", "payload/a/1"))
+		}},
 		"a blob removed before its row": {"Z13", "while a row names it", func(h *hub) {
 			h.put("payload/a/1")
 			h.commit(2, naming("i:a", "payload/a/1"), naming("h:a:1:1", "payload/a/1"))
