@@ -2,11 +2,15 @@ package hub_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
@@ -15,6 +19,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
@@ -174,5 +179,106 @@ func TestAMessageWhoseBlobIsGoneIsToldOf(t *testing.T) {
 		if n := strings.Count(log.String(), key); key == "" || n < 10 {
 			b.Errorf("row %q of the inbox, of which the log has %d records:\n%s", key, n, log.String())
 		}
+	})
+}
+
+// TestAnInstanceThatIsPurgedWhileItIsWokenIsNotDamaged: the blob of its timers goes
+// between two reads. The next instance of its id is not set aside.
+func TestAnInstanceThatIsPurgedWhileItIsWokenIsNotDamaged(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		var log bytes.Buffer
+		b.cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
+		b.cfg.Sleep, b.cfg.Cold = time.Minute, 1
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		if _, err := budgetHours.Start(b.Context(), client, 1, orchestration.StartOptions{ID: "a"}); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Second)
+		b.crowd(client)
+		for pk, r := range b.account.State().Rows("hub") {
+			if row.KindOf(r.Key) != row.KindTimers {
+				continue
+			}
+			if err := b.account.Client("vandal").PutBlob(b.Context(), "hub", "payload/a/timers", r.Cells[row.TimersCell]); err != nil {
+				b.Fatal(err)
+			}
+			b.spoil(pk, r.Key, row.TimersCell, row.InBlob("payload/a/timers"))
+			b.spoil(pk, r.Key, row.BlobsCell, []byte("payload/a/timers"))
+		}
+		waking := make(chan struct{}, 1)
+		b.account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Kind != simulated.GetBlob {
+				return simulated.Fault{}
+			}
+			waking <- struct{}{}
+			return simulated.Fault{Kind: simulated.Slow, Delay: 2 * time.Second}
+		})
+		<-waking
+		if err := host.Purge(b.Context(), "a", true); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
+		defer cancel()
+		h, err := budgetSequence.Start(ctx, client, 1, orchestration.StartOptions{ID: "a"})
+		if err == nil {
+			_, err = h.Wait(ctx)
+		}
+		if err != nil {
+			b.Errorf("the next instance of its id: %v", err)
+		}
+		b.end()
+		if log.Len() > 0 {
+			b.Errorf("the log has:\n%s", log.String())
+		}
+	})
+}
+
+// TestAnInstanceThatIsPurgedWhileItIsParkedStaysGone: its row was read before it was
+// purged, to show that it is set aside.
+func TestAnInstanceThatIsPurgedWhileItIsParkedStaysGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{T: t, meter: &meter{}}
+		reading := make(chan struct{})
+		var slow atomic.Bool
+		b.account = simulated.New(simulated.Config{WholePages: true, Latency: func(c simulated.Call, _ *rand.Rand) time.Duration {
+			if c.Kind == simulated.Get && c.Key == row.Instance("a") && slow.CompareAndSwap(true, false) {
+				close(reading)
+				return 2 * time.Second
+			}
+			return time.Millisecond
+		}})
+		defer b.account.Close()
+		b.cfg = hub.Config{Name: "hub", Partitions: 1}
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		if _, err := budgetSleeping.Start(b.Context(), client, 1_000, orchestration.StartOptions{ID: "a"}); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Second)
+		b.end()
+		for pk, r := range b.account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindTimers {
+				b.spoil(pk, r.Key, row.TimersCell, []byte("jnothing"))
+			}
+		}
+		again, _ := b.open("again")
+		slow.Store(true)
+		purged := make(chan error)
+		go func() {
+			<-reading
+			<-time.After(1500 * time.Millisecond) // it was read, and not answered yet
+			purged <- again.Purge(t.Context(), "a", true)
+		}()
+		go b.work(again, core.WorkerConfig{})
+		if err := <-purged; err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		if i, err := again.Instance(t.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
+			b.Errorf("it is %+v, %v; want ErrNotFound", i, err)
+		}
+		b.end()
 	})
 }
