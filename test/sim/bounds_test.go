@@ -17,7 +17,7 @@ func inWorld(t *testing.T, ttl time.Duration, hosts int, f func(ctx context.Cont
 	t.Helper()
 	inBubble(t, 7, func(t *testing.T) {
 		w := newWorld(7, azuretest.Config{Partitions: 8, TTL: ttl, TraceLines: *lines})
-		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Hour)
 		defer cancel()
 		for range hosts {
 			w.start(ctx)

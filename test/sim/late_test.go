@@ -77,3 +77,27 @@ func TestBoundsOfLateOrders(t *testing.T) {
 		})
 	}
 }
+
+// TestBoundsOfLateStarts: a copy of a start that the network held back until its
+// instance has run, was purged, and is forgotten brings nothing back. It goes to the
+// dead letters, since it may be the first.
+func TestBoundsOfLateStarts(t *testing.T) {
+	for by, dead := range map[time.Duration]int{time.Hour: 0, 26 * time.Hour: 1} {
+		t.Run(by.String(), func(t *testing.T) {
+			inWorld(t, 15*time.Second, 1, func(ctx context.Context, w *world, c *clients) {
+				w.effects.fast, w.dead = true, dead
+				c.process.Late(by) // a copy of what is sent next
+				h, err := begun(ctx, c, sequence, 2, orchestration.StartOptions{ID: "p-once"})
+				if err != nil {
+					return
+				}
+				gives(ctx, c, h, is(3))
+				if err := c.client.Purge(ctx, h.ID()); err != nil {
+					w.failed("purging it: %v", err)
+				}
+				w.wait(ctx, by+10*time.Minute)
+				c.absent(ctx, h.ID())
+			})
+		})
+	}
+}

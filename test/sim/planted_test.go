@@ -57,6 +57,7 @@ var caughtBy = map[string]string{
 	"tombstone-index-kept": "seeds",
 	"outbox-overtaken":     "seeds",
 	"late-copies-count":    "bounds",
+	"late-starts-count":    "bounds",
 }
 
 // TestPlantedBugsAreCaught runs the tests with each bug in turn, in a process of

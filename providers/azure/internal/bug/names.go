@@ -9,6 +9,7 @@ var Names = []string{
 	"delete-before-commit", // rows of the inbox are deleted before the commit that consumes them (Z5)
 	"no-dedupe-by-id",      // copies are not known by their messages (Z4)
 	"late-copies-count",    // what arrives when ids may be forgotten is applied (Z4)
+	"late-starts-count",    // … and makes the instance of a start again (Z10)
 	"notices-not-written",  // what was consumed is known to memory alone (J5)
 	"orders-repeated",      // a copy of an order is carried out, although it was answered (Z4)
 	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)

@@ -180,7 +180,7 @@ func (p *partition) storeProgress(ctx context.Context, i *instance, id history.A
 	}
 	c.Map[row.WhoseCell] = wire.MustJSON(row.Whose{ID: id.Instance, Event: id.Event})
 	err := p.commit(ctx, &journal.Entry{
-		Ops: []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}}},
+		Ops:   []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}}},
 		Valid: func() error { return p.unchanged(i) },
 		Applied: func(journal.Applied) {
 			p.mu.Lock()

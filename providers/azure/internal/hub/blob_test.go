@@ -34,9 +34,14 @@ func bulkyStart(id history.InstanceID) provider.Message {
 // ends.
 func checked(t *testing.T) (*hub.Store, *simulated.Account) {
 	t.Helper()
+	return checkedWith(t, hub.Config{Name: "hub", Partitions: 2})
+}
+
+func checkedWith(t *testing.T, cfg hub.Config) (*hub.Store, *simulated.Account) {
+	t.Helper()
 	checker := simulated.NewChecker(simulated.Layout{}, nil)
 	account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond), Observe: checker.Observe})
-	store, err := hub.Open(t.Context(), account.Client("one"), hub.Config{Name: "hub", Partitions: 2})
+	store, err := hub.Open(t.Context(), account.Client("one"), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

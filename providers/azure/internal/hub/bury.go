@@ -73,7 +73,12 @@ func (p *partition) buryLate(ctx context.Context, l *letter) {
 
 // bury moves messages of a letter to the dead letters, and ends the letter.
 func (p *partition) bury(ctx context.Context, l *letter, which []int, reason string, at time.Time, buried func()) error {
-	e := &journal.Entry{Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to, l.blobs)}}}
+	return p.buryWith(ctx, nil, l, which, reason, at, buried)
+}
+
+// buryWith is bury, with other operations in the same transaction.
+func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, which []int, reason string, at time.Time, buried func()) error {
+	e := &journal.Entry{Ops: ops, Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to, l.blobs)}}}
 	for _, n := range which {
 		line, err := wire.Encode(&l.messages[n])
 		if err != nil {

@@ -125,6 +125,9 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 	}
 	ops := append(startOps(created, c.Map), storage.Op{Verb: storage.Insert, Row: p.row})
 	err = s.inserts.insert(ctx, n, ops)
+	if took := s.cfg.Now().Sub(p.sent); err == nil && took > lateStart {
+		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and a start that takes more than %v may not count", provider.ErrUnknown, took.Round(time.Second), lateStart)
+	}
 	if err == nil {
 		s.waiters.Look(id)
 		s.arrived(n, []storage.Row{p.row})

@@ -29,6 +29,7 @@
 //	partition.go load.go      a partition in memory; what a new owner reads
 //	record.go recall.go damage.go  an instance in memory, read again, and damaged
 //	intake.go letter.go       rows of the inbox become letters
+//	posthumous.go             starts that come when their instance is forgotten
 //	behind.go                 what arrives does not overtake what is not known yet
 //	resolve.go sweep.go       letters find their receiver, whoever sent them
 //	commit.go encode.go       a turn's decisions become rows

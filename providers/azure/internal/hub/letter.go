@@ -100,6 +100,10 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 // withoutBlob sees to a letter whose blob is gone. It is a copy of one that was
 // consumed; or it was consumed while it was read; or it is damaged.
 func (p *partition) withoutBlob(l *letter, err error) {
+	if p.posthumous(l) {
+		p.begin(func(ctx context.Context) { p.undo(ctx, l) })
+		return
+	}
 	if l.late() || p.journal.Numbered(l.from, l.seq) || slices.ContainsFunc(rowHashes(l.from, l.key, l.to, l.blobs), p.journal.Noticed) {
 		p.dropAll([]*letter{l})
 		return
