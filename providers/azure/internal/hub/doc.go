@@ -54,7 +54,8 @@
 //     is known by its notice, and dropped.
 //   - B3 Letters for one instance are handed on in the order in which they were
 //     found; those of one sender are found in the order of their numbers.
-//   - B4 No mutex is held across a request, or while anybody waits.
+//   - B4 No mutex is held across a request, while anybody waits, or while a log
+//     record is written.
 //     They are locked in this order: a partition's, the member's, the broker's.
 //   - B5 A partition that is given up takes nothing in any more, and what it had
 //     handed out is lost; activities that run go on, and report to the inbox.

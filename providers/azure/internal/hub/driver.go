@@ -100,8 +100,10 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 	}
 	l.Drop(n) // before anything of the new state is in the broker
 	l.member.mu.Lock()
-	l.partitions[n] = newPartition(l, n, head, etag)
+	p := newPartition(l, n, head, etag)
+	l.partitions[n] = p
 	l.member.mu.Unlock()
+	p.warn(head.Crash)
 	return head.Epoch, nil
 }
 

@@ -1,10 +1,17 @@
 package hub_test
 
 import (
+	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/sharding"
 )
 
@@ -43,4 +50,61 @@ func TestClientsReadWhichHostServesWhat(t *testing.T) {
 		t.Error("a closed store told its hosts")
 	}
 	l.done(t)
+}
+
+// slowLog has somebody ask the store what it does while a record is written.
+type slowLog struct {
+	slog.Handler
+	meanwhile func()
+}
+
+func (l *slowLog) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "owners of this partition die") {
+		l.meanwhile()
+	}
+	return nil
+}
+
+func (l *slowLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// TestALogThatIsSlowHoldsNobodyUp (B4): the handler of records is the program's.
+func TestALogThatIsSlowHoldsNobodyUp(t *testing.T) {
+	account := simulated.New(simulated.Config{})
+	defer account.Close()
+	log := &slowLog{Handler: slog.Default().Handler()}
+	store, err := hub.Open(t.Context(), account.Client("host"), hub.Config{Name: "hub", Partitions: 1, Log: slog.New(log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := row.Owner{Format: row.Format, Epoch: 1, Crash: &row.Crash{Count: 3}}
+	_, err = account.Client("former").Transact(t.Context(), "hub", store.PartitionKey(0), []storage.Op{
+		{Verb: storage.Insert, Row: storage.Row{Key: row.Head, Cells: head.Cells()}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan struct{})
+	log.meanwhile = func() {
+		sent := make(chan error, 1)
+		go func() { sent <- store.Send(t.Context(), story("order", "start", "")) }()
+		select {
+		case err := <-sent:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("nothing can be sent while a record is written")
+		}
+		close(written)
+	}
+	h, err := store.Join(t.Context(), provider.HostInfo{Name: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-written
+	for _, err := range []error{h.Leave(t.Context()), store.Close()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }

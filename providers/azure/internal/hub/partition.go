@@ -72,7 +72,6 @@ func newPartition(l *life, number int, head row.Owner, etag string) *partition {
 	p := makePartition(l.member.store, number, head)
 	p.member, p.life = l.member, l
 	p.probation.begin(head.Crash)
-	p.warn(head.Crash)
 	p.work.Go(func() { p.load(head, etag) })
 	return p
 }

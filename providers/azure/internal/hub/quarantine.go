@@ -291,6 +291,12 @@ func (p *partition) calmDown(ctx context.Context) {
 
 // review reports whether head is to be written.
 func (b *probation) review(p *partition) bool {
+	calm := false
+	defer func() {
+		if calm { // outside of the mutex
+			p.log().Info("this owner has lived for long enough: it is no longer careful")
+		}
+	}()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.crash == nil {
@@ -330,8 +336,7 @@ func (b *probation) review(p *partition) bool {
 		clear(b.running) // nobody needs to name what runs
 	}
 	if b.crash.Over() {
-		b.crash = nil
-		p.log().Info("this owner has lived for long enough: it is no longer careful")
+		b.crash, calm = nil, true
 	}
 	return changed
 }
