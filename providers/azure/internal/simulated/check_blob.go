@@ -67,10 +67,11 @@ func (c *Checker) references(at place, w *Applied) {
 			u.rows[at.table]++
 			sent := sentBlob{at, ch.Op.Row.Key, name}
 			message := ch.Op.Verb == storage.Insert && strings.HasPrefix(sent.key, c.layout.Inbox)
+			copied := message && c.sent[sent]
 			switch {
 			case u.there && message:
 				c.sent[sent] = true
-			case !u.there && !old[name] && !(message && c.sent[sent]):
+			case !u.there && !old[name] && !copied:
 				c.broken("Z13", w, "row %s names the blob %s, which is not there", sent.key, name.name)
 			}
 		}
