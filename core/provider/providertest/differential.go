@@ -315,11 +315,24 @@ func (d *duel) restarted(lost bool) {
 }
 
 func (d *duel) doList() bool {
-	d.note("list")
-	var want []history.InstanceID
-	for _, i := range d.model.sorted() {
-		want = append(want, i.ID)
+	q := provider.Query{Parked: d.chance(15)}
+	for _, s := range statuses {
+		if d.chance(25) {
+			q.Statuses = append(q.Statuses, s)
+		}
 	}
-	d.wantList(provider.Query{}, want...)
+	size := 1 + d.random.IntN(3)
+	d.note("list %+v in pages of %d", q, size)
+	var all, want []history.InstanceID
+	for _, i := range d.model.sorted() {
+		all = append(all, i.ID)
+		if (len(q.Statuses) == 0 || slices.Contains(q.Statuses, i.Status)) && (!q.Parked || i.Parked != nil) {
+			want = append(want, i.ID)
+		}
+	}
+	d.wantList(provider.Query{}, all...)
+	if got := d.pages(q, size); !slices.Equal(got, want) {
+		d.breaks("in pages of %d List(%+v) gives %s, want %s", size, q, quoteIDs(got), quoteIDs(want))
+	}
 	return true
 }

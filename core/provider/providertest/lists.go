@@ -35,6 +35,11 @@ func (e *env) pages(q provider.Query, size int) []history.InstanceID {
 	}
 }
 
+// statuses are all that format 1 writes.
+var statuses = []history.Status{
+	history.StatusPending, history.StatusRunning, history.StatusCompleted, history.StatusFailed, history.StatusCancelled,
+}
+
 // startAll starts instances without taking their turns.
 func (e *env) startAll(ids ...history.InstanceID) {
 	e.Helper()
@@ -157,6 +162,32 @@ var listProperties = []property{
 			}
 		}
 	}},
+	{"pages of a status follow each other", pX, func(e *env) {
+		want := map[history.Status][]history.InstanceID{}
+		for n, status := range []history.Status{history.StatusRunning, history.StatusCompleted, history.StatusPending} {
+			for ; n < 60; n += 3 {
+				id := history.InstanceID(fmt.Sprintf("order-%02d", n))
+				want[status] = append(want[status], id)
+				e.send(e.start(id))
+				if status == history.StatusPending {
+					continue // no turn is taken after this
+				}
+				t := e.turnOf(id)
+				d := take(t)
+				if status == history.StatusCompleted {
+					d.finish()
+				}
+				e.commit(t, d)
+			}
+		}
+		for status, ids := range want {
+			for _, size := range []int{1, 7, 100} {
+				if got := e.pages(provider.Query{Statuses: []history.Status{status}}, size); !slices.Equal(got, ids) {
+					e.breaks("in pages of %d the %s ones are %s, want %s", size, status, quoteIDs(got), quoteIDs(ids))
+				}
+			}
+		}
+	}},
 	{"pages go on while instances are purged", pX, func(e *env) {
 		e.startAll("a", "b", "c", "d", "e")
 		e.wantList(provider.Query{Limit: 2}, "a", "b")
@@ -189,5 +220,6 @@ var listProperties = []property{
 		e.wantList(provider.Query{Statuses: []history.Status{history.StatusCompleted}}, "order")
 		e.purge("order", false)
 		e.wantList(provider.Query{})
+		e.wantList(provider.Query{Statuses: statuses})
 	}},
 }
