@@ -39,6 +39,7 @@ var caughtBy = map[string]string{
 	"tombstone-dropped":    "seeds",
 	"purge-takes-starts":   "seeds",
 	"claim-without-epoch":  "seeds",
+	"index-not-moved":      "seeds",
 	"replaced-put-back":    "seeds",
 	"lost-work-forgotten":  "seeds",
 	"next-instance-pruned": "prunes",

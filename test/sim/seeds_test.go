@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/verify"
+	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
 )
 
 var (
@@ -175,6 +177,7 @@ func (w *world) audit(ctx context.Context, users *clients) {
 	if err != nil {
 		w.failed("audit of what is stored: %v", err)
 	}
+	w.lists(ctx, p)
 	for _, id := range slices.Sorted(maps.Keys(users.ended)) {
 		was := users.ended[id]
 		now, err := p.Instance(ctx, id)
@@ -184,6 +187,38 @@ func (w *world) audit(ctx context.Context, users *clients) {
 	}
 	if letters, err := p.DeadLetters(ctx, 100); err != nil || len(letters) != w.dead {
 		w.failed("dead letters: %+v, %v, want %d", letters, err, w.dead)
+	}
+}
+
+// lists compares what the index says with the rows of instances: whoever has a
+// status is found by it, and nobody else.
+func (w *world) lists(ctx context.Context, p *azuretest.Host) {
+	pages := func(q provider.Query) (all []history.InstanceID, statuses map[history.Status][]history.InstanceID) {
+		statuses = map[history.Status][]history.InstanceID{}
+		for q.Limit = 40; ; {
+			page, err := p.List(ctx, q)
+			if err != nil {
+				w.failed("listing %+v: %v", q, err)
+				return all, statuses
+			}
+			for _, i := range page {
+				all = append(all, i.ID)
+				statuses[i.Status] = append(statuses[i.Status], i.ID)
+			}
+			if len(page) < q.Limit {
+				return all, statuses
+			}
+			q.After = page[len(page)-1].ID
+		}
+	}
+	_, want := pages(provider.Query{})
+	for _, s := range []history.Status{history.StatusPending, history.StatusRunning, history.StatusCompleted, history.StatusFailed, history.StatusCancelled} {
+		if got, _ := pages(provider.Query{Statuses: []history.Status{s}}); !slices.Equal(got, want[s]) {
+			w.failed("the list of what is %s has %q, and %q are", s, got, want[s])
+		}
+		if len(want[s]) > 0 {
+			w.count("listed " + string(s))
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func (a *auditor) gather(ctx context.Context, s *subject, strays []string) error
 	}
 	keys := slices.Clone(strays)
 	if m := s.meta; m != nil {
-		keys = append(keys, row.Open(m.ID), row.Final(m.Finished, m.ID), row.Purged(m.Purged, m.ID))
+		keys = append(keys, row.Open(m.ID), row.PlaceOf(m.Status).Key(m.ID), row.Purged(m.Purged, m.ID))
 		if m.Timer != 0 {
 			keys = append(keys, row.Timers(m.Timer, m.ID))
 		}

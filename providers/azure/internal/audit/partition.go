@@ -136,13 +136,10 @@ func (a *auditor) count(s *subject) {
 
 // indexKey is where an instance stands in the index.
 func indexKey(m *row.Meta) string {
-	switch {
-	case m.Purged != 0:
+	if m.Purged != 0 {
 		return row.Purged(m.Purged, m.ID)
-	case m.Status.Final():
-		return row.Final(m.Finished, m.ID)
 	}
-	return row.Open(m.ID)
+	return row.PlaceOf(m.Status).Key(m.ID)
 }
 
 // readLeft looks for the instances of the rows that no row of an instance has

@@ -58,7 +58,7 @@ var plantsOfOwners = []plant{
 var plantsOfRows = []plant{
 	{"an instance that the index lacks", "Z2", "index does not have", func(s *spoiler) { s.remove(s.partition("order-1"), row.Open("order-1")) }},
 	{"an instance in two places of the index", "Z2", "belongs under", func(s *spoiler) {
-		s.put(s.partition("order-1"), row.Final(12, "order-1"), row.IndexCells(&row.Meta{ID: "order-1"}))
+		s.put(s.partition("order-1"), row.PlaceOf(history.StatusFailed).Key("order-1"), row.IndexCells(&row.Meta{ID: "order-1"}))
 	}},
 	{"durable state that is lost", "Z2", "durable state: true; there is a row of it: false", func(s *spoiler) { s.remove(s.partition("order-1"), row.State("order-1")) }},
 	{"durable state of which nobody knows", "Z2", "durable state: false", func(s *spoiler) {

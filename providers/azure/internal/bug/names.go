@@ -24,6 +24,7 @@ var Names = []string{
 	"done-offered",         // a new owner offers activities of which the completion is in the inbox
 	"tombstone-index-kept", // what takes a purged id leaves the row of the tombstone in the index (Z10)
 	"outbox-overtaken",     // what is sent directly overtakes the outbox
+	"index-not-moved",      // who ends stays in the index of those that are open (Z2)
 	"replaced-put-back",    // an instance that was replaced stays in memory
 	"lost-work-forgotten",  // what was lost with a work queue is not offered again
 	"next-instance-pruned", // rows go on being removed when the instance is another of its id (Z10)

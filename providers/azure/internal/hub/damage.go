@@ -49,7 +49,7 @@ func (p *partition) parkDamaged(ctx context.Context, escaped string) {
 		return // the log has told it
 	}
 	m, err := readMeta(ctx, r.Cells, p.store.getBlob)
-	if err != nil || !m.Exists() {
+	if err != nil || !m.Exists() || m.Status.Final() {
 		return
 	}
 	m.Parked, m.ParkedAt = corrupt(m.ID, "the open work", reason).Error(), wire.Nanos(p.store.cfg.Now())

@@ -22,7 +22,7 @@
 // # Where to look
 //
 //	store.go repeat.go        opening, creating and deleting a hub; its storage
-//	client.go gather.go read.go  what clients do, together, and see
+//	client.go gather.go read.go list.go  what clients do, together, and see
 //	hosts.go errors.go        who serves what, and lives; errors as callers see them
 //	order.go remove.go        purge, and starts that replace: only an owner may
 //	member.go driver.go       joining; claims, releases; host rows

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -174,8 +175,10 @@ func (c *commit) encodeSeen(cells *row.Cells, now int64) error {
 			}
 			cells.Set(row.FailureCell, failure)
 		}
-		c.delete(row.Open(c.after.id))
-		c.ops = append(c.ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Final(now, c.after.id), Cells: row.IndexCells(m)}})
+		if !bug.Planted("index-not-moved") {
+			c.delete(row.Open(c.after.id))
+			c.ops = append(c.ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.PlaceOf(m.Status).Key(c.after.id), Cells: row.IndexCells(m)}})
+		}
 	}
 	m.Parked, m.ParkedAt = "", 0
 	return nil

@@ -193,17 +193,11 @@ func (p *partition) readOutstanding() (found outstanding, err error) {
 // scan reads all pages of a range.
 func (s *Store) scan(ctx context.Context, partition string, r row.Range, cells []string, each func([]storage.Row) error) error {
 	at := storage.Range(r)
-	for n := 0; ; {
-		page, err := s.account.Scan(ctx, s.cfg.Name, partition, at, 0, cells)
-		if errors.Is(err, storage.ErrBusy) && n < 5 {
-			pause(ctx, storage.RetryAfter(err, backoff(n)))
-			n++
-			continue
-		}
+	for {
+		page, err := s.scanPage(ctx, partition, at, 0, cells)
 		if err != nil {
 			return err
 		}
-		n = 0
 		if err := each(page.Rows); err != nil {
 			return err
 		}
@@ -211,6 +205,17 @@ func (s *Store) scan(ctx context.Context, partition string, r row.Range, cells [
 			return nil
 		}
 		at.From = page.Next
+	}
+}
+
+// scanPage reads one page of a range, again while storage is busy.
+func (s *Store) scanPage(ctx context.Context, partition string, r storage.Range, limit int, cells []string) (storage.Page, error) {
+	for n := 0; ; n++ {
+		page, err := s.account.Scan(ctx, s.cfg.Name, partition, r, limit, cells)
+		if !errors.Is(err, storage.ErrBusy) || n >= 5 {
+			return page, err
+		}
+		pause(ctx, storage.RetryAfter(err, backoff(n)))
 	}
 }
 

@@ -1,12 +1,10 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -252,88 +250,6 @@ func (s *Store) readTimers(ctx context.Context, n int, id history.InstanceID) ([
 		return nil, err
 	}
 	return providerTimers(set.Timers)
-}
-
-// List implements [provider.Store].
-func (s *Store) List(ctx context.Context, q provider.Query) ([]provider.Instance, error) {
-	const op = "listing instances"
-	if err := s.check(ctx, op); err != nil {
-		return nil, err
-	}
-	limit := q.Limit
-	switch {
-	case limit == 0:
-		limit = 100
-	case limit < 0 || limit > 1_000:
-		return nil, fmt.Errorf("azure: %s: %w: the page is to have %d instances: choose from 1 to 1,000", op, provider.ErrInvalid, limit)
-	}
-	// Each partition lists by id; the page is the least of all of them.
-	pages := make([][]provider.Instance, s.hub.Partitions)
-	errs := make([]error, s.hub.Partitions)
-	gather(s.hub.Partitions, func(n int) {
-		pages[n], errs[n] = s.listPartition(ctx, n, &q, limit)
-	})
-	if err := errors.Join(errs...); err != nil {
-		return nil, reading(ctx, op, err)
-	}
-	all := slices.Concat(pages...)
-	slices.SortFunc(all, func(a, b provider.Instance) int { return cmp.Compare(a.ID, b.ID) })
-	return all[:min(limit, len(all))], nil
-}
-
-// gather calls f for 0 to n-1, a few at a time, and waits.
-func gather(n int, f func(int)) {
-	const atOnce = 8
-	next := make(chan int)
-	done := make(chan struct{})
-	workers := min(n, atOnce)
-	for range workers {
-		go func() {
-			for i := range next {
-				f(i)
-			}
-			done <- struct{}{}
-		}()
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	for range workers {
-		<-done
-	}
-}
-
-func (s *Store) listPartition(ctx context.Context, n int, q *provider.Query, limit int) ([]provider.Instance, error) {
-	var found []provider.Instance
-	r := row.Instances(q.Prefix, q.After)
-	err := s.scan(ctx, s.partitionKey(n), r, cellsSeen, func(rows []storage.Row) error {
-		for i := range rows {
-			got, err := readSeen(ctx, rows[i].Cells, s.getBlob)
-			if err != nil {
-				return fmt.Errorf("row %s: %w", rows[i].Key, err)
-			}
-			if !got.meta.Exists() || !matches(&got.meta, q) {
-				continue
-			}
-			if found = append(found, got.instance()); len(found) == limit && !row.Cut(rows[i].Key) {
-				return errEnough
-			}
-		}
-		return nil
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	return found, err
-}
-
-func matches(m *row.Meta, q *provider.Query) bool {
-	return strings.HasPrefix(string(m.ID), q.Prefix) &&
-		(q.After == "" || m.ID > q.After) &&
-		(q.Name == "" || m.Name == q.Name) &&
-		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, m.Status)) &&
-		(!q.Parked || m.ParkedAt != 0)
 }
 
 // DeadLetters implements [provider.Store].

@@ -199,7 +199,14 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 	if old.Exists() || old.Purging {
 		ranges = []row.Range{
 			row.InboxOf(id), row.HistoryOf(id), row.ProgressOf(id),
-			row.Only(row.Work(id)), row.Only(row.State(id)), row.Only(row.Open(id)), row.Only(row.Final(old.Finished, id)),
+			row.Only(row.Work(id)), row.Only(row.State(id)),
+		}
+		places := []row.Place{row.PlaceOf(old.Status)}
+		if old.Created == 0 { // its row cannot be read
+			places = row.Places()
+		}
+		for _, place := range places {
+			ranges = append(ranges, row.Only(place.Key(id)))
 		}
 		if old.Timer != 0 {
 			ranges = append(ranges, row.Only(row.Timers(old.Timer, id)))

@@ -18,8 +18,8 @@
 //	q:id:event      the progress of one of its open activities
 //	r:id            its open activities
 //	t:due:id          its open timers, under the due time of the earliest
-//	x:o:id  x:f:time:id  x:p:time:id   the index: not final; final, by its
-//	                end; tombstones, by the time of their purge
+//	x:o:id  x:e:status:id  x:p:time:id   the index: open; ended, by how;
+//	                tombstones, by the time of their purge
 //
 // Who takes over a partition reads the range from m: to t:, timers of the next hour
 // included, and nothing else: it holds what is outstanding.

@@ -391,16 +391,14 @@ type Letter struct {
 
 // IndexCells are the cells of an instance's row in the index.
 func IndexCells(m *Meta) map[string][]byte {
-	return map[string][]byte{IndexCell: wire.MustJSON(indexed{m.ID, m.Name, m.Status})}
+	return map[string][]byte{IndexCell: wire.MustJSON(indexed{m.ID})}
 }
 
 // IndexCell is the cell of a row of the index.
 const IndexCell = "Indexed"
 
 type indexed struct {
-	ID     history.InstanceID `json:"id"`
-	Name   string             `json:"name"`
-	Status history.Status     `json:"status"`
+	ID history.InstanceID `json:"id"`
 }
 
 // Parse reads a cell that is JSON as it stands.

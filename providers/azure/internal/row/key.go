@@ -55,7 +55,7 @@ const (
 	workPrefix     = "r:"
 	timerPrefix    = "t:"
 	openPrefix     = "x:o:"
-	finalPrefix    = "x:f:"
+	endedPrefix    = "x:e:"
 	purgedPrefix   = "x:p:"
 
 	outstandingEnd = "u"
@@ -149,13 +149,37 @@ func Timers(due int64, id history.InstanceID) string {
 	return timerPrefix + number(due) + ":" + Escape(id)
 }
 
-// Open is the key of an instance in the index of those that are not final.
-func Open(id history.InstanceID) string { return openPrefix + Escape(id) }
+// Place is a part of the index of instances, in the order of their ids: those
+// that are open, or those that ended with one status.
+type Place string
 
-// Final is the key of an instance in the index of those that are final.
-func Final(finished int64, id history.InstanceID) string {
-	return finalPrefix + number(finished) + ":" + Escape(id)
+// PlaceOf is where instances of a status stand in the index.
+func PlaceOf(s history.Status) Place {
+	if s.Final() {
+		return Place(endedPrefix + string(s) + ":")
+	}
+	return openPrefix
 }
+
+// Places are all parts of the index of instances.
+func Places() []Place {
+	return []Place{
+		openPrefix, PlaceOf(history.StatusCompleted), PlaceOf(history.StatusFailed),
+		PlaceOf(history.StatusCancelled), PlaceOf(history.StatusTerminated),
+	}
+}
+
+// Key is the key of an instance in the index.
+func (p Place) Key(id history.InstanceID) string { return string(p) + Escape(id) }
+
+// Range are the rows of instances whose ids begin with prefix and come after
+// another.
+func (p Place) Range(prefix string, after history.InstanceID) Range {
+	return ofIDs(string(p), prefix, after)
+}
+
+// Open is the key of an instance in the index of those that are open.
+func Open(id history.InstanceID) string { return Place(openPrefix).Key(id) }
 
 // Purged is the key of a tombstone in the index of those.
 func Purged(at int64, id history.InstanceID) string {
@@ -317,19 +341,21 @@ func ProgressOf(id history.InstanceID) Range { return prefixed(progressPrefix + 
 // Instances are the rows of instances whose ids begin with prefix and come
 // after another.
 func Instances(prefix string, after history.InstanceID) Range {
-	r := prefixed(instancePrefix)
+	return ofIDs(instancePrefix, prefix, after)
+}
+
+// ofIDs are the keys that begin with kind and go on with ids that begin with
+// prefix and come after another.
+func ofIDs(kind, prefix string, after history.InstanceID) Range {
+	r := prefixed(kind)
 	if prefix != "" {
-		e := instancePrefix + Escape(history.InstanceID(prefix))
-		if len(e) < cutEscaped {
-			r = prefixed(e)
+		if e := Escape(history.InstanceID(prefix)); len(e) < cutEscaped {
+			r = prefixed(kind + e)
 		}
 	}
 	if after != "" {
-		from := Instance(after)
-		if Cut(from) {
-			from = from[:len(from)-cutHash]
-		}
-		r.From = max(r.From, from)
+		from := Escape(after) + "!" // no id goes on with less
+		r.From = max(r.From, kind+from[:min(len(from), cutEscaped)])
 	}
 	return r
 }
@@ -337,11 +363,9 @@ func Instances(prefix string, after history.InstanceID) Range {
 // DeadLetters are the dead letters of a partition.
 func DeadLetters() Range { return prefixed(deadPrefix) }
 
-// Cut reports whether the id in an instance's key was cut: keys that share what
-// is before the cut are in no order.
-func Cut(key string) bool {
-	return len(key) == len(instancePrefix)+maxEscaped && key[len(key)-cutHash:][:2] == "~~"
-}
+// Unordered reports whether the id at the end of a key is so long that others
+// which share its beginning may be cut: they come in no order.
+func Unordered(key string) bool { return len(key)-1-strings.LastIndexByte(key, ':') > cutEscaped }
 
 // Notices are the notice rows of a partition.
 func Notices() Range { return prefixed(noticePrefix) }

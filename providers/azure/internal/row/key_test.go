@@ -42,7 +42,7 @@ func TestEscapedIDsAreWhatKeysAndURLsTake(t *testing.T) {
 func TestLongIDsAreCutAndStayApart(t *testing.T) {
 	long := strings.Repeat("日", 600)
 	a, b := row.Escape(history.InstanceID(long+"a")), row.Escape(history.InstanceID(long+"b"))
-	if a == b || len(a) > 380 || len(b) > 380 || !row.Cut("i:"+a) || row.Cut("i:order") {
+	if a == b || len(a) > 380 || len(b) > 380 || !row.Unordered("i:"+a) || row.Unordered("i:order") {
 		t.Errorf("long ids are escaped as %q and %q", a, b)
 	}
 	if len(row.Message(history.InstanceID(long), row.ClientSender(strings.Repeat("x", 30)), 1<<40)) > 512 {
@@ -82,7 +82,7 @@ func TestANewOwnerReadsWhatIsOutstandingAndNothingElse(t *testing.T) {
 		row.Message(a, row.ClientSender("x"), 1): true, row.FromPartitions: true, row.RecentIDs(4): true, row.Outbox(3): true,
 		row.Progress(a, 1): true, row.Work(a): true, row.Timers(5, a): true,
 		row.Head: false, row.Instance(a): false, row.Segment(a, 1, 1): false, row.State(a): false, row.Open(a): false,
-		row.Final(5, a): false, row.Purged(5, a): false, row.Dead(5, 1): false,
+		row.PlaceOf(history.StatusFailed).Key(a): false, row.Purged(5, a): false, row.Dead(5, 1): false,
 	} {
 		if got := r.From <= key && key < r.To; got != want {
 			t.Errorf("%q is outstanding: %t, want %t", key, got, want)
