@@ -49,6 +49,7 @@ type WorkerConfig struct {
 	// they wait for a commit that they share. Default 256, at least 1.
 	MaxTurns int
 	// MaxActivities is how many activities run at once. Default 100, at least 1.
+	// Where workers share a hub each gets instances in proportion to it.
 	MaxActivities int
 	// Tags are the activity tags that this worker serves besides untagged
 	// activities.
@@ -159,7 +160,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if again {
 		return errors.New("worker not started: it has run before: make a new one")
 	}
-	host, err := w.store.Join(ctx, provider.HostInfo{Name: w.config.Name, Tags: w.config.Tags})
+	host, err := w.store.Join(ctx, provider.HostInfo{Name: w.config.Name, Tags: w.config.Tags, Slots: w.config.MaxActivities})
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return nil // stopped before it began

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -26,8 +25,8 @@ const (
 type Config struct {
 	// Partitions is the hub's number of partitions, from 1 to [MaxPartitions].
 	Partitions int
-	// Me is this host. Leaving and Serves are the member's to fill in, and Free
-	// if that function is given.
+	// Me is this host. Leaving and Serves are the member's to fill in, and Slots
+	// and Free if the function Slots is given.
 	Me Host
 
 	// TTL is how long a row must stay as it is before its host counts as dead,
@@ -48,8 +47,9 @@ type Config struct {
 	// Drain bounds [Driver.Release]. Default TTL/3.
 	Drain time.Duration
 
-	// Free returns the free slots for the next beat; nil leaves Me.Free.
-	Free func() int
+	// Slots returns Host.Slots and Host.Free for the next beat; nil leaves those
+	// of Me.
+	Slots func() (slots, free int)
 	// Source is the randomness that keeps hosts from doing things at the same
 	// instant. Default a generator seeded with the incarnation.
 	Source rand.Source
@@ -75,7 +75,6 @@ func (c Config) WithDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.Me.Handlers = slices.Compact(slices.Sorted(slices.Values(c.Me.Handlers)))
 	return c
 }
 

@@ -17,9 +17,9 @@
 //	host row, one an incarnation            head, one a partition
 //	┌───────────────────────────────┐       ┌──────────────────────────────┐
 //	│ incarnation  a                │       │ owner  a  (or nobody, for b) │
-//	│ address, slots, formats, code │       │ epoch  7                     │
-//	│ serves       3 in epoch 7     │       └──────────────────────────────┘
-//	│              9 in epoch 2     │       the truth: written on condition of
+//	│ address, slots, formats       │       │ epoch  7                     │
+//	│ serves  3 in epoch 7, load    │       └──────────────────────────────┘
+//	│         9 in epoch 2, load    │       the truth: written on condition of
 //	└───────────────────────────────┘       its version, by claims, releases and
 //	a heartbeat: written by a every         and by each commit of the owner
 //	TTL/3, read by all as often
@@ -140,12 +140,12 @@
 // After every read each host makes the same plan for all, from the rows, and
 // carries out its own part (plan.go, a pure function). With for each partition
 //
-//	busy = rate + backlog / 10 s
+//	busy = rate + backlog / 10 s      messages a second: [Load]
 //	cost = 1 + busy
 //
 // and for each host
 //
-//	load = sum of the costs of its partitions / slots
+//	load = sum of the costs of its partitions / slots      [Host.Slots]
 //
 // free partitions go, the busiest first, to the host that will carry the least.
 // When none is free, and from the most loaded host on, a partition moves if
@@ -158,10 +158,14 @@
 // In one round at most 2 partitions move, or 1 in 16 of them; one that was
 // claimed less than a TTL ago stays.
 //
+// A host that took a partition over cannot tell its rate yet. For a TTL its row
+// says at least what that of the last owner said, so that it does not look idle. Of
+// a partition whose owner died every host remembers the load that it saw last.
+//
 // Partitions go to hosts that can read their format, and to no others, even if
-// nobody serves them then. Balance moves them only to hosts with the handlers
-// they need; of what is free, such hosts have the first choice, and if there
-// are none anyone will do. No host is ever full: the last one owns everything.
+// nobody serves them then. Which code a host has plays no part: the instances of a
+// partition are there by a hash of their ids, and need all of it. No host is ever
+// full: the last one owns everything.
 //
 // # What it costs
 //

@@ -15,10 +15,9 @@ type Host struct {
 	Address string `json:"address,omitempty"`
 	// Formats are the formats of rows that it reads and writes.
 	Formats Formats `json:"formats"`
-	// Handlers are the names it has code for, sorted.
-	Handlers []string `json:"handlers,omitempty"`
 	// Slots is how much it runs at once, the measure of its strength beside
-	// others; 0 counts as 1. Free is how much of that is idle.
+	// others; 0 counts as 1. Free is how much of that is idle, for those who have
+	// work to give away.
 	Slots int `json:"slots,omitempty"`
 	Free  int `json:"free,omitempty"`
 	// Leaving says that it takes nothing any more.
@@ -50,14 +49,12 @@ type Served struct {
 
 // Load is what a partition costs its owner.
 type Load struct {
-	// Backlog is how many messages wait that could be worked on now. What is
-	// parked, suspended or throttled is not among them: to move it helps nobody.
+	// Backlog is how many messages wait that could be worked on now. What is known
+	// to be parked, or to wait for a receiver that does not exist, is not among
+	// them: to move it helps nobody.
 	Backlog int `json:"backlog,omitempty"`
 	// Rate is how many messages it applies a second, averaged over some seconds.
 	Rate float64 `json:"rate,omitempty"`
-	// Needs names the handlers without which a host is of no use to the
-	// partition, at most about sixteen.
-	Needs []string `json:"needs,omitempty"`
 }
 
 // Seen is a host's row as it was read.
@@ -84,17 +81,6 @@ type Head struct {
 // host without that may not own the partition.
 func (h *Host) reads(format int) bool {
 	return h.Formats.Oldest <= format && format <= h.Formats.Newest
-}
-
-// has reports whether the host has all these handlers. The host without them
-// may own the partition if nobody else can.
-func (h *Host) has(needs []string) bool {
-	for _, name := range needs {
-		if _, found := slices.BinarySearch(h.Handlers, name); !found {
-			return false
-		}
-	}
-	return true
 }
 
 // ownerOf finds the host that lists the partition, with the highest epoch if

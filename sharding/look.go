@@ -15,6 +15,7 @@ type looker struct {
 	m     *Member
 	watch *watch
 	free  map[int]*freed
+	loads map[int]Load // of partitions, as last listed: who died lists nothing
 }
 
 // freed is a partition that was found without an owner.
@@ -24,7 +25,7 @@ type freed struct {
 }
 
 func (m *Member) lookLoop() {
-	l := &looker{m: m, watch: newWatch(m.cfg.TTL), free: map[int]*freed{}}
+	l := &looker{m: m, watch: newWatch(m.cfg.TTL), free: map[int]*freed{}, loads: map[int]Load{}}
 	var next time.Time
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -80,7 +81,7 @@ func (l *looker) look(start time.Time) (next time.Time) {
 	if soonest.Before(next) {
 		next = soonest
 	}
-	m.act(decide(v), s)
+	m.act(decide(v), s, l.loads)
 	return next
 }
 
@@ -272,22 +273,23 @@ func (l *looker) view(s *sight) (v *view, soonest time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for p := range v.parts {
+		h, listed := ownerOf(s.hosts, p)
+		if listed != nil {
+			l.loads[p] = listed.Load
+		}
+		v.parts[p].load = l.loads[p]
 		mine := m.serving[p]
 		if mine != nil || m.busy[p] {
-			v.parts[p] = part{owner: v.me, pinned: true}
+			v.parts[p] = part{owner: v.me, pinned: true, load: l.loads[p]}
 			if mine != nil {
 				l.watch.unlisted(p, true, s.start) // this host lists it, or will at once
 				v.parts[p].to, v.parts[p].format = mine.to, mine.format
 				v.parts[p].pinned = m.busy[p] || s.end.Sub(mine.since) < m.cfg.TTL
 			}
-			if _, listed := ownerOf(s.hosts, p); listed != nil {
-				v.parts[p].load = listed.Load
-			}
 			l.known(p)
 			continue
 		}
 		head, read := s.heads[p]
-		h, listed := ownerOf(s.hosts, p)
 		if h != nil && h.Incarnation == v.me {
 			h, listed = nil, nil // this host's own row is older than what it knows
 		}

@@ -50,6 +50,7 @@ type served struct {
 	format int
 	since  time.Time
 	to     string // being handed over to
+	was    Load   // as its owner before listed it
 }
 
 // Join inserts the row of cfg.Me and begins to claim, to observe and to balance.
@@ -107,15 +108,19 @@ func (m *Member) row(now time.Time) Host {
 	h.Leaving = m.leaving
 	h.Serves = make([]Served, 0, len(m.serving))
 	for p, s := range m.serving {
-		h.Serves = append(h.Serves, Served{Partition: p, Epoch: s.epoch, Format: s.format, Fresh: now.Sub(s.since) < m.cfg.TTL, To: s.to})
+		h.Serves = append(h.Serves, Served{Partition: p, Epoch: s.epoch, Format: s.format, Load: s.was, Fresh: now.Sub(s.since) < m.cfg.TTL, To: s.to})
 	}
 	m.mu.Unlock()
 	slices.SortFunc(h.Serves, func(a, b Served) int { return cmp.Compare(a.Partition, b.Partition) })
 	for i := range h.Serves {
-		h.Serves[i].Load = m.drv.Load(h.Serves[i].Partition)
+		s := &h.Serves[i]
+		was := s.Load
+		if s.Load = m.drv.Load(s.Partition); s.Fresh {
+			s.Load.Rate = max(s.Load.Rate, was.Rate)
+		}
 	}
-	if m.cfg.Free != nil {
-		h.Free = m.cfg.Free()
+	if m.cfg.Slots != nil {
+		h.Slots, h.Free = m.cfg.Slots()
 	}
 	return h
 }

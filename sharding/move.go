@@ -9,12 +9,16 @@ import (
 )
 
 // act begins what a plan says, and does not wait for it.
-func (m *Member) act(p plan, s *sight) {
+func (m *Member) act(p plan, s *sight, loads map[int]Load) {
 	claims := slices.DeleteFunc(p.claims, func(partition int) bool {
 		_, read := s.heads[partition]
 		return !read
 	})
-	m.begin(claims, func(partition int) { m.claim(partition, s.heads[partition]) })
+	was := make(map[int]Load, len(claims))
+	for _, partition := range claims {
+		was[partition] = loads[partition]
+	}
+	m.begin(claims, func(partition int) { m.claim(partition, s.heads[partition], was[partition]) })
 	for _, g := range p.gives {
 		if target := s.host(g.to); target != nil {
 			m.begin([]int{g.partition}, func(partition int) { m.give(partition, *target) })
@@ -41,8 +45,10 @@ func (m *Member) begin(partitions []int, task func(partition int)) {
 	m.tasks.Go(func() { m.each(partitions, task) })
 }
 
-// claim makes this host the owner of a partition.
-func (m *Member) claim(partition int, h Head) {
+// claim makes this host the owner of a partition. Was is its load as last listed:
+// the rows repeat it until this host can tell itself, or others would give it more
+// than it can carry.
+func (m *Member) claim(partition int, h Head, was Load) {
 	var epoch int64
 	err := m.call(m.loops, func(ctx context.Context) (err error) {
 		if !m.Safe() {
@@ -55,7 +61,7 @@ func (m *Member) claim(partition int, h Head) {
 	over := m.over
 	delete(m.busy, partition)
 	if err == nil && !over && epoch > m.lost[partition] {
-		m.serving[partition] = &served{epoch: epoch, format: h.Format, since: time.Now()}
+		m.serving[partition] = &served{epoch: epoch, format: h.Format, since: time.Now(), was: was}
 	}
 	m.mu.Unlock()
 	switch {

@@ -107,57 +107,6 @@ func TestAHostThatCannotReadAPartitionNeverOwnsIt(t *testing.T) {
 	})
 }
 
-func TestAHostWithoutTheHandlersIsTheLastChoice(t *testing.T) {
-	bubble(t, 8, func(t *testing.T, w *world) {
-		for p := range w.count {
-			w.load(p, Load{Rate: 5, Needs: []string{"ship"}})
-		}
-		able, other := w.host("a"), w.host("b")
-		able.host.Handlers = []string{"ship", "charge"}
-		for _, n := range []*node{able, other} {
-			if err := n.join(Config{}); err != nil {
-				t.Fatal(err)
-			}
-			wait(rest)
-		}
-		if n := len(other.owned()); n > 0 {
-			t.Errorf("%d partitions went to a host that has no code for them", n)
-		}
-		able.kill()
-		w.settle(27 * time.Second)
-	})
-}
-
-func TestBusyPartitionsComeApart(t *testing.T) {
-	bubble(t, 8, func(t *testing.T, w *world) {
-		w.start("a")
-		w.load(1, Load{Rate: 100})
-		w.load(4, Load{Backlog: 1_000})
-		wait(rest)
-		w.start("b")
-		wait(rest)
-		w.settle(0)
-		if x, _ := w.all()[0].Owner(1); x.Incarnation == "" {
-			t.Error("nobody knows the owner of partition 1")
-		}
-		apart := 0
-		for _, n := range w.all() {
-			owned := n.owned()
-			if _, ok := owned[1]; ok != (owned[4] > 0) {
-				apart++
-			}
-		}
-		if apart != 2 {
-			t.Error("both busy partitions are with one host")
-		}
-		_, _, _ = w.counted()
-		wait(rest)
-		if _, _, claims := w.counted(); len(claims) > 0 {
-			t.Errorf("partitions still move: %v", claims)
-		}
-	})
-}
-
 func TestAPartitionThatWasJustClaimedStays(t *testing.T) {
 	bubble(t, 8, func(t *testing.T, w *world) {
 		w.start("a")

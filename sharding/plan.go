@@ -187,17 +187,16 @@ func (b *balance) assign(me int, p *plan) (settled bool) {
 }
 
 // lightest is the host that would carry the least with the partition, among
-// those that have the handlers it needs, or else among those that can read it.
+// those that can read it.
 func (b *balance) lightest(part *part, except int) int {
-	best, bestHas, bestWeight := -1, false, 0.0
+	best, bestWeight := -1, 0.0
 	for i := range b.view.hosts {
 		h := &b.view.hosts[i]
 		if i == except || h.Leaving || !h.reads(part.format) {
 			continue
 		}
-		has, weight := h.has(part.load.Needs), b.hosts[i].weight(1+part.load.busyness())
-		if best < 0 || has && !bestHas || has == bestHas && weight < bestWeight {
-			best, bestHas, bestWeight = i, has, weight
+		if weight := b.hosts[i].weight(1 + part.load.busyness()); best < 0 || weight < bestWeight {
+			best, bestWeight = i, weight
 		}
 	}
 	return best
@@ -236,7 +235,7 @@ func (b *balance) bestMove() (partition, to int) {
 		cost := 1 + part.load.busyness()
 		for at := range b.view.hosts {
 			h := &b.view.hosts[at]
-			if at == from || h.Leaving || !h.reads(part.format) || !h.has(part.load.Needs) {
+			if at == from || h.Leaving || !h.reads(part.format) {
 				continue
 			}
 			before, after := b.hosts[from].weight(0), b.hosts[at].weight(cost)

@@ -69,6 +69,8 @@ type node struct {
 	paused  chan struct{}
 	drain   time.Duration
 	claimed func(p int, epoch int64) // called before Claim returns
+	slow    bool                     // it measures a rate only 10 s after a claim
+	since   map[int]time.Time        // when partitions were claimed
 }
 
 var errLostCall = errors.New("no answer")
@@ -110,7 +112,7 @@ func (w *world) all() []*node {
 
 // host makes a node that has not joined.
 func (w *world) host(name string) *node {
-	return &node{w: w, drawn: map[string]int{}, host: Host{Incarnation: name, Name: "host " + name, Address: name}, serving: map[int]Head{}, drain: 30 * time.Millisecond}
+	return &node{w: w, drawn: map[string]int{}, host: Host{Incarnation: name, Name: "host " + name, Address: name}, serving: map[int]Head{}, since: map[int]time.Time{}, drain: 30 * time.Millisecond}
 }
 
 func (n *node) join(cfg Config) error {
@@ -346,7 +348,7 @@ func (n *node) Claim(ctx context.Context, p int, h Head) (int64, error) {
 		return 0, err
 	}
 	n.mu.Lock()
-	n.serving[p] = mine
+	n.serving[p], n.since[p] = mine, time.Now()
 	n.mu.Unlock()
 	if n.claimed != nil {
 		n.claimed(p, mine.Epoch)
@@ -373,12 +375,6 @@ func (n *node) Drop(p int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.serving, p)
-}
-
-func (n *node) Load(p int) Load {
-	n.w.mu.Lock()
-	defer n.w.mu.Unlock()
-	return n.w.loads[p]
 }
 
 func (n *node) Ring(_ context.Context, h Host) {
@@ -488,10 +484,4 @@ func (w *world) hook(f func(op string)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.before = f
-}
-
-func (w *world) load(p int, l Load) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.loads[p] = l
 }

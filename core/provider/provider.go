@@ -75,6 +75,9 @@ type HostInfo struct {
 	Accepts func(orchestration, version string) bool
 	// Tags are the activity tags that this host serves, besides "".
 	Tags []string
+	// Slots is how many activities it runs at once: the measure of its strength,
+	// for providers that spread instances over hosts. 0 counts as 1.
+	Slots int
 }
 
 // Host takes turns and runs activities. See the package comment for the laws.

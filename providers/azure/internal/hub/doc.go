@@ -26,6 +26,7 @@
 //	hosts.go errors.go        who serves what, and lives; errors as callers see them
 //	order.go remove.go        purge, and starts that replace: only an owner may
 //	member.go driver.go       joining; claims, releases; host rows
+//	measure.go                what a partition costs, for the balance of hosts
 //	partition.go load.go      a partition in memory; what a new owner reads
 //	record.go recall.go damage.go  an instance in memory, read again, and damaged
 //	intake.go letter.go       rows of the inbox become letters

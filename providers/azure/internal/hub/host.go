@@ -211,6 +211,7 @@ func (h *host) leave(ctx context.Context) error {
 	s.joining <- struct{}{}
 	defer func() { <-s.joining }()
 	m.joined--
+	m.slots.Add(-int64(h.info.Slots))
 	m.serveTags(h.info.Tags, -1)
 	if m.joined > 0 {
 		h.taker.Leave()

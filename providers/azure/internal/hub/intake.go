@@ -154,7 +154,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 	if i != nil {
 		born = i.born
 	}
-	l.handed = nil
+	l.handed, l.orphan = nil, receiver == broker.Missing
 	var ds []broker.Delivery
 	var waits *letter // one that has messages of this one
 	for n := range l.messages {

@@ -29,6 +29,7 @@ type letter struct {
 	alias     []*letter // rows with the same messages, sent again
 	handed    []int     // messages that the broker has or had, by index
 	done      int       // how many of those were consumed
+	orphan    bool      // its receiver did not exist when it was looked for
 }
 
 // special reports whether the letter is for the owner of the partition, rather

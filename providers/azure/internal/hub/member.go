@@ -31,7 +31,8 @@ type member struct {
 	ctx       context.Context // ends when the last host has left
 	cancel    context.CancelFunc
 	work      sync.WaitGroup
-	joined    int // hosts; guarded by Store.joining
+	joined    int          // hosts; guarded by Store.joining
+	slots     atomic.Int64 // of all of them
 
 	mu          sync.Mutex
 	life        *life
@@ -81,7 +82,9 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 		}
 		m.settleIn(ctx)
 	}
-	m.joined++
+	if m.joined++; m.joined > 1 {
+		m.slots.Add(int64(info.Slots))
+	}
 	h := &host{store: s, member: m, info: info, taker: m.broker.Join(info)}
 	m.serveTags(info.Tags, 1)
 	m.lookForWork()
@@ -94,6 +97,7 @@ func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member,
 		store: s, look: make(chan struct{}, 1),
 		letters: map[int64]*letter{}, name: hostName(info), tags: map[string]int{}, present: map[attemptKey]*guest{}, gone: map[string]bool{},
 	}
+	m.slots.Store(int64(info.Slots))
 	m.sessions = newSessions(m)
 	m.broker = broker.New(broker.Config{Now: s.cfg.Now, TurnKeys: maxTurnRows, Idle: m.idle})
 	m.serveTags(info.Tags, 1) // before anything is claimed, so that it is not offered to others
@@ -159,12 +163,11 @@ func (m *member) beginLife(ctx context.Context) error {
 		Partitions: s.hub.Partitions,
 		Me: sharding.Host{
 			Incarnation: l.incarnation, Name: m.name, Address: m.door.at(),
-			Formats:  sharding.Formats{Oldest: 1, Newest: row.Format},
-			Handlers: m.handlers(),
+			Formats: sharding.Formats{Oldest: 1, Newest: row.Format},
 		},
-		Free: func() int { return m.broker.Idle(anyWork) },
-		TTL:  s.cfg.TTL,
-		Log:  s.cfg.Log,
+		Slots: func() (slots, free int) { return int(m.slots.Load()), m.broker.Idle(anyWork) },
+		TTL:   s.cfg.TTL,
+		Log:   s.cfg.Log,
 	})
 	if err != nil {
 		return errors.Join(err, s.account.DeleteQueue(context.WithoutCancel(ctx), s.wakeQueue(l.incarnation)))

@@ -35,9 +35,10 @@ type partition struct {
 	work    sync.WaitGroup
 	ready   chan struct{} // closed when what is outstanding was read
 	letters atomic.Uint32 // rows put into the own inbox in this epoch
-	applied atomic.Int64  // messages, for the load
+	applied atomic.Int64  // messages
 
 	mu         sync.Mutex
+	gauge      gauge
 	gone       bool // lost, or being released: nothing is taken in any more
 	loaded     bool
 	instances  map[history.InstanceID]*instance
@@ -339,13 +340,6 @@ func (p *partition) progressOf(id history.InstanceID) []int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Sorted(maps.Keys(p.progress[id]))
-}
-
-// measure is what the partition costs.
-func (p *partition) measure() sharding.Load {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return sharding.Load{Backlog: len(p.inbox)}
 }
 
 // commit submits an entry and waits until it is settled.

@@ -461,15 +461,3 @@ func (m *member) serves(tag string) bool {
 	defer m.mu.Unlock()
 	return tag == anyWork || m.tags[tag] > 0
 }
-
-// handlers are what the host row says of the tags that this host serves.
-func (m *member) handlers() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var all []string
-	for t := range m.tags {
-		all = append(all, "tag:"+t)
-	}
-	slices.Sort(all)
-	return all
-}
