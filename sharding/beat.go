@@ -11,7 +11,7 @@ import (
 // beatLoop writes the heartbeats: every so often, and soon after what the row
 // says has changed.
 func (m *Member) beatLoop() {
-	timer := time.NewTimer(m.cfg.Beat - upTo(m.beats, m.cfg.Beat/2)) // hosts that start together come apart
+	timer := time.NewTimer(m.times.beat - upTo(m.beats, m.times.beat/2)) // hosts that start together come apart
 	defer timer.Stop()
 	for {
 		select {
@@ -67,10 +67,10 @@ func (m *Member) beat() time.Duration {
 		for _, w := range waiting {
 			close(w)
 		}
-		return m.cfg.Beat - min(time.Since(sent), m.cfg.Beat/2)
+		return m.times.beat - min(time.Since(sent), m.times.beat/2)
 	case errors.Is(err, ErrGone):
 		m.end("its row is gone")
-		return m.cfg.Beat
+		return m.times.beat
 	}
 	m.mu.Lock()
 	m.waiting = append(waiting, m.waiting...)
@@ -95,7 +95,7 @@ func (m *Member) announce(ctx context.Context, deaf bool) bool {
 	m.waiting = append(m.waiting, applied)
 	m.mu.Unlock()
 	signal(m.beatNow)
-	timer := time.NewTimer(2 * m.cfg.Timeout)
+	timer := time.NewTimer(2 * m.times.timeout)
 	defer timer.Stop()
 	select {
 	case <-applied:
@@ -107,7 +107,7 @@ func (m *Member) announce(ctx context.Context, deaf bool) bool {
 		return false
 	}
 	if deaf {
-		timer.Reset(m.cfg.Beat + m.cfg.Timeout)
+		timer.Reset(m.times.beat + m.times.timeout)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -67,7 +67,7 @@ func (l *looker) look(start time.Time) (next time.Time) {
 		}
 		return time.Now().Add(m.retry(m.looks))
 	}
-	next = start.Add(m.cfg.Beat)
+	next = start.Add(m.times.beat)
 	if at := l.watch.next(m.cfg.Me.Incarnation); !at.IsZero() && at.Before(next) {
 		next = at
 		if at.Before(s.end) { // it could not be buried
@@ -338,7 +338,7 @@ func (l *looker) judge(part *part, p int, head Head, s *sight, long bool) (again
 		// Claimed lately, and the owner's row does not say so yet.
 		part.owner, part.pinned = head.Owner, true
 		l.known(p)
-		return s.start.Add(m.cfg.Beat)
+		return s.start.Add(m.times.beat)
 	}
 	f := l.free[p]
 	if f == nil || f.epoch != head.Epoch {
@@ -346,11 +346,11 @@ func (l *looker) judge(part *part, p int, head Head, s *sight, long bool) (again
 		l.free[p] = f
 	}
 	*part = reservedFor(head.For, part, head.Format)
-	if long || s.start.Sub(f.since) >= m.cfg.Grace {
+	if long || s.start.Sub(f.since) >= m.times.grace {
 		part.free = open
-		return s.start.Add(m.cfg.Beat)
+		return s.start.Add(m.times.beat)
 	}
-	return f.since.Add(m.cfg.Grace)
+	return f.since.Add(m.times.grace)
 }
 
 func reservedFor(host string, old *part, format int) part {

@@ -14,9 +14,10 @@ import (
 // Member is one incarnation of a host in a hub. All methods may be called
 // concurrently, also from within calls of the [Driver].
 type Member struct {
-	cfg Config
-	dir Directory
-	drv Driver
+	cfg   Config
+	times times
+	dir   Directory
+	drv   Driver
 
 	lookNow   chan struct{} // capacity 1
 	lookLater chan struct{} // capacity 1: look after a short delay
@@ -57,12 +58,14 @@ type served struct {
 // It returns once the row is there. [Member.Leave] must be called in the end,
 // whatever became of the incarnation.
 func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, error) {
-	cfg = cfg.WithDefaults()
+	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	source := rand.NewPCG(hash(cfg.Me.Incarnation), uint64(cfg.Partitions)) // keeps hosts from doing things at the same instant
 	m := &Member{
 		cfg:       cfg,
+		times:     timesOf(cfg.TTL),
 		dir:       dir,
 		drv:       drv,
 		lookNow:   make(chan struct{}, 1),
@@ -70,8 +73,8 @@ func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, 
 		beatNow:   make(chan struct{}, 1),
 		done:      make(chan struct{}),
 		left:      make(chan struct{}),
-		beats:     rand.New(rand.NewPCG(cfg.Source.Uint64(), 0)),
-		looks:     rand.New(rand.NewPCG(cfg.Source.Uint64(), 1)),
+		beats:     rand.New(rand.NewPCG(source.Uint64(), 0)),
+		looks:     rand.New(rand.NewPCG(source.Uint64(), 1)),
 		serving:   map[int]*served{},
 		lost:      map[int]int64{},
 		busy:      map[int]bool{},
@@ -92,7 +95,7 @@ func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, 
 
 // call runs one call of the directory, or a short one of the driver.
 func (m *Member) call(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, m.times.timeout)
 	defer cancel()
 	return f(ctx)
 }
@@ -128,17 +131,10 @@ func (m *Member) row(now time.Time) Host {
 // Safe reports whether this host may start a turn or an activity now. It is
 // false when the last applied heartbeat was sent too long ago for others still
 // to count on it, and for ever after [Member.Done].
-func (m *Member) Safe() bool { return time.Now().Before(m.SafeUntil()) }
-
-// SafeUntil is when Safe becomes false if no further heartbeat is applied. It
-// is zero after [Member.Done].
-func (m *Member) SafeUntil() time.Time {
+func (m *Member) Safe() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.over {
-		return time.Time{}
-	}
-	return m.safeUntil
+	return !m.over && time.Now().Before(m.safeUntil)
 }
 
 // Done is closed when this incarnation has come to its end: it left, or its row
@@ -158,16 +154,6 @@ func (m *Member) Owner(partition int) (Host, bool) {
 		return *h, true
 	}
 	return Host{}, false
-}
-
-// Serves reports whether this member owns the partition, and its epoch.
-func (m *Member) Serves(partition int) (epoch int64, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s := m.serving[partition]; s != nil {
-		return s.epoch, true
-	}
-	return 0, false
 }
 
 // Hosts are the hosts that live, as last observed, by incarnation. The caller

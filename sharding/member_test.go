@@ -141,10 +141,6 @@ func TestABadConfigurationNamesTheField(t *testing.T) {
 		"Me.Formats":     {Partitions: 1, Me: Host{Incarnation: "a", Formats: Formats{Oldest: 2, Newest: 1}}},
 		"Me.Slots":       {Partitions: 1, Me: Host{Incarnation: "a", Slots: -1}},
 		"TTL":            {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Millisecond},
-		"Beat":           {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Second, Beat: time.Second},
-		"Timeout":        {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Second, Timeout: time.Second},
-		"Grace":          {Partitions: 1, Me: Host{Incarnation: "a"}, Grace: -1},
-		"Drain":          {Partitions: 1, Me: Host{Incarnation: "a"}, Drain: -1},
 	} {
 		_, err := Join(t.Context(), nil, nil, cfg)
 		if want := "sharding: " + field + " is "; err == nil || !slices.Contains([]bool{len(err.Error()) > len(want) && err.Error()[:len(want)] == want, field == "Me.Formats"}, true) {

@@ -120,7 +120,7 @@ func (m *Member) release(ctx context.Context, partition int, target *Host) {
 	if target != nil {
 		to = target.Incarnation
 	}
-	limited, cancel := context.WithTimeout(ctx, m.cfg.Drain)
+	limited, cancel := context.WithTimeout(ctx, m.times.drain)
 	err := m.drv.Release(limited, partition, to)
 	cancel()
 	m.mu.Lock()

@@ -419,7 +419,7 @@ func (w *world) unserved() (wrong []string) {
 				wrong = append(wrong, fmt.Sprintf("%s serves %d in epoch %d, the head says %q, %d", n.host.Incarnation, p, epoch, h.Owner, h.Epoch))
 				continue
 			}
-			if e, ok := n.Serves(p); !ok || e != epoch {
+			if e, ok := n.serves(p); !ok || e != epoch {
 				wrong = append(wrong, fmt.Sprintf("%s's driver serves %d in epoch %d, its member in %d", n.host.Incarnation, p, epoch, e))
 			}
 			served[p]++
@@ -476,6 +476,16 @@ func (w *world) set(f faults) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = f
+}
+
+// serves is the epoch in which the member believes to own the partition.
+func (m *Member) serves(partition int) (epoch int64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.serving[partition]; s != nil {
+		return s.epoch, true
+	}
+	return 0, false
 }
 
 // hook arranges that f is called, with the world's mutex held, before every

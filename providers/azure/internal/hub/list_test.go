@@ -33,8 +33,8 @@ func (b *bench) listed(s *hub.Store, q provider.Query) (ids []history.InstanceID
 	return ids, operations
 }
 
-// starts starts instances that stay open, and waits until they run.
-func (b *bench) starts(c *core.Client, of orchestration.Func[int, int], ids ...history.InstanceID) {
+// begun starts instances, and waits until they run.
+func (b *bench) begun(c *core.Client, of orchestration.Func[int, int], ids ...history.InstanceID) {
 	b.Helper()
 	for _, id := range ids {
 		if _, err := of.Start(b.Context(), c, 1, orchestration.StartOptions{ID: id}); err != nil {
@@ -63,8 +63,8 @@ func TestAListOfAFewAmongManyReadsThoseFew(t *testing.T) {
 			open = append(open, history.InstanceID(fmt.Sprintf("idle-%06d-open", at)))
 			failed = append(failed, history.InstanceID(fmt.Sprintf("idle-%06d-failed", at)))
 		}
-		b.starts(client, budgetWaiting, open...)
-		b.starts(client, listFails, failed...)
+		b.begun(client, budgetWaiting, open...)
+		b.begun(client, listFails, failed...)
 
 		of := func(statuses ...history.Status) provider.Query { return provider.Query{Statuses: statuses} }
 		both := slices.Concat(open, failed)
@@ -115,7 +115,7 @@ func TestAPageOfManyReadsThePageAlone(t *testing.T) {
 				run(b, budgetSequence, client, 1, id+"-ended")
 			}
 		}
-		b.starts(client, budgetWaiting, ids...)
+		b.begun(client, budgetWaiting, ids...)
 		got, n := b.listed(host, provider.Query{Statuses: []history.Status{history.StatusRunning}, Limit: page, After: ids[49]})
 		if most := partitions + page; n > most || !slices.Equal(got, ids[50:60]) {
 			b.Errorf("a page took %d operations, want at most %d: %q", n, most, got)
