@@ -78,12 +78,18 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and what takes more than %v may go to the dead letters", provider.ErrUnknown, took.Round(time.Second), journal.Late)
 	}
 	if err == nil {
-		s.arrived(n, []storage.Row{p.row})
-		if q := s.owned(n); q != nil && q.live() {
-			q.awaitResolved(ctx, to) // when Send returns a host of this process can have it
-		}
+		s.handOver(ctx, n, to, p.row)
 	}
 	return err
+}
+
+// handOver sees to a row that was inserted. If this process owns the partition,
+// its hosts can have the messages when it returns (B6).
+func (s *Store) handOver(ctx context.Context, n int, to history.InstanceID, r storage.Row) {
+	s.arrived(n, []storage.Row{r})
+	if q := s.owned(n); q != nil && q.live() {
+		q.awaitResolved(ctx, to)
+	}
 }
 
 // transact sends inserts to a partition, again while the outcome is unknown:
@@ -130,7 +136,7 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 	}
 	if err == nil {
 		s.waiters.Look(id)
-		s.arrived(n, []storage.Row{p.row})
+		s.handOver(ctx, n, id, p.row)
 		return nil
 	}
 	if !storage.Is(err, storage.Exists) {

@@ -60,4 +60,7 @@
 //     They are locked in this order: a partition's, the member's, the broker's.
 //   - B5 A partition that is given up takes nothing in any more, and what it had
 //     handed out is lost; activities that run go on, and report to the inbox.
+//   - B6 When Send returns and a host of this process owns the receiver, the next
+//     turn of it has the message, unless the receiver cannot be read or is being
+//     purged. So it is with what a commit sends directly.
 package hub

@@ -48,6 +48,10 @@ func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance
 	p.mu.Lock()
 	next := p.handLocked(id, i, &drop)
 	p.deliverNowLocked()
+	if next == nil { // not before the broker has them: who waits for this looks there
+		close(p.resolving[id])
+		delete(p.resolving, id)
+	}
 	p.mu.Unlock()
 	p.dropAll(drop)
 	if next == nil {
@@ -67,8 +71,6 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 			if len(waiting) == 0 {
 				delete(p.unresolved, id)
 			}
-			close(p.resolving[id])
-			delete(p.resolving, id)
 			return nil
 		}
 		l := waiting[0]
@@ -132,7 +134,7 @@ func (p *partition) startLocked(id history.InstanceID, born string) *letter {
 }
 
 // resolved waits until letters that were sent directly were handed on, so that
-// what a commit sends is there when it returns.
+// what a commit sends is there when it returns (B6).
 func (p *partition) resolved(ctx context.Context, sent []*direct) {
 	for _, d := range sent {
 		p.awaitResolved(ctx, d.letter.to)
