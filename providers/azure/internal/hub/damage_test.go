@@ -75,6 +75,10 @@ func TestAnInstanceOfWhichTheOpenWorkCannotBeReadIsSetAsideAlone(t *testing.T) {
 		if err != nil || i.Parked == nil || !strings.Contains(i.Parked.Reason, "purge the instance") {
 			b.Errorf("the damaged instance is %+v, %v; want it parked, with what to do", i, err)
 		}
+		began := time.Now()
+		if err := client.Cancel(b.Context(), "damaged", "enough"); err != nil || time.Since(began) > time.Minute {
+			b.Errorf("a message to the damaged instance: %v after %v, want none soon", err, time.Since(began))
+		}
 		if err := client.Cancel(b.Context(), "sound", "enough"); err != nil {
 			b.Fatal(err)
 		}

@@ -36,6 +36,12 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
 		if ctx.Err() != nil {
 			return
 		}
+		if !transient(err) {
+			p.mu.Lock()
+			close(p.resolving[id]) // it may be so for ever: senders do not wait for that
+			p.resolving[id] = make(chan struct{})
+			p.mu.Unlock()
+		}
 		p.log().Warn("the receiver of messages cannot be read; it is tried again", "instance", string(id), "error", err)
 		pause(ctx, backoff(n))
 	}
