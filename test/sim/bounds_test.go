@@ -3,6 +3,9 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,8 +18,14 @@ import (
 // unless the test makes it.
 func inWorld(t *testing.T, ttl time.Duration, hosts int, f func(ctx context.Context, w *world, c *clients)) {
 	t.Helper()
-	inBubble(t, 7, func(t *testing.T) {
-		w := newWorld(7, azuretest.Config{Partitions: 8, TTL: ttl, TraceLines: *lines})
+	inWorldOf(t, 7, ttl, hosts, f)
+}
+
+// inWorldOf is inWorld with another seed, which draws what the test leaves open.
+func inWorldOf(t *testing.T, seed uint64, ttl time.Duration, hosts int, f func(ctx context.Context, w *world, c *clients)) {
+	t.Helper()
+	inBubble(t, seed, func(t *testing.T) {
+		w := newWorld(seed, azuretest.Config{Partitions: 8, TTL: ttl, TraceLines: *lines})
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Hour)
 		defer cancel()
 		for range hosts {
@@ -47,9 +56,13 @@ func inWorld(t *testing.T, ttl time.Duration, hosts int, f func(ctx context.Cont
 }
 
 // spread starts sequences, enough to be in every partition.
-func (c *clients) spread(ctx context.Context, name string, n, steps int) (all []*orchestration.Handle[int]) {
+func (c *clients) spread(ctx context.Context, name string, n, steps int) []*orchestration.Handle[int] {
+	return spreadOf(ctx, c, sequence, name, n, steps)
+}
+
+func spreadOf[I any](ctx context.Context, c *clients, f orchestration.Func[I, int], name string, n int, in I) (all []*orchestration.Handle[int]) {
 	for i := range n {
-		h, err := begun(ctx, c, sequence, steps, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprintf("k-%s-%d", name, i))})
+		h, err := begun(ctx, c, f, in, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprintf("k-%s-%d", name, i))})
 		if err != nil {
 			return nil
 		}
@@ -58,8 +71,11 @@ func (c *clients) spread(ctx context.Context, name string, n, steps int) (all []
 	return all
 }
 
-// TestBoundsOfDeath: what a killed host served progresses within TTL + two
-// observation intervals + 2 s.
+// afterDeath is how long it may take until what a killed host served progresses:
+// TTL + two observation intervals + 2 s.
+func afterDeath(ttl time.Duration) time.Duration { return ttl + 2*ttl/3 + 2*time.Second }
+
+// TestBoundsOfDeath: what is started after a host was killed is served in time.
 func TestBoundsOfDeath(t *testing.T) {
 	for _, ttl := range []time.Duration{3 * time.Second, 15 * time.Second} {
 		t.Run(ttl.String(), func(t *testing.T) {
@@ -70,12 +86,86 @@ func TestBoundsOfDeath(t *testing.T) {
 				for _, h := range c.spread(ctx, "after", 24, 2) {
 					gives(ctx, c, h, is(3))
 				}
-				if took, most := time.Since(died), ttl+2*ttl/3+2*time.Second; took > most {
+				if took, most := time.Since(died), afterDeath(ttl); took > most {
 					w.failed("instances of a killed host progressed after %v, at most %v", took, most)
 				}
 			})
 		})
 	}
+}
+
+// TestBoundsOfDeathForWhatRuns: what runs on a host when it is killed has its next
+// turn in time, whether it waits for activities, for timers, or for a timer that is
+// due while nobody serves it.
+func TestBoundsOfDeathForWhatRuns(t *testing.T) {
+	for _, ttl := range []time.Duration{3 * time.Second, 15 * time.Second} {
+		for seed := uint64(1); seed <= 3; seed++ {
+			t.Run(fmt.Sprintf("%v/%d", ttl, seed), func(t *testing.T) {
+				inWorldOf(t, seed, ttl, 3, func(ctx context.Context, w *world, c *clients) { w.killsWhatRuns(ctx, c, ttl) })
+			})
+		}
+	}
+}
+
+func (w *world) killsWhatRuns(ctx context.Context, c *clients, ttl time.Duration) {
+	const each, nap = 16, time.Minute
+	r := draw(w.seed, "death")
+	w.effects.slow = 200 * time.Millisecond
+	due := time.Now().Add(nap)
+	once := spreadOf(ctx, c, ticks, "once", each, pulse{1, nap})
+	warm := ttl/2 + 5*time.Second
+	w.wait(ctx, time.Until(due)-warm)
+	steps := int((warm + afterDeath(ttl) + 3*time.Second) / w.effects.slow)
+	work := c.spread(ctx, "work", each, steps)
+	tick := spreadOf(ctx, c, ticks, "tick", each, pulse{steps, w.effects.slow})
+	w.wait(ctx, time.Until(due)-time.Duration(r.Int64N(int64(ttl/2)))-time.Second)
+
+	hosts := w.running()
+	hosts[r.IntN(len(hosts))].kill()
+	died := time.Now()
+	var watched sync.WaitGroup
+	var stood atomic.Int64
+	for _, h := range slices.Concat(work, tick, once) {
+		watched.Go(func() {
+			took := w.untilTurn(ctx, c, h.ID(), died)
+			if took > ttl/2 {
+				stood.Add(1)
+			}
+			if most := afterDeath(ttl); took > most {
+				w.failed("%s had its next turn %v after a host was killed, at most %v", h.ID(), took, most)
+			}
+		})
+	}
+	watched.Wait()
+	if stood.Load() == 0 {
+		w.failed("nothing had to wait: the host that was killed served nothing")
+	}
+	for i := range work {
+		gives(ctx, c, work[i], is(steps*(steps+1)/2))
+	}
+	for i := range tick {
+		gives(ctx, c, tick[i], is(steps))
+	}
+	for i := range once {
+		gives(ctx, c, once[i], is(1))
+	}
+}
+
+// untilTurn is how long after a death an instance has a turn that is not of the dead
+// host: whatever that sent has come within a second.
+func (w *world) untilTurn(ctx context.Context, c *clients, id history.InstanceID, died time.Time) time.Duration {
+	w.wait(ctx, time.Second)
+	for before := int64(-1); ctx.Err() == nil; w.wait(ctx, 50*time.Millisecond) {
+		i, err := c.client.Status(ctx, id)
+		switch {
+		case err != nil:
+		case before < 0:
+			before = i.LastEvent
+		case i.LastEvent > before:
+			return time.Since(died)
+		}
+	}
+	return time.Since(died)
 }
 
 // TestBoundsOfHandOver: what a leaving host served progresses within 500 ms. It

@@ -28,6 +28,7 @@ var (
 	counter  = orchestration.Declare[tally, []int]("counter") // what it received, in order
 	retry    = orchestration.Declare[int, int]("retry")       // n, at the third attempt
 	patient  = orchestration.Declare[int, string]("patient")  // until it is cancelled
+	ticks    = orchestration.Declare[pulse, int]("ticks")     // n, by timers one after another
 
 	step    = activity.Declare[int, int]("step")
 	flaky   = activity.Declare[int, int]("flaky")
@@ -39,6 +40,12 @@ var (
 
 // effectful are the activities that leave rows in the ledger.
 var effectful = []string{step.Name(), flaky.Name(), cleanUp.Name(), watch.Name(), weigh.Name(), visit.Name()}
+
+// pulse is so many timers, each of so long.
+type pulse struct {
+	N     int           `json:"n"`
+	Every time.Duration `json:"every"`
+}
 
 // tally is what a counter carries from one execution to the next.
 type tally struct {
@@ -101,6 +108,15 @@ func runRace(c *octx, patience time.Duration) (string, error) {
 	return event.Await()
 }
 
+func runTicks(c *octx, p pulse) (int, error) {
+	for range p.N {
+		if _, err := c.Timer(p.Every).Await(); err != nil {
+			return 0, err
+		}
+	}
+	return p.N, nil
+}
+
 func runCounter(c *octx, t tally) ([]int, error) {
 	for range t.Each {
 		n, err := numbers.Receive(c).Await()
@@ -159,7 +175,7 @@ func runPatient(c *octx, n int) (string, error) {
 func (h *host) handlers() []core.Handler {
 	return []core.Handler{
 		sequence.Func(runSequence), fan.Func(runFan), leaf.Func(runLeaf), race.Func(runRace), stream.Func(runStream), wide.Func(runWide),
-		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient),
+		counter.Func(runCounter), retry.Func(runRetry), patient.Func(runPatient), ticks.Func(runTicks),
 		tour.Func(runTour), visit.Func(h.visit),
 		doomed.Func(runDoomed), deadly.Func(h.deadly), suicidal.Func(h.suicidal),
 		busy.Func(runBusy), warehouse.Func(runWarehouse), shipper.Func(runShipper), godparent.Func(runGodparent),
