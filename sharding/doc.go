@@ -134,6 +134,8 @@
 // If b dies, anyone claims after the grace; if a dies, it is a death as above.
 //
 // [Member.Leave] does this with all partitions at once, and then removes its row.
+// Hand-overs that are only announced by then are called off, and go along. The
+// last quarter of the time that it has is for the releases, whoever has seen what.
 //
 // # Balance
 //

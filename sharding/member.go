@@ -24,6 +24,8 @@ type Member struct {
 	beatNow   chan struct{} // capacity 1
 	loops     context.Context
 	stop      context.CancelFunc
+	stays     context.Context // ends when it begins to leave
+	leaves    context.CancelFunc
 	running   sync.WaitGroup // the loops
 	tasks     sync.WaitGroup // claims and hand-overs
 	done      chan struct{}
@@ -88,6 +90,7 @@ func Join(ctx context.Context, dir Directory, drv Driver, cfg Config) (*Member, 
 	}
 	m.safeUntil = m.fence(sent)
 	m.loops, m.stop = context.WithCancel(context.WithoutCancel(ctx))
+	m.stays, m.leaves = context.WithCancel(m.loops)
 	m.running.Go(m.beatLoop)
 	m.running.Go(m.lookLoop)
 	return m, nil
@@ -254,9 +257,11 @@ func (m *Member) depart(ctx context.Context) error {
 // reason to make others wait for its death.
 const removals = 3
 
-// beginLeaving makes sure that no task begins any more. It reports false if the
-// incarnation is over.
+// beginLeaving makes sure that no task begins any more, and calls off hand-overs
+// that are only announced: everything is handed over at once. It reports false if
+// the incarnation is over.
 func (m *Member) beginLeaving() bool {
+	defer m.leaves()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.leaving = true

@@ -80,7 +80,7 @@ func (m *Member) claim(partition int, h Head, was Load) {
 // give hands a partition over in the course of balancing. The row announces it
 // first, so that the target knows what to look for when it is rung.
 func (m *Member) give(partition int, target Host) {
-	if !m.promise(partition, target.Incarnation) || !m.announce(m.loops, target.Address == "") {
+	if !m.promise(partition, target.Incarnation) || !m.announce(m.stays, target.Address == "") || m.stays.Err() != nil {
 		m.keep(partition)
 		return
 	}
@@ -202,7 +202,9 @@ func (m *Member) giveAll(ctx context.Context) {
 	}
 	m.mu.Unlock()
 	if len(targets) > 0 {
-		m.announce(ctx, slices.ContainsFunc(hosts, func(h Host) bool { return !h.Leaving && h.Address == "" }))
+		most, cancel := mostOf(ctx)
+		m.announce(most, slices.ContainsFunc(hosts, func(h Host) bool { return !h.Leaving && h.Address == "" }))
+		cancel()
 	}
 	m.each(partitions, func(p int) {
 		if ctx.Err() != nil {
@@ -215,4 +217,14 @@ func (m *Member) giveAll(ctx context.Context) {
 		}
 		m.release(ctx, p, targets[p])
 	})
+}
+
+// mostOf ends when a quarter of the time that ctx has is left: to release a
+// partition of which others do not know yet is better than to drop it.
+func mostOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ends := ctx.Deadline()
+	if !ends {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-time.Until(end)/4))
 }

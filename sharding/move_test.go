@@ -3,6 +3,7 @@ package sharding
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -184,4 +185,49 @@ func TestLeavingInAnOutageEnds(t *testing.T) {
 		w.set(faults{})
 		w.settle(27 * time.Second)
 	})
+}
+
+// TestALeaverReleasesEverythingInItsTime: without rings a hand-over takes longer
+// than a beat. One of balancing that is under way is called off, and of the time
+// that the leaver has, some is left for the releases.
+func TestALeaverReleasesEverythingInItsTime(t *testing.T) {
+	for _, ttl := range []time.Duration{15 * time.Second, time.Minute} {
+		for _, after := range []time.Duration{0, 3 * time.Second, 6 * time.Second} {
+			t.Run(fmt.Sprint(ttl, " ", after), func(t *testing.T) {
+				bubble(t, 8, func(t *testing.T, w *world) {
+					a, b := w.host("a"), w.host("b")
+					b.host.Address = ""
+					if err := a.join(Config{TTL: ttl}); err != nil {
+						t.Fatal(err)
+					}
+					wait(rest)
+					if err := b.join(Config{TTL: ttl}); err != nil {
+						t.Fatal(err)
+					}
+					for !w.announces("a") {
+						wait(10 * time.Millisecond)
+					}
+					wait(after)
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					if err := a.Leave(ctx); err != nil {
+						t.Fatal(err)
+					}
+					for p, h := range w.heads {
+						if h.Owner == "a" {
+							t.Errorf("it left, and the head of %d is still %+v", p, h)
+						}
+					}
+					w.settle(ttl/3 + 3*time.Second)
+				})
+			})
+		}
+	}
+}
+
+// announces reports whether the host's row says that it hands something over.
+func (w *world) announces(host string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.rows[host].Host.Serves, func(s Served) bool { return s.To != "" })
 }

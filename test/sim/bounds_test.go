@@ -253,6 +253,35 @@ func TestBoundsOfLeaving(t *testing.T) {
 	})
 }
 
+// TestBoundsOfLeavingEarly: a host that leaves while it hands partitions over, to
+// one that has just joined, has time to release the others: nobody takes it for
+// dead.
+func TestBoundsOfLeavingEarly(t *testing.T) {
+	for after := time.Duration(0); after < 16*time.Second; after += 2 * time.Second {
+		t.Run(after.String(), func(t *testing.T) {
+			inWorld(t, 15*time.Second, 1, func(ctx context.Context, w *world, c *clients) {
+				w.effects.slow = time.Second
+				all := c.spread(ctx, "early", 16, 30)
+				first := w.account.Owners()[0].Incarnation
+				w.start(ctx)
+				w.wait(ctx, after)
+				w.running()[0].leave()
+				for n, o := range w.account.Owners() {
+					if o.Incarnation == first {
+						w.failed("partition %d was not released by the host that left", n)
+					}
+				}
+				for _, h := range all {
+					gives(ctx, c, h, is(465))
+				}
+				if n := w.effects.doubled + w.effects.again; n > 0 {
+					w.failed("%d activities ran again: %q", n, w.effects.odd)
+				}
+			})
+		})
+	}
+}
+
 // claims is the sum of the epochs: each claim and each release adds one.
 func claims(owners []azuretest.Owner) (sum int64) {
 	for _, o := range owners {
