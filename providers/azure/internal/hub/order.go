@@ -116,8 +116,10 @@ func (s *Store) borrow(ctx context.Context, n int, free freeHead, f func(*partit
 	p.mu.Unlock()
 	close(p.ready)
 	err = f(p)
-	// What it gives back in vain, hosts find free all the same.
-	_ = p.release(context.WithoutCancel(ctx), "")
+	// What it gives back in vain, or not in time, hosts find free all the same.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.TTL/3)
+	defer cancel()
+	_ = p.release(limited, "")
 	return err
 }
 
