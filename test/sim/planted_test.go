@@ -20,6 +20,7 @@ var layers = []struct{ name, run, flags string }{
 	{"enumeration", "TestEveryFaultAtEveryRequest/fan-out", "-sim.every"},
 	{"prunes", "TestEveryFaultWhereHistoriesArePruned", "-sim.every=false"},
 	{"bounds", "TestBounds", "-sim.every=false"},
+	{"one order", "TestClientsSeeOneOrder", "-sim.seed=120 -sim.linear=60"},
 }
 
 // caughtBy names the layer that catches each planted bug.
@@ -32,6 +33,8 @@ var caughtBy = map[string]string{
 	"no-dedupe-by-id":      "seeds",
 	"notices-not-written":  "seeds",
 	"orders-repeated":      "bounds",
+	"order-forgotten":      "one order",
+	"purge-guessed":        "one order",
 	"outbox-deleted-early": "enumeration",
 	"outbox-forgotten":     "enumeration",
 	"fifo-broken":          "seeds",

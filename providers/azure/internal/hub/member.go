@@ -335,6 +335,9 @@ func (m *member) number(l *letter) int64 {
 }
 
 func (m *member) forgetNumber(l *letter) {
+	if m == nil {
+		return // a client has no broker
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.letters, l.number)

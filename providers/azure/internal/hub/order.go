@@ -8,6 +8,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -29,29 +30,55 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 	return failed(op, s.order(ctx, id, row.Order{Purge: true, Force: force}, nil))
 }
 
-// order has an order carried out and returns what came of it.
+// order has an order carried out and returns what came of it. Once it is in the
+// inbox it is carried out from there, whoever does: what its sender is told came of
+// that row, and nothing comes of it later.
 func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) error {
 	n := s.Partition(id)
+	var waits *posted
+	maybe := false // an earlier try may have been applied
 	for try := 0; ; try++ {
 		var err error
-		if p := s.owned(n); p != nil && p.live() {
-			err = p.perform(ctx, id, o, start, nil)
+		if p := s.owned(n); waits == nil && p != nil && p.live() {
+			err = p.perform(ctx, id, &o, start, nil)
+			maybe = maybe || undecided(err)
 		} else if free, owner, ok := s.ownerElsewhere(ctx, n); ok {
-			err = s.post(ctx, owner, id, o, start)
-		} else {
-			err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, o, start, nil) })
+			if waits == nil {
+				waits, err = s.post(ctx, id, o, start)
+			}
+			if err == nil {
+				err = s.awaitAnswer(ctx, owner, waits)
+			}
+		} else if waits == nil {
+			err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, &o, start, nil) })
+			maybe = maybe || undecided(err)
+		} else if err = errMoved; s.borrow(ctx, n, free, func(p *partition) error { return p.carryOut(ctx, waits.key) }) == nil {
+			err = s.awaitAnswer(ctx, "", waits)
+		}
+		if maybe && o.Purge && errors.Is(err, provider.ErrNotFound) && !bug.Planted("purge-guessed") {
+			return fmt.Errorf("%w: it is gone, and this purge or another has done it: %w", provider.ErrUnknown, errMoved)
 		}
 		if !errors.Is(err, errMoved) {
 			return err
 		}
-		if pause(ctx, backoff(try)); ctx.Err() != nil {
+		if bug.Planted("order-forgotten") {
+			waits = nil
+		}
+		if pause(ctx, backoff(try)); ctx.Err() != nil && (maybe || waits != nil) {
+			return fmt.Errorf("%w: its partition changed hands: %w", provider.ErrUnknown, ctx.Err())
+		} else if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
 }
 
-// errMoved: the partition changed hands. The order was not carried out, or not
-// to its end; it is safe to begin again.
+// undecided reports whether the partition changed hands while something was sent.
+func undecided(err error) bool {
+	return errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped)
+}
+
+// errMoved: the partition changed hands. What was sent last may have been applied,
+// so the order was carried out or not, or not to its end; to begin again does no harm.
 var errMoved = errors.New("the partition changed hands")
 
 // freeHead is the owner row of a partition that nobody owns, as it was read.
@@ -123,16 +150,22 @@ func (s *Store) borrow(ctx context.Context, n int, free freeHead, f func(*partit
 	return err
 }
 
-// post leaves an order in the inbox of a partition that another host owns, and
-// waits for its answer.
-func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o row.Order, start *provider.Message) error {
+// posted is an order that is in the inbox of a partition, or was.
+type posted struct {
+	to    history.InstanceID
+	order string // id
+	key   string
+}
+
+// post leaves an order in the inbox of a partition that another host owns.
+func (s *Store) post(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) (*posted, error) {
 	got, err := s.getSeen(ctx, id)
 	damaged := o.Purge && errors.Is(err, row.ErrFormat) // to purge it is what an operator can do
 	if err != nil && !damaged {
-		return err
+		return nil, err
 	}
-	if o.Purge && !damaged && (got == nil || !got.meta.Exists()) {
-		return provider.ErrNotFound
+	if o.Purge && !damaged && (got == nil || !got.meta.Exists() || o.Born != "" && o.Born != got.meta.Born) {
+		return nil, provider.ErrNotFound
 	}
 	if o.Purge && !damaged {
 		o.Born = got.meta.Born // a copy that comes late purges no other
@@ -144,18 +177,23 @@ func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o
 	}
 	p, err := s.encodePost(id, messages, row.Envelope{Order: &o})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.insertPost(ctx, id, p); err != nil {
-		return err
+		return nil, err
 	}
+	return &posted{id, o.ID, p.row.Key}, nil
+}
+
+// awaitAnswer waits for the answer of an order.
+func (s *Store) awaitAnswer(ctx context.Context, owner string, o *posted) error {
 	watch := &deathWatch{owner: owner}
 	for try := 0; ; try++ {
 		pause(ctx, min(firstLook<<min(try, 8), time.Second))
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%w: the owner of its partition, host %s, has not answered yet: %w", provider.ErrUnknown, owner, err)
 		}
-		answer, done, err := s.answer(ctx, id, o.ID, p.row.Key)
+		answer, done, err := s.answer(ctx, o)
 		if err != nil {
 			continue // reads are repeated while ctx allows
 		}
@@ -166,9 +204,37 @@ func (s *Store) post(ctx context.Context, owner string, id history.InstanceID, o
 			if watch.dead(ctx, s) {
 				return errMoved // nobody else buries it: this client does, and carries the order out itself
 			}
-			s.arrivedUnread(s.Partition(id), id) // the ring may have been lost, or the owner changed
+			s.arrivedUnread(s.Partition(o.to), o.to) // the ring may have been lost, or the owner changed
 		}
 	}
+}
+
+// carryOut carries out an order of a client, which waits in the inbox of a
+// partition that the client has borrowed.
+func (p *partition) carryOut(ctx context.Context, key string) error {
+	r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, key)
+	if storage.Is(err, storage.Missing) {
+		return nil // an owner was faster
+	}
+	if err != nil {
+		return err
+	}
+	l, err := p.readLetter(ctx, &r)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.inbox[key] = l
+	answered := p.answeredLocked(l)
+	p.mu.Unlock()
+	if answered {
+		p.dropAll([]*letter{l})
+		return nil
+	}
+	if p.execute(ctx, l); p.waits(l) {
+		return errMoved
+	}
+	return nil
 }
 
 // deathWatch finds out whether an owner died while no other host is there to see
@@ -206,13 +272,13 @@ func (w *deathWatch) dead(ctx context.Context, s *Store) bool {
 }
 
 // answer looks for what came of an order.
-func (s *Store) answer(ctx context.Context, id history.InstanceID, order, key string) (answer error, done bool, err error) {
-	n := s.Partition(id)
-	_, err = s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), key)
+func (s *Store) answer(ctx context.Context, o *posted) (answer error, done bool, err error) {
+	n := s.Partition(o.to)
+	_, err = s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), o.key)
 	if err != nil && !storage.Is(err, storage.Missing) || err == nil {
 		return nil, false, err
 	}
-	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), row.Instance(id))
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(n), row.Instance(o.to))
 	if storage.Is(err, storage.Missing) {
 		return provider.ErrNotFound, true, nil
 	}
@@ -223,7 +289,7 @@ func (s *Store) answer(ctx context.Context, id history.InstanceID, order, key st
 	if err != nil {
 		return nil, false, err
 	}
-	a, ok := answers[order]
+	a, ok := answers[o.order]
 	if !ok {
 		return fmt.Errorf("%w: its answer is not kept any more", provider.ErrUnknown), true, nil
 	}
@@ -290,7 +356,7 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 		start = &l.messages[0]
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		err := p.perform(ctx, l.to, *l.envelope.Order, start, l)
+		err := p.perform(ctx, l.to, l.envelope.Order, start, l)
 		if err == nil && p.waits(l) {
 			err = p.answerWith(ctx, l, nil) // there was nothing to do, as of a start that came twice
 		}

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +11,31 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
+
+// ended joins, starts x, and commits its first turn with that status.
+func ended(t *testing.T, s *hub.Store, status history.Status) provider.Host {
+	t.Helper()
+	h, err := s.Join(t.Context(), provider.HostInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(t.Context(), story("x", "start", "")); err != nil {
+		t.Fatal(err)
+	}
+	turn := turnOf(t, h, "x")
+	c := &provider.Commit{
+		Consumed: 1, NewExecution: true, Name: "story", Status: status,
+		Events: []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}},
+	}
+	if err := h.CommitTurn(t.Context(), turn, c); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
 
 // TestAPurgeEndsSoonAfterItsContextAlthoughTheNetworkIsAway: a client that took a
 // partition for the moment cannot give it back.
@@ -27,19 +51,8 @@ func TestAPurgeEndsSoonAfterItsContextAlthoughTheNetworkIsAway(t *testing.T) {
 			return s
 		}
 		s := open("server")
-		h, err := s.Join(t.Context(), provider.HostInfo{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Send(t.Context(), story("x", "start", "")); err != nil {
-			t.Fatal(err)
-		}
-		turn := turnOf(t, h, "x")
-		c := &provider.Commit{
-			Consumed: 1, NewExecution: true, Name: "story", Status: history.StatusCompleted,
-			Events: []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}},
-		}
-		if err := errors.Join(h.CommitTurn(t.Context(), turn, c), h.Leave(t.Context()), s.Close()); err != nil {
+		h := ended(t, s, history.StatusCompleted)
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
 			t.Fatal(err)
 		}
 
@@ -69,6 +82,86 @@ func TestAPurgeEndsSoonAfterItsContextAlthoughTheNetworkIsAway(t *testing.T) {
 			<-ended
 		}
 		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAnOrderThatItsClientCarriesOutIsNotLeftInTheInbox: its owner died. What the
+// client was told, that the instance runs, must not be followed by a purge when it
+// has ended.
+func TestAnOrderThatItsClientCarriesOutIsNotLeftInTheInbox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		a := account.Client("server")
+		cfg := hub.Config{Name: "hub", Partitions: 1, TTL: 3 * time.Second}
+		s, err := hub.Open(t.Context(), a, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended(t, s, history.StatusRunning)
+		a.Kill()
+		client, err := hub.Open(t.Context(), account.Client("client"), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Purge(t.Context(), "x", false); !errors.Is(err, provider.ErrConflict) {
+			t.Errorf("purging what runs: %v, want that it has not ended", err)
+		}
+		for _, r := range account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindInbox {
+				t.Errorf("row %s is left in the inbox", r.Key)
+			}
+		}
+		if err := errors.Join(client.Close(), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAPurgeOfWhichTheOutcomeWasLostIsNotToldThatThereIsNothing: it was applied, and
+// another host owned the partition before its sender could know.
+func TestAPurgeOfWhichTheOutcomeWasLostIsNotToldThatThereIsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		cfg := hub.Config{Name: "hub", Partitions: 1, TTL: 3 * time.Second}
+		open := func(name string) *hub.Store {
+			s, err := hub.Open(t.Context(), account.Client(name), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		away := false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			purges := slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Instance("x") })
+			switch {
+			case c.Client != "server":
+			case away:
+				return simulated.Fault{Kind: simulated.LostRequest}
+			case purges:
+				away = true
+				return simulated.Fault{Kind: simulated.LostAnswer}
+			}
+			return simulated.Fault{}
+		})
+		purged := make(chan error, 1)
+		go func() { purged <- s.Purge(t.Context(), "x", false) }()
+		other := open("other")
+		h2, err := other.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		account.Decide(nil)
+		if err := <-purged; !errors.Is(err, provider.ErrUnknown) {
+			t.Errorf("the purge says %v, want that its outcome is not known", err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), h2.Leave(t.Context()), s.Close(), other.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -19,14 +19,17 @@ import (
 // perform carries out an order: it removes an instance, or replaces it by the
 // one that a start makes. By is the letter with which the order came, nil if it
 // was called. The outcome is durable when perform returns nil.
-func (p *partition) perform(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message, by *letter) error {
+func (p *partition) perform(ctx context.Context, id history.InstanceID, o *row.Order, start *provider.Message, by *letter) error {
 	if err := p.reserve(ctx, id); err != nil {
 		return err
 	}
 	defer p.unreserve(id)
-	old, err := p.judge(ctx, id, o, start)
+	old, err := p.judge(ctx, id, *o, start)
 	if err != nil || old == nil {
 		return err
+	}
+	if o.Purge && o.Born == "" {
+		o.Born = old.Born // to begin again purges no other
 	}
 	if old.Exists() {
 		// From here on no turn of the instance counts. What was sent before is
@@ -35,11 +38,11 @@ func (p *partition) perform(ctx context.Context, id history.InstanceID, o row.Or
 		if err := p.journal.Settle(ctx); err != nil {
 			return moved(err)
 		}
-		if old, err = p.judge(ctx, id, o, start); err != nil || old == nil {
+		if old, err = p.judge(ctx, id, *o, start); err != nil || old == nil {
 			return err
 		}
 	}
-	return moved(p.remove(ctx, old, o, start, by))
+	return moved(p.remove(ctx, old, *o, start, by))
 }
 
 func moved(err error) error {
