@@ -30,7 +30,7 @@ var caughtBy = map[string]string{
 	"unknown-is-failure":   "seeds",
 	"etag-reread":          "seeds",
 	"delete-before-commit": "seeds",
-	"no-dedupe-by-id":      "seeds",
+	"no-dedupe-by-id":      "bounds",
 	"notices-not-written":  "seeds",
 	"orders-repeated":      "bounds",
 	"order-forgotten":      "one order",
