@@ -15,6 +15,10 @@ const (
 	// this move nothing to and fro.
 	calm = 0.25
 
+	// worth is how much the giver's load must fall by besides, in idle partitions:
+	// a difference that is hardly there is no reason to move anything.
+	worth = 0.5
+
 	// A round moves at most one partition in movesShare, and leastMoves.
 	movesShare = 16
 	leastMoves = 2
@@ -239,7 +243,7 @@ func (b *balance) bestMove() (partition, to int) {
 				continue
 			}
 			before, after := b.hosts[from].weight(0), b.hosts[at].weight(cost)
-			margin := calm * max(b.hosts[from].busy/b.hosts[from].power, b.hosts[at].busy/b.hosts[at].power)
+			margin := calm*max(b.hosts[from].busy/b.hosts[from].power, b.hosts[at].busy/b.hosts[at].power) + worth/b.hosts[from].power
 			if after+margin+rounding >= before {
 				continue
 			}

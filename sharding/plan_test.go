@@ -252,6 +252,28 @@ func TestFluctuatingLoadMovesLittle(t *testing.T) {
 	})
 }
 
+// Where partitions cannot be shared out evenly, the odd one is not handed around for
+// a little work.
+func TestALittleWorkMovesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := &view{}
+		for i := range rapid.IntRange(2, 5).Draw(t, "hosts") {
+			v.hosts = append(v.hosts, Host{Incarnation: fmt.Sprintf("h%d", i), Slots: 100})
+		}
+		n := rapid.IntRange(1, 32).Draw(t, "partitions")
+		for range n {
+			v.parts = append(v.parts, part{owner: rapid.SampledFrom(v.hosts).Draw(t, "owner").Incarnation})
+		}
+		v.settleDown()
+		for range rapid.IntRange(1, 10).Draw(t, "busy ones") {
+			v.parts[rapid.IntRange(0, n-1).Draw(t, "which")].load.Rate = rapid.Float64Range(0, worth/10).Draw(t, "rate")
+		}
+		if moves := v.round(); moves > 0 {
+			t.Fatalf("%d moves", moves)
+		}
+	})
+}
+
 // settleDown lets the hosts balance until nothing moves.
 func (v *view) settleDown() {
 	for v.round() > 0 {
