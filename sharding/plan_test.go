@@ -266,7 +266,7 @@ func TestALittleWorkMovesNothing(t *testing.T) {
 		}
 		v.settleDown()
 		for range rapid.IntRange(1, 10).Draw(t, "busy ones") {
-			v.parts[rapid.IntRange(0, n-1).Draw(t, "which")].load.Rate = rapid.Float64Range(0, worth/10).Draw(t, "rate")
+			v.parts[rapid.IntRange(0, n-1).Draw(t, "which")].load.Rate = rapid.Float64Range(0, 0.05).Draw(t, "rate")
 		}
 		if moves := v.round(); moves > 0 {
 			t.Fatalf("%d moves", moves)
