@@ -12,7 +12,6 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
-	"github.com/duroxide/duroxide-go/providers/internal/wire"
 	"github.com/duroxide/duroxide-go/sharding"
 )
 
@@ -296,58 +295,6 @@ func (s *Store) answer(ctx context.Context, o *posted) (answer error, done bool,
 	return answerError(a), true, nil
 }
 
-func readAnswers(cells map[string][]byte) (map[string]row.Answer, error) {
-	answers := map[string]row.Answer{}
-	if cell := cells[row.AnswersCell]; len(cell) > 0 {
-		if err := row.Parse(cell, &answers); err != nil {
-			return nil, err
-		}
-	}
-	return answers, nil
-}
-
-// Classes of errors in answers, as stored.
-var answerClasses = map[string]error{
-	"exists":    provider.ErrExists,
-	"conflict":  provider.ErrConflict,
-	"not found": provider.ErrNotFound,
-	"invalid":   provider.ErrInvalid,
-}
-
-func answerOf(err error, now time.Time) row.Answer {
-	a := row.Answer{Time: wire.Nanos(now)}
-	if err == nil {
-		return a
-	}
-	a.Error, a.Text = "invalid", err.Error()
-	for name, class := range answerClasses {
-		if name != "invalid" && errors.Is(err, class) {
-			a.Error = name
-		}
-	}
-	return a
-}
-
-func answerError(a row.Answer) error {
-	if a.Error == "" {
-		return nil
-	}
-	class := answerClasses[a.Error]
-	if class == nil {
-		class = provider.ErrInvalid
-	}
-	return &answered{class, a.Text}
-}
-
-// answered is an error that the owner of a partition gave.
-type answered struct {
-	class error
-	text  string
-}
-
-func (e *answered) Error() string { return e.text }
-func (e *answered) Unwrap() error { return e.class }
-
 // execute carries out an order that came by the inbox. Its row goes with the
 // transaction that carries it out or answers it.
 func (p *partition) execute(ctx context.Context, l *letter) {
@@ -407,32 +354,4 @@ func definite(err error) bool {
 		}
 	}
 	return false
-}
-
-// maxAnswers bounds the answers that are kept with an instance.
-const maxAnswers = 16
-
-// answersWith is the cell of answers with one more.
-func (p *partition) answersWith(id history.InstanceID, order string, err error) []byte {
-	if order == "" {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := p.answers[id]
-	if all == nil {
-		all = map[string]row.Answer{}
-		p.answers[id] = all
-	}
-	all[order] = answerOf(err, p.store.cfg.Now())
-	for len(all) > maxAnswers {
-		oldest := ""
-		for name, a := range all {
-			if oldest == "" || a.Time < all[oldest].Time {
-				oldest = name
-			}
-		}
-		delete(all, oldest)
-	}
-	return wire.MustJSON(all)
 }

@@ -56,7 +56,7 @@ type partition struct {
 	troubled   bool                                  // commits are held up
 	withheld   map[history.InstanceID]map[int64]bool // activities that former owners may still run
 	freeing    bool                                  // of those whose owner is gone
-	answers    map[history.InstanceID]map[string]row.Answer
+	answers    answers
 	probation  probation
 	rings      rings
 	removing   map[history.InstanceID]bool // being purged or replaced
@@ -90,7 +90,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		progress:   map[history.InstanceID]map[int64]bool{},
 		damaged:    map[string]error{},
 		withheld:   map[history.InstanceID]map[int64]bool{},
-		answers:    map[history.InstanceID]map[string]row.Answer{},
+		answers:    answers{of: map[history.InstanceID]map[string]row.Answer{}},
 		removing:   map[history.InstanceID]bool{},
 		pruning:    map[history.InstanceID]*pruning{},
 		behind:     behind{of: map[history.InstanceID]int64{}, found: map[int]row.Numbers{}},

@@ -1,0 +1,131 @@
+package hub
+
+import (
+	"errors"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/internal/wire"
+)
+
+// answers are what an owner has answered to orders that came by the inbox. They
+// are kept in the rows of the instances, where whoever waits for them looks.
+type answers struct {
+	of    map[history.InstanceID]map[string]row.Answer // by order
+	swept time.Time
+}
+
+// The answers that are kept with an instance: so many, for so long. Who asks later
+// is told that the answer is not kept any more.
+const (
+	maxAnswers  = 16
+	answersLast = 10 * time.Minute
+)
+
+// add notes an answer, and returns all that are kept with the instance.
+func (a *answers) add(id history.InstanceID, order string, err error, now time.Time) map[string]row.Answer {
+	a.sweep(now)
+	all := a.of[id]
+	if all == nil {
+		all = map[string]row.Answer{}
+		a.of[id] = all
+	}
+	drop(all, now)
+	all[order] = answerOf(err, now)
+	for len(all) > maxAnswers {
+		oldest := ""
+		for name, a := range all {
+			if oldest == "" || a.Time < all[oldest].Time {
+				oldest = name
+			}
+		}
+		delete(all, oldest)
+	}
+	return all
+}
+
+// sweep forgets, now and then, what nobody asks for any more.
+func (a *answers) sweep(now time.Time) {
+	if now.Sub(a.swept) < answersLast {
+		return
+	}
+	a.swept = now
+	for id, all := range a.of {
+		if drop(all, now); len(all) == 0 {
+			delete(a.of, id)
+		}
+	}
+}
+
+// drop removes the answers that are too old.
+func drop(all map[string]row.Answer, now time.Time) {
+	for order, a := range all {
+		if a.Time < wire.Nanos(now.Add(-answersLast)) {
+			delete(all, order)
+		}
+	}
+}
+
+// answersWith is the cell of answers with one more.
+func (p *partition) answersWith(id history.InstanceID, order string, err error) []byte {
+	if order == "" {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return wire.MustJSON(p.answers.add(id, order, err, p.store.cfg.Now()))
+}
+
+func readAnswers(cells map[string][]byte) (map[string]row.Answer, error) {
+	answers := map[string]row.Answer{}
+	if cell := cells[row.AnswersCell]; len(cell) > 0 {
+		if err := row.Parse(cell, &answers); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// Classes of errors in answers, as stored.
+var answerClasses = map[string]error{
+	"exists":    provider.ErrExists,
+	"conflict":  provider.ErrConflict,
+	"not found": provider.ErrNotFound,
+	"invalid":   provider.ErrInvalid,
+}
+
+func answerOf(err error, now time.Time) row.Answer {
+	a := row.Answer{Time: wire.Nanos(now)}
+	if err == nil {
+		return a
+	}
+	a.Error, a.Text = "invalid", err.Error()
+	for name, class := range answerClasses {
+		if name != "invalid" && errors.Is(err, class) {
+			a.Error = name
+		}
+	}
+	return a
+}
+
+func answerError(a row.Answer) error {
+	if a.Error == "" {
+		return nil
+	}
+	class := answerClasses[a.Error]
+	if class == nil {
+		class = provider.ErrInvalid
+	}
+	return &answered{class, a.Text}
+}
+
+// answered is an error that the owner of a partition gave.
+type answered struct {
+	class error
+	text  string
+}
+
+func (e *answered) Error() string { return e.text }
+func (e *answered) Unwrap() error { return e.class }
