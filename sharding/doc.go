@@ -187,6 +187,8 @@
 //	a read fails              Likewise. After TTL/2 the observation starts anew.
 //	an outage                 Hosts become unsafe, keep what they own, and go on when
 //	                          it is over. Nobody takes over anything.
+//	a head cannot be read     Nothing is planned for that partition. The others are
+//	                          claimed and balanced; it is read again at once.
 //	a removal's answer is     The next read shows whether the row is there.
 //	lost
 //	a claim's answer is lost  The head says it: this host claims again, in a higher

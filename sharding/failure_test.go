@@ -2,6 +2,7 @@ package sharding
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -297,4 +298,47 @@ func TestARowThatIsGoneEndsTheIncarnation(t *testing.T) {
 		w.start("a2")
 		w.settle(time.Second)
 	})
+}
+
+// The head of one partition is all that the others do not need.
+func TestAHeadThatCannotBeReadHoldsUpNoOtherPartition(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(rest)
+		w.start("b")
+		wait(rest)
+		bad := 1
+		for !slices.Contains(slices.Collect(maps.Keys(a.owned())), bad) {
+			bad++
+		}
+		w.set(faults{head: bad})
+		a.kill()
+		wait(15*time.Second + 2*5*time.Second + 2*time.Second)
+		if unserved := w.unserved(); len(unserved) != 1 {
+			t.Errorf("not served: %q; want partition %d alone", unserved, bad)
+		}
+		c := w.start("c")
+		wait(rest)
+		if len(c.owned()) < 3 {
+			t.Errorf("a host that joined meanwhile serves %v", c.owned())
+		}
+		w.set(faults{})
+		w.settle(10 * time.Second)
+	})
+}
+
+func TestAfterAKillEveryPartitionIsServedInTimeAlthoughCallsAreLost(t *testing.T) {
+	for _, partitions := range []int{16, 256} {
+		bubble(t, partitions, func(t *testing.T, w *world) {
+			a := w.start("a")
+			w.start("b")
+			wait(2 * rest)
+			w.start("c")
+			wait(20 * rest)
+			w.set(faults{lost: 0.05})
+			a.kill()
+			t.Logf("%d partitions: served after %v", partitions, w.settle(15*time.Second+2*5*time.Second+2*time.Second))
+			w.set(faults{})
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -51,6 +52,7 @@ type sight struct {
 	start, end time.Time
 	hosts      []Host       // that live, me included, by incarnation
 	heads      map[int]Head // of the partitions that nobody lists, or that come to me
+	unread     map[int]bool // those of which the head could not be read
 }
 
 // look reads the rows and does what follows from them. It returns when to look
@@ -59,15 +61,18 @@ func (l *looker) look(start time.Time) (next time.Time) {
 	m := l.m
 	s, err := l.read(start)
 	if err == nil {
-		err = l.readHeads(s)
+		s, err = l.readHeads(s)
 	}
-	if err != nil {
-		if m.loops.Err() == nil {
-			m.cfg.Log.Warn("observation failed", slog.Any("error", err))
-		}
+	if err != nil && m.loops.Err() == nil {
+		m.cfg.Log.Warn("observation failed", slog.Any("error", err))
+	}
+	if s == nil {
 		return time.Now().Add(m.retry(m.looks))
 	}
 	next = start.Add(m.times.beat)
+	if len(s.unread) > 0 { // what could be read does not wait for the rest
+		next = time.Now().Add(m.retry(m.looks))
+	}
 	if at := l.watch.next(m.cfg.Me.Incarnation); !at.IsZero() && at.Before(next) {
 		next = at
 		if at.Before(s.end) { // it could not be buried
@@ -177,15 +182,13 @@ func (l *looker) publish(hosts []Host) {
 }
 
 // readHeads reads the heads of the partitions that no living host lists, and of
-// those that are about to come to this one. A head that names a stranger is
-// believed only after the rows were read once more (L7).
-func (l *looker) readHeads(s *sight) error {
+// those that are about to come to this one. Those that it could not read are noted,
+// with an error. A head that names a stranger is believed only after the rows were
+// read once more (L7); without that there is no sight.
+func (l *looker) readHeads(s *sight) (*sight, error) {
 	m := l.m
 	wanted := l.wanted(s)
-	if len(wanted) == 0 {
-		return nil
-	}
-	s.heads = make(map[int]Head, len(wanted))
+	s.heads, s.unread = make(map[int]Head, len(wanted)), map[int]bool{}
 	var mu sync.Mutex
 	var failure error
 	m.each(wanted, func(p int) {
@@ -197,26 +200,23 @@ func (l *looker) readHeads(s *sight) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
-			failure = cmp.Or(failure, err)
+			failure, s.unread[p] = cmp.Or(failure, fmt.Errorf("the head of partition %d: %w", p, err)), true
 			return
 		}
 		s.heads[p] = h
 	})
-	if failure != nil {
-		return failure
-	}
 	for _, h := range s.heads {
 		if h.Owner == "" || s.host(h.Owner) != nil {
 			continue
 		}
 		again, err := l.read(time.Now())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.start, s.end, s.hosts = again.start, again.end, again.hosts
-		return nil
+		break
 	}
-	return nil
+	return s, failure
 }
 
 // host finds a living host, nil if there is none.
@@ -296,6 +296,10 @@ func (l *looker) view(s *sight) (v *view, soonest time.Time) {
 		long := l.watch.unlisted(p, h != nil, s.start)
 		if listed != nil {
 			v.parts[p] = part{owner: h.Incarnation, to: listed.To, pinned: listed.Fresh, load: listed.Load, format: listed.Format}
+		}
+		if s.unread[p] && listed == nil {
+			v.parts[p].free = unknown
+			continue
 		}
 		if !read {
 			if listed == nil {

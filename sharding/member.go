@@ -240,8 +240,9 @@ func (m *Member) depart(ctx context.Context) error {
 	if !m.beginLeaving() {
 		return nil
 	}
-	m.tasks.Wait() // what is being claimed is handed over too
 	m.giveAll(ctx)
+	m.settle(ctx)
+	m.giveAll(ctx) // what was being claimed
 	m.end("it left")
 	var err error
 	for range removals { // to remove a row twice does no harm
@@ -251,6 +252,19 @@ func (m *Member) depart(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("sharding: removing the row of %s, which others will find dead: %w", m.cfg.Me.Incarnation, err)
+}
+
+// settle waits for what is under way, if ctx lets it.
+func (m *Member) settle(ctx context.Context) {
+	settled := make(chan struct{})
+	go func() { // ends with the tasks, for which depart waits
+		m.tasks.Wait()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	}
 }
 
 // removals is how often a leaver tries to remove its row: one lost answer is no

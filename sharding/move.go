@@ -159,7 +159,7 @@ func (m *Member) ring(hosts []Host) {
 	}
 }
 
-// giveAll hands over everything, at the end.
+// giveAll hands over everything that is not under way already, at the end.
 func (m *Member) giveAll(ctx context.Context) {
 	m.mu.Lock()
 	hosts := slices.Clone(m.hosts)
@@ -171,7 +171,7 @@ func (m *Member) giveAll(ctx context.Context) {
 		if owner, listed := ownerOf(hosts, p); owner != nil {
 			v.parts[p] = part{owner: owner.Incarnation, to: listed.To, load: listed.Load, format: listed.Format}
 		}
-		if s := m.serving[p]; s != nil {
+		if s := m.serving[p]; s != nil && !m.busy[p] {
 			v.parts[p] = part{owner: v.me, load: v.parts[p].load, format: s.format}
 		} else if v.parts[p].owner == v.me {
 			v.parts[p] = part{}

@@ -231,3 +231,35 @@ func (w *world) announces(host string) bool {
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.rows[host].Host.Serves, func(s Served) bool { return s.To != "" })
 }
+
+// A release that takes long takes no time from the others.
+func TestALeaverHandsOverBesideAReleaseThatIsSlow(t *testing.T) {
+	bubble(t, 16, func(t *testing.T, w *world) {
+		a := w.host("a")
+		if err := a.join(Config{TTL: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		wait(10 * rest)
+		a.drain = 18 * time.Second
+		if err := w.host("b").join(Config{TTL: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		for len(a.owned()) == 16 {
+			wait(100 * time.Millisecond)
+		}
+		wait(time.Second) // one is being released
+		a.mu.Lock()
+		a.drain = 30 * time.Millisecond
+		a.mu.Unlock()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		w.counted()
+		if err := a.Leave(ctx); err != nil {
+			t.Error(err)
+		}
+		if _, by, _ := w.counted(); by["release"] < 13 {
+			t.Errorf("the calls were %v", by)
+		}
+		w.settle(10 * rest)
+	})
+}

@@ -48,6 +48,7 @@ const (
 	held     freedom = iota // nobody: its owner lives
 	reserved                // the host for which it was released, or that the plan chooses
 	open                    // whoever is first
+	unknown                 // its head could not be read: nothing is planned for it
 )
 
 // plan is what one host should do.
@@ -160,14 +161,15 @@ func (b *balance) carry(host int, l Load, sign float64) {
 func (h *burden) weight(more float64) float64 { return (h.total + more) / h.power }
 
 // assign gives every free partition to a host and notes those that this host is
-// to claim. It reports whether there were none.
+// to claim. It reports whether there were none, but such that no host can read.
 func (b *balance) assign(me int, p *plan) (settled bool) {
 	var free []int
 	for i := range b.view.parts {
-		if b.view.parts[i].free != held {
+		if f := b.view.parts[i].free; f == reserved || f == open {
 			free = append(free, i)
 		}
 	}
+	settled = true
 	slices.SortStableFunc(free, func(x, y int) int {
 		return cmp.Compare(b.view.parts[y].load.busyness(), b.view.parts[x].load.busyness())
 	})
@@ -180,6 +182,7 @@ func (b *balance) assign(me int, p *plan) (settled bool) {
 		if at < 0 {
 			continue
 		}
+		settled = false
 		b.carry(at, part.load, +1)
 		mine := &b.view.hosts[me]
 		if at == me || part.free == open && !mine.Leaving && mine.reads(part.format) {
@@ -187,7 +190,7 @@ func (b *balance) assign(me int, p *plan) (settled bool) {
 		}
 	}
 	slices.Sort(p.claims)
-	return len(free) == 0
+	return settled
 }
 
 // lightest is the host that would carry the least with the partition, among

@@ -274,6 +274,20 @@ func TestALittleWorkMovesNothing(t *testing.T) {
 	})
 }
 
+// What nobody can read keeps nothing else from being shared out.
+func TestAPartitionThatNobodyCanReadStopsNoBalance(t *testing.T) {
+	for _, of := range []part{{free: open, format: 1 << 40}, {free: unknown}} {
+		v := &view{hosts: []Host{{Incarnation: "a"}, {Incarnation: "b"}}, parts: []part{of}}
+		for range 8 {
+			v.parts = append(v.parts, part{owner: "a"})
+		}
+		v.settleDown()
+		if n := slices.Index(slices.Sorted(slices.Values(v.owners())), "b"); n != 1+4 {
+			t.Errorf("%+v: the owners are %v", of, v.owners())
+		}
+	}
+}
+
 // settleDown lets the hosts balance until nothing moves.
 func (v *view) settleDown() {
 	for v.round() > 0 {
