@@ -53,7 +53,7 @@ type faults struct {
 	writes bool // no write gets through
 	lost   float64
 	late   time.Duration // by how much a lost write may come late
-	head   int           // no head of this partition can be read, if it is not 0
+	head   int           // the partition whose head cannot be read; 0 for none
 }
 
 // node is one incarnation with its driver.
@@ -306,10 +306,9 @@ func (n *node) Hosts(ctx context.Context) (rows []Seen, err error) {
 
 func (n *node) Head(ctx context.Context, p int) (h Head, err error) {
 	err = n.call(ctx, fmt.Sprint("head ", p), false, func() error {
-		if bad := n.w.faults.head; bad != 0 && bad == p {
+		if h = n.w.heads[p]; p > 0 && p == n.w.faults.head {
 			return errors.New("its server is busy")
 		}
-		h = n.w.heads[p]
 		return nil
 	})
 	return h, err

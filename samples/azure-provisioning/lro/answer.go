@@ -88,7 +88,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 type Error struct {
 	What    string // such as "begin storage account st0a1b"
 	Code    string // the service's, such as QuotaExceeded
-	Status  int    // of HTTP; 200 for an operation that was accepted and failed later; 0 if no answer says so
+	Status  int    // of HTTP; 200 for an operation that was accepted and failed later, but at a Location; 0 if no answer says so
 	Message string // the service's
 }
 

@@ -16,13 +16,20 @@ import (
 type Client[I, O any] struct {
 	// Begin asks for the operation, or, given a resume token, takes up one that
 	// was begun before, without a request. Without a poller it says that the
-	// request was accepted and the resource is to be looked at. The context carries
+	// request was accepted and the resource is to be looked at; with [ErrUnderWay],
+	// that it asked for nothing. The context carries
 	// Options.IfMatch to every request: what only reads before takes that out
 	// ([Unconditional]).
 	Begin func(ctx context.Context, in I, resume string) (Poller[O], error)
-	// Look reads the resource. What does not exist is no error.
+	// Look reads the resource. What does not exist is no error, and an error that
+	// says so (404) is an empty Reading.
 	Look func(ctx context.Context, in I) (Reading[O], error)
 }
+
+// ErrUnderWay is what a Begin returns that has asked for nothing, because something
+// is under way at the resource already: a request of its own whose answer was lost,
+// or of somebody else. When that has ended, it is asked again if need be.
+var ErrUnderWay = errors.New("something is under way at the resource")
 
 // Unconditional is the context of a Begin for requests without Options.IfMatch.
 func Unconditional(ctx context.Context) context.Context {
@@ -95,6 +102,9 @@ func (w *worker[I, O]) begin(ctx context.Context, ask request[I]) (Answer[O], er
 		asking = policy.WithHTTPHeader(asking, http.Header{"If-Match": {ask.IfMatch}})
 	}
 	p, err := w.client.Begin(asking, ask.In, "")
+	if errors.Is(err, ErrUnderWay) {
+		return Answer[O]{Next: Look, After: retryAfter(resp), Why: err.Error()}, nil
+	}
 	if err != nil {
 		return refused[O](what, err, Begin)
 	}
@@ -156,6 +166,9 @@ func (w *worker[I, O]) look(ctx context.Context, ask request[I]) (Reading[O], er
 	if err == nil {
 		reading.After = retryAfter(resp)
 		return reading, nil
+	}
+	if response, ok := errors.AsType[*azcore.ResponseError](err); ok && response.StatusCode == http.StatusNotFound {
+		return Reading[O]{}, nil
 	}
 	answer, err := refused[O]("look at "+ask.What, err, Look)
 	if err != nil {

@@ -7,8 +7,8 @@
 // own, and the wait between two of them is a durable timer: no process waits,
 // none is missed.
 //
-//	         refused for now:                     refused for now, no answer:
-//	         429, 503, not yet                    the same again
+//	     refused for now, no answer:          under way, refused for now, no answer:
+//	     the same again                       the same again
 //	         ┌──────┐                              ┌──────┐
 //	         ▼      │                              ▼      │
 //	Run ──▶ begin ──┴── accepted ──▶ (timer) ──▶ poll ────┴──▶ done, or *Error
@@ -16,6 +16,7 @@
 //	         │ │ 409 in progress, 412              │ token not accepted
 //	         │ ▼                                   ▼
 //	         └─── not as asked for ◀── look at the resource ──▶ done, or *Error
+//	                                   again, while something is under way there
 //
 // # Use
 //
@@ -59,8 +60,9 @@
 //   - L5 Tokens are secrets, since they contain signed addresses. They leave the
 //     worker sealed ([Sealer]), print as "(token)", and no error contains an
 //     address, not even one that the service puts into its message.
-//   - L6 Only what no wait can heal is an [*Error]: a bad request, a denied one, a
-//     quota, an operation that ended as failed (whose HTTP status is 200), three
-//     operations after which the resource is not as asked for. Anything else, an
-//     outage of the network too, is asked again until Options.Limit.
+//   - L6 An [*Error] is what no wait can heal: a bad request, a denied one, a
+//     quota, an operation that ended as failed (whose HTTP status is 200, but at a
+//     Location), three operations after which the resource is not as asked for.
+//     Anything else, an outage of the network too, is asked again until
+//     Options.Limit; that it was reached is an *Error as well.
 package lro

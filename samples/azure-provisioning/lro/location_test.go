@@ -12,6 +12,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/lro"
 )
 
@@ -129,7 +130,7 @@ func TestTheServiceSaysWhenItIsAskedNext(t *testing.T) {
 	for i := range l.asked[1:] {
 		waits = append(waits, l.asked[i+1]-l.asked[i])
 	}
-	if first := waits[0]; first < 300*time.Second || first > 310*time.Second { // who was refused comes back spread out
+	if first := waits[0]; first <= 300*time.Second || first > 310*time.Second { // who was refused comes back spread out
 		t.Errorf("it was begun anew after %v", first)
 	}
 	if want := []time.Duration{37 * time.Second, 41 * time.Second, 97 * time.Second, 3 * time.Second}; !slices.Equal(waits[1:], want) {
@@ -140,6 +141,7 @@ func TestTheServiceSaysWhenItIsAskedNext(t *testing.T) {
 func TestALookWaitsAsLongAsTheServiceWants(t *testing.T) {
 	l := newLocation(t, []reply{{status: http.StatusConflict, code: "AnotherOperationInProgress", after: 50}}, nil)
 	var asked []time.Duration
+	l.header = http.Header{"Retry-After": {"70"}}
 	l.unseen = func() error {
 		if asked = append(asked, l.e.Elapsed()); len(asked) == 1 {
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://management.example/account", http.NoBody)
@@ -148,10 +150,13 @@ func TestALookWaitsAsLongAsTheServiceWants(t *testing.T) {
 		return nil
 	}
 	l.seen = func() lro.Reading[string] {
+		if len(asked) == 2 {
+			return lro.Reading[string]{Exists: true, State: "Updating", Wanted: true}
+		}
 		return lro.Reading[string]{Exists: true, Wanted: true, Value: "/the/account"}
 	}
 	l.succeeds("looked at", 1)
-	if want := []time.Duration{50 * time.Second, 350 * time.Second}; !slices.Equal(asked, want) {
+	if want := []time.Duration{50 * time.Second, 350 * time.Second, 420 * time.Second}; !slices.Equal(asked, want) {
 		t.Errorf("it was looked at after %v, want %v", asked, want)
 	}
 }
@@ -171,6 +176,65 @@ func TestABugInTheClientIsNoOutage(t *testing.T) {
 	l.seen = func() lro.Reading[string] { panic("a bug") } // panic: as bugs do
 	if _, err := l.run(); err == nil || !strings.Contains(err.Error(), "a bug") || l.e.Elapsed() > 10*time.Minute {
 		t.Errorf("%v after %v", err, l.e.Elapsed())
+	}
+}
+
+// A begin that is on its way is not given up: whoever cleans up afterwards knows
+// what it came to (L3).
+func TestACancellationWaitsForABeginWithoutAnAnswer(t *testing.T) {
+	l := newLocation(t, append(slices.Repeat([]reply{silence}, 5), accepted), []reply{accepted})
+	l.e.CancelAt(time.Second/2, "enough")
+	if _, err := l.run(); !errors.Is(err, orchestration.ErrCancelled) || l.begins != 6 {
+		t.Errorf("%v after %d begins", err, l.begins)
+	}
+}
+
+func TestTheLimitEndsPollsWithoutAnAnswer(t *testing.T) {
+	l := newLocation(t, []reply{accepted}, []reply{silence})
+	l.limit = time.Minute
+	failed := l.fails("a minute", "NotDoneInTime", 1)
+	if took := l.e.Elapsed(); took > time.Minute {
+		t.Errorf("it took %v to say %v", took, failed)
+	}
+}
+
+// What others do is not counted against this one, however often.
+func TestWhatIsUnderWayByOthersIsWaitedFor(t *testing.T) {
+	l := newLocation(t, []reply{done}, nil)
+	others := 5
+	l.underWay = func() bool { others--; return others >= 0 }
+	l.succeeds("others were there", 1)
+}
+
+func TestWhatHasGoneMeanwhileIsAskedForWithoutACondition(t *testing.T) {
+	l := newLocation(t, []reply{{status: http.StatusPreconditionFailed, code: "PreconditionFailed"}, done}, nil)
+	l.ifMatch = "one"
+	l.unseen = func() error {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://management.example/account", http.NoBody)
+		return runtime.NewResponseError(reply{status: http.StatusNotFound, code: "ResourceNotFound"}.response(r)) //nolint:bodyclose // Nothing is open.
+	}
+	l.succeeds("gone meanwhile", 2)
+	if want := []string{"one", ""}; !slices.Equal(l.conditions, want) {
+		t.Errorf("If-Match was %q, want %q", l.conditions, want)
+	}
+}
+
+func TestAReadingIsDoneWhenItIsWantedAndComplete(t *testing.T) {
+	for _, c := range []struct {
+		r             lro.Reading[string]
+		done, settled bool
+	}{
+		{lro.Reading[string]{}, false, true},
+		{lro.Reading[string]{Wanted: true}, true, true}, // it is gone
+		{lro.Reading[string]{Exists: true, Wanted: true, State: "Succeeded"}, true, true},
+		{lro.Reading[string]{Exists: true, Wanted: true, State: "Updating"}, false, false},
+		{lro.Reading[string]{Exists: true, Wanted: true, State: "Failed"}, false, true},
+		{lro.Reading[string]{Exists: true, State: "Succeeded"}, false, true},
+		{lro.Reading[string]{Wanted: true, Unknown: "HTTP 503"}, false, false},
+	} {
+		if c.r.Done() != c.done || c.r.Settled() != c.settled {
+			t.Errorf("%+v: done %v, settled %v", c.r, c.r.Done(), c.r.Settled())
+		}
 	}
 }
 

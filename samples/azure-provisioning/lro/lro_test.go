@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	azfake "github.com/Azure/azure-sdk-for-go/sdk/azcore/fake"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage/fake"
 
@@ -46,6 +47,9 @@ type service struct {
 	refusal []func(*azfake.ErrorResponder) // of the first begins
 	seen    func() lro.Reading[string]
 	unseen  func() error
+	header  http.Header // of the answer to a look
+
+	underWay func() bool // something of others, when it is begun
 }
 
 func newService(t *testing.T) *service {
@@ -97,11 +101,20 @@ func (s *service) implement() {
 	}
 	s.e.Register(account.Implement(lro.Client[string, string]{
 		Begin: func(ctx context.Context, name string, resume string) (lro.Poller[string], error) {
+			if resume == "" && s.underWay != nil && s.underWay() {
+				return nil, lro.ErrUnderWay
+			}
 			p, err := client.BeginCreate(ctx, "group", name, armstorage.AccountCreateParameters{}, &armstorage.AccountsClientBeginCreateOptions{ResumeToken: resume})
 			return lro.From(p, err, func(r armstorage.AccountsClientCreateResponse) string { return *r.ID })
 		},
-		Look: func(context.Context, string) (lro.Reading[string], error) {
+		Look: func(ctx context.Context, _ string) (lro.Reading[string], error) {
 			s.looks++
+			if s.header != nil {
+				r, _ := runtime.NewRequest(ctx, http.MethodGet, "https://management.example/account")
+				if _, err := pipeline(s.header).Do(r); err != nil { //nolint:bodyclose // There is none.
+					return lro.Reading[string]{}, err
+				}
+			}
 			if s.unseen != nil {
 				if err := s.unseen(); err != nil {
 					return lro.Reading[string]{}, err
@@ -113,6 +126,17 @@ func (s *service) implement() {
 	s.e.Register(main.Func(func(ctx *orchestration.Context, limit time.Duration) (string, error) {
 		return account.Run(ctx, "acct", lro.Options{Limit: limit, IfMatch: s.ifMatch, Describe: "account acct"})
 	}))
+}
+
+// pipeline answers every request with a header.
+func pipeline(h http.Header) runtime.Pipeline {
+	return runtime.NewPipeline("", "", runtime.PipelineOptions{}, &policy.ClientOptions{Transport: headers{h}, Retry: policy.RetryOptions{MaxRetries: -1}})
+}
+
+type headers struct{ http.Header }
+
+func (h headers) Do(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: h.Header, Request: r, Body: http.NoBody}, nil
 }
 
 func (s *service) run() (string, error) {

@@ -41,8 +41,9 @@ func Declare[I, O any](name string) Operation[I, O] {
 
 // Options of a run; zeros are defaults.
 type Options struct {
-	// Limit is how long the operation may take in all, without the time in Admit.
-	// Default two hours.
+	// Limit is how long the operation may take in all, without the time in Admit. A
+	// begin that gets no answer may overrun it, by as long as Retry lasts. Default
+	// two hours.
 	Limit time.Duration
 	// Every is the wait between two requests where the service does not say.
 	// Default 10 seconds.
@@ -102,7 +103,7 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 	r := run[I, O]{Operation: o, in: in, options: options, end: ctx.Now().Add(options.Limit)}
 	answer := Answer[O]{Next: Begin}
 	accepted, refusals := 0, 0 // in all; in a row
-	var denied *Error          // the last
+	var denied *Error          // of the last operation
 	for requests := 1; ; requests++ {
 		asked := answer
 		var err error
@@ -114,8 +115,9 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 		if answer.Next == Done {
 			return answer.Value, nil
 		}
-		if answer.Accepted && asked.Next == Begin {
+		if answer.Accepted {
 			accepted++
+			denied = nil
 		}
 		denied = cmp.Or(answer.Denied, denied)
 		if answer.Next == Begin && accepted == maxAccepted {
@@ -176,15 +178,20 @@ type run[I, O any] struct {
 // ask makes the request that an answer asked for.
 func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answer[O], err error) {
 	limits := activity.Options{Timeout: requestLimit, Description: r.options.Describe}
+	left := limits
+	left.Deadline = max(time.Second, r.end.Sub(ctx.Now()))
 	switch last.Next {
 	case Poll:
-		return r.poll.Call(ctx, request[I]{In: r.in, What: r.options.Describe, Token: last.Token}, r.options.Retry, limits).Await()
+		return r.poll.Call(ctx, request[I]{In: r.in, What: r.options.Describe, Token: last.Token}, r.options.Retry, left).Await()
 	case Look:
-		reading, err := r.Look(ctx, r.in, r.options).Await()
-		if r.options.IfMatch != "" && reading.ETag != "" {
-			r.options.IfMatch = reading.ETag
+		seen, err := r.look.Call(ctx, request[I]{In: r.in, What: r.options.Describe}, r.options.Retry, left).Await()
+		if err != nil {
+			return answer, err
 		}
-		return r.judge(reading), err
+		if known := seen.Unknown == ""; known && r.options.IfMatch != "" && (seen.ETag != "" || !seen.Exists) {
+			r.options.IfMatch = seen.ETag
+		}
+		return r.judge(seen), nil
 	case Begin, Done: // after Done nobody asks
 	}
 	if err := r.admit(ctx); err != nil {

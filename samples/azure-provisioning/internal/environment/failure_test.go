@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,6 +140,9 @@ func TestAKillAtEveryRequestInTurnLeavesExactlyWhatIsWanted(t *testing.T) {
 				t.Logf("%d boundaries", at-1)
 				break
 			}
+			if at == requestsOfOne {
+				t.Errorf("there are more than %d requests", at)
+			}
 		}
 	}
 }
@@ -225,15 +230,20 @@ func TestALostAnswerAtEveryRequestInTurnChangesNothing(t *testing.T) {
 
 // An outage is no reason to undo anything, and keeps nothing from being undone.
 func TestAnOutageOfHalfAnHourDelaysEverythingAndChangesNothing(t *testing.T) {
-	for name, fails := range map[string]bool{"making": false, "undoing": true} {
+	for name, begins := range map[string]func(l emulator.Ledger, r *http.Request) bool{
+		"making":     func(l emulator.Ledger, _ *http.Request) bool { return l.Polls == 3 },
+		"undoing":    func(l emulator.Ledger, _ *http.Request) bool { return l.Count(emulator.Failed, "") > 0 },
+		"smoke test": func(_ emulator.Ledger, r *http.Request) bool { return strings.HasSuffix(r.Host, emulator.AppDomain) },
+	} {
+		fails := name == "undoing"
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 				var mu sync.Mutex
 				var from time.Time
-				w.outage = func() bool {
+				w.outage = func(r *http.Request) bool {
 					mu.Lock()
 					defer mu.Unlock()
-					if n := w.cloud.Ledger().Count(emulator.Failed, ""); from.IsZero() && (n > 0 || !fails && w.cloud.Ledger().Polls == 3) {
+					if from.IsZero() && begins(w.cloud.Ledger(), r) {
 						from = time.Now()
 					}
 					return !from.IsZero() && time.Since(from) < 30*time.Minute
@@ -255,6 +265,40 @@ func TestAnOutageOfHalfAnHourDelaysEverythingAndChangesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestATearDownWaitsForWhatOthersDo(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		provision(w, client, "alpha", spec())
+		network, others := plan("alpha").Network(), 0
+		var mu sync.Mutex // nobody may wait for it while time has to go on
+		next := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if others == 5 || operating(w, network.ID) {
+				return false
+			}
+			others++
+			return true
+		}
+		w.hear = func(_ *host, r *http.Request, served bool) {
+			if served || r.Method != http.MethodGet || !strings.EqualFold(r.URL.Path, network.ID) || !next() {
+				return
+			}
+			// Somebody puts something into it, whenever it is at rest.
+			body := fmt.Sprintf(`{"location":"westeurope","tags":{"durable-hub":%q,"durable-instance":"alpha"},"properties":{"addressSpace":{"addressPrefixes":["10.%d.0.0/16"]}}}`, hub, others)
+			w.cloud.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(w.ctx, http.MethodPut, network.ID, strings.NewReader(body)))
+		}
+		if err := tearDown(w, client, "alpha"); err != nil || others != 5 {
+			t.Errorf("after %d changes by others: %v", others, err)
+		}
+		w.nothing()
+	})
+}
+
+// operating tells whether something is under way at a resource.
+func operating(w *world, id string) bool {
+	return slices.ContainsFunc(w.cloud.Resources(), func(r emulator.Resource) bool { return strings.EqualFold(r.ID, id) && r.Operating })
 }
 
 func TestNoTokenAndNoSignatureIsInHistoryStatusOrLog(t *testing.T) {

@@ -99,8 +99,8 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 		return out, err
 	}
 	w.enter(ctx, "smoke test")
-	retry := activity.Retry{MaxAttempts: 60, First: p.Spec.Pace / 2, Factor: 1.2, Max: 3 * p.Spec.Pace}
-	if _, err := SmokeTest.Call(ctx, app.Host, retry, activity.Options{Timeout: time.Minute}).Await(); err != nil {
+	retry := activity.Retry{MaxAttempts: 1000, First: p.Spec.Pace / 2, Factor: 1.2, Max: 3 * p.Spec.Pace}
+	if _, err := SmokeTest.Call(ctx, app.Host, retry, activity.Options{Timeout: time.Minute, Deadline: smokeLimit}).Await(); err != nil {
 		return out, err
 	}
 	out = Outputs{Plan: p, Group: group.ID, Storage: storage.ID, Identity: identity.ID, Principal: identity.Principal, Host: app.Host}
@@ -110,6 +110,10 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 	w.enter(ctx, phaseDone)
 	return out, nil
 }
+
+// smokeLimit is how long the app may take to answer: an outage of the network is no
+// reason to undo what was made.
+const smokeLimit = 2 * time.Hour
 
 // windDown waits for branches that are being cancelled.
 func windDown(ctx *orchestration.Context, branches ...orchestration.Awaitable) error {

@@ -212,6 +212,25 @@ func TestARepairYieldsToWhoChangesTheSameResource(t *testing.T) {
 	})
 }
 
+func TestWhatGoesBetweenLookAndRepairIsMadeAnewAtOnce(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		watching(w, client, 20)
+		network := plan("alpha").Network()
+		w.cloud.Change(network.ID, map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{"10.9.0.0/16"}}})
+		var once sync.Once
+		puts := atomic.Int32{}
+		w.hear = func(_ *host, r *http.Request, served bool) {
+			if r.Method == http.MethodPut && !served {
+				puts.Add(1)
+				once.Do(func() { w.cloud.Change(network.ID, nil) })
+			}
+		}
+		if seen := drifts(w, client, 1); seen.Repairs != 1 || seen.Failed != 0 || puts.Load() != 2 {
+			t.Errorf("%+v, after %d PUTs", seen, puts.Load())
+		}
+	})
+}
+
 func TestAWatchGoesOnForEverAndEndsWhenCancelled(t *testing.T) {
 	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
 		h := watching(w, client, 2)

@@ -51,8 +51,8 @@ type world struct {
 	// hear is told of each request to the cloud before it arrives and after it was
 	// served, and may kill or cancel something.
 	hear func(h *host, r *http.Request, served bool)
-	// outage says whether no request arrives now.
-	outage func() bool
+	// outage says whether a request does not arrive.
+	outage func(r *http.Request) bool
 	// Requests on their way arrive, although who sent them has given up.
 	unstoppable bool
 
@@ -155,7 +155,7 @@ func (h *host) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if err := r.Context().Err(); err != nil && !h.world.unstoppable {
 		return nil, err
 	}
-	if h.world.outage != nil && h.world.outage() {
+	if h.world.outage != nil && h.world.outage(r) {
 		return nil, errors.New("connection refused")
 	}
 	arrived := r.Clone(context.WithoutCancel(r.Context()))

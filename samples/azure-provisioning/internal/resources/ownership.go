@@ -86,7 +86,7 @@ func (m *Manager) ensure(ctx context.Context, r resource, resume string) (poller
 	case !ours:
 		return nil, notOurs(r, "it exists, and its tags name another owner")
 	case !seen.Settled():
-		return nil, nil // an answer was lost, or somebody else is at it: look until it has ended
+		return nil, lro.ErrUnderWay
 	case seen.Exists && seen.Done():
 		return lro.Completed(seen.Value, nil, func(v made) made { return v })
 	}
@@ -119,7 +119,7 @@ func (m *Manager) remove(ctx context.Context, r resource, resume string) (poller
 	case !ours:
 		return nil, notOurs(r, "its tags name another owner")
 	case !seen.Settled():
-		return nil, nil // look until what goes on has ended
+		return nil, lro.ErrUnderWay
 	}
 	if r.Kind == environment.Group {
 		if err := m.onlyOurs(ctx, r); err != nil {

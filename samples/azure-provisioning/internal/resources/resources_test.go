@@ -109,10 +109,13 @@ func TestWhatIsThereDecidesWhetherItIsWritten(t *testing.T) {
 		s.there(c.change)
 		p, err := s.open(t).ensure(t.Context(), wanted.Storage(), "")
 		refused, _ := errors.AsType[*lro.Error](err)
-		if (c.code == "") != (err == nil) || (c.code != "" && (refused == nil || refused.Code != c.code)) {
+		if c.waits != errors.Is(err, lro.ErrUnderWay) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if s.writes != c.writes || (err == nil && (p == nil) != c.waits) {
+		if (c.code == "" && !c.waits) != (err == nil) || (c.code != "" && (refused == nil || refused.Code != c.code)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s.writes != c.writes || (err == nil) != (p != nil) {
 			t.Errorf("%s: %d writes, poller %v", name, s.writes, p)
 		}
 	}
