@@ -166,3 +166,70 @@ func TestAPurgeOfWhichTheOutcomeWasLostIsNotToldThatThereIsNothing(t *testing.T)
 		}
 	})
 }
+
+// TestAReplacingStartReplacesWhatWasStartedWhileItWasCarriedOut: its id was free when
+// the owner looked, and taken when it wrote.
+func TestAReplacingStartReplacesWhatWasStartedWhileItWasCarriedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		open := func(name string) *hub.Store {
+			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		server, client, rival := open("server"), open("client"), open("rival")
+		h := ended(t, server, history.StatusCompleted)
+		posted, written := make(chan string, 1), make(chan string, 1)
+		slow := simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			for _, o := range c.Ops {
+				var to chan string
+				switch {
+				case c.Client == "client" && len(c.Ops) == 1 && row.KindOf(o.Row.Key) == row.KindInbox:
+					to = posted
+				case c.Client == "server" && o.Verb == storage.Insert && o.Row.Key == row.Instance("x"):
+					to = written
+				default:
+					continue
+				}
+				select {
+				case to <- c.Partition:
+					return slow
+				default:
+				}
+			}
+			return simulated.Fault{}
+		})
+		answer := make(chan error, 1)
+		go func() {
+			late := story("x", "late", "late")
+			late.Start.Reuse = provider.ReuseReplace
+			answer <- client.Send(t.Context(), late)
+		}()
+		partition := <-posted
+		if err := server.Purge(t.Context(), "x", false); err != nil {
+			t.Fatal(err)
+		}
+		// As after a day.
+		_, err := account.Client("day").Transact(t.Context(), "hub", partition, []storage.Op{{Verb: storage.Delete, Row: storage.Row{Key: row.Instance("x")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-written
+		if err := rival.Send(t.Context(), story("x", "rival", "rival")); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-answer; err != nil {
+			t.Errorf("the start that replaces says %v", err)
+		}
+		if i, err := client.Instance(t.Context(), "x"); err != nil || i.RequestID != "late" {
+			t.Errorf("the instance is %+v, %v; want that of the start that replaces", i, err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), client.Close(), rival.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -24,25 +24,31 @@ func (p *partition) perform(ctx context.Context, id history.InstanceID, o *row.O
 		return err
 	}
 	defer p.unreserve(id)
-	old, err := p.judge(ctx, id, *o, start)
-	if err != nil || old == nil {
-		return err
-	}
-	if o.Purge && o.Born == "" {
-		o.Born = old.Born // to begin again purges no other
-	}
-	if old.Exists() {
-		// From here on no turn of the instance counts. What was sent before is
-		// settled before the rows are looked at.
-		p.quit(id)
-		if err := p.journal.Settle(ctx); err != nil {
-			return moved(err)
-		}
-		if old, err = p.judge(ctx, id, *o, start); err != nil || old == nil {
+	for {
+		old, err := p.judge(ctx, id, *o, start)
+		if err != nil || old == nil {
 			return err
 		}
+		if o.Purge && o.Born == "" {
+			o.Born = old.Born // to begin again purges no other
+		}
+		if old.Exists() {
+			// From here on no turn of the instance counts. What was sent before is
+			// settled before the rows are looked at.
+			p.quit(id)
+			if err := p.journal.Settle(ctx); err != nil {
+				return moved(err)
+			}
+			if old, err = p.judge(ctx, id, *o, start); err != nil || old == nil {
+				return err
+			}
+		}
+		err = p.remove(ctx, old, *o, start, by)
+		if storage.Is(err, storage.Exists) {
+			continue // a client has started one since: what becomes of that is for the policy to say
+		}
+		return moved(err)
 	}
-	return moved(p.remove(ctx, old, *o, start, by))
 }
 
 func moved(err error) error {
