@@ -53,6 +53,8 @@ var caughtBy = map[string]string{
 	"session-not-checked":  "seeds",
 	"session-not-recorded": "tours",
 	"deaths-not-counted":   "bounds",
+	"borrow-hides-deaths":  "bounds",
+	"reserved-borrowed":    "bounds",
 	"not-named":            "bounds",
 	"self-fencing-off":     "bounds",
 	"running-forgotten":    "seeds",

@@ -10,6 +10,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 // What kills its process: an activity, or a turn. Whatever host takes it dies.
@@ -101,6 +102,40 @@ func TestBoundsOfQuarantine(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestBoundsOfQuarantineWhereClientsBorrow: what kills its process is found although a
+// client takes the partition of each host that died before another host can.
+func TestBoundsOfQuarantineWhereClientsBorrow(t *testing.T) {
+	const ttl, most = 3 * time.Second, 10
+	inWorld(t, ttl, 1, func(ctx context.Context, w *world, c *clients) {
+		h, err := begun(ctx, c, doomed, 0, orchestration.StartOptions{ID: "k-doomed"})
+		if err != nil {
+			return
+		}
+		n := 0
+		for ctx.Err() == nil && n <= most {
+			i, err := c.client.Status(ctx, h.ID())
+			if err == nil && i.Status.Final() {
+				break
+			}
+			if len(w.running()) > 0 {
+				w.wait(ctx, 100*time.Millisecond)
+				continue
+			}
+			n++
+			err = c.persist(ctx, func() error { return c.process.Purge(ctx, h.ID(), false) })
+			if !errors.Is(err, provider.ErrConflict) {
+				w.failed("purging what runs: %v", err)
+			}
+			w.start(ctx)
+		}
+		if t.Logf("%d deaths", n); n == 0 || n > most {
+			w.failed("%d deaths until the activity was found, at most %d", n, most)
+			return
+		}
+		gives(ctx, c, h, is("lost"))
+	})
 }
 
 // TestBoundsOfASuicidalTurn: an instance whose turn kills its process is parked, with

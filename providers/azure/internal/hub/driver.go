@@ -85,11 +85,7 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 		}
 		head = was
 	}
-	if head.Owner != "" && head.Owner != l.incarnation && !bug.Planted("deaths-not-counted") {
-		head.Crash = s.expired(head.Crash)
-	} else {
-		head.Crash = head.Crash.Taken()
-	}
+	head.Crash = s.takenFrom(head, l.incarnation)
 	head.Owner, head.For, head.Epoch, head.Commit = l.incarnation, "", h.Epoch+1, 0
 	if bug.Planted("claim-without-epoch") {
 		head.Epoch = h.Epoch

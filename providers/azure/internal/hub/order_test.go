@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +83,71 @@ func TestAPurgeEndsSoonAfterItsContextAlthoughTheNetworkIsAway(t *testing.T) {
 			t.Logf("in the end it gave %v", <-ended)
 		}
 		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAClientThatDoesNotGiveBackWhatItBorrowedIsNoDeath: it ran nothing that could
+// have killed a host.
+func TestAClientThatDoesNotGiveBackWhatItBorrowedIsNoDeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		open := func(name string) *hub.Store {
+			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		if err := h.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		head := func() (o row.Owner) {
+			for _, r := range account.State().Rows("hub") {
+				if r.Key != row.Head {
+					continue
+				}
+				var err error
+				if o, err = row.ParseOwner(r.Cells); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return o
+		}
+		client := open("client")
+		claimed := false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Client != "client" || c.Kind != simulated.Transact {
+				return simulated.Fault{}
+			}
+			if !claimed {
+				claimed = true
+				return simulated.Fault{}
+			}
+			return simulated.Fault{Kind: simulated.LostRequest}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := client.Purge(ctx, "x", true); err == nil {
+			t.Error("it succeeded without a network")
+		}
+		account.Decide(nil)
+		if o := head(); !strings.HasPrefix(o.Owner, "client-") {
+			t.Fatalf("the owner row is %+v, want one that names the client", o)
+		}
+		h, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		if o := head(); strings.HasPrefix(o.Owner, "client-") || o.Crash != nil {
+			t.Errorf("the owner row is %+v with %+v, want one of a host that counts no deaths", o, o.Crash)
+		}
+		if err := errors.Join(h.Leave(t.Context()), client.Close(), s.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -67,9 +67,18 @@ type probation struct {
 	reviewing bool // suspects are looked after
 }
 
-// expired is what stands in the owner row when its owner has died.
-func (s *Store) expired(c *row.Crash) *row.Crash {
-	return c.Died(s.cfg.Now().Add(quarantineTime).UnixNano())
+// takenFrom is what the owner row says of deaths when another takes the partition.
+// An owner that has not released it has died. Clients run nothing: one that did not
+// give back what it borrowed is no death, and one that borrows from a dead host
+// counts that, since nobody after it can.
+func (s *Store) takenFrom(was row.Owner, by string) *row.Crash {
+	switch {
+	case was.Owner == "" || was.Owner == by || strings.HasPrefix(was.Owner, borrower) || bug.Planted("deaths-not-counted"):
+		return was.Crash.Taken()
+	case strings.HasPrefix(by, borrower) && bug.Planted("borrow-hides-deaths"):
+		return was.Crash
+	}
+	return was.Crash.Died(s.cfg.Now().Add(quarantineTime).UnixNano())
 }
 
 // begin takes up what the owner row says.
