@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
 )
 
@@ -248,6 +250,36 @@ func TestBoundsOfPause(t *testing.T) {
 		for _, h := range all {
 			gives(ctx, c, h, is(200))
 		}
+	})
+}
+
+// TestBoundsOfSleep: when a machine wakes, a client on it that waits for a host there
+// does not take it for dead.
+func TestBoundsOfSleep(t *testing.T) {
+	const ttl = 15 * time.Second
+	inWorld(t, ttl, 1, func(ctx context.Context, w *world, c *clients) {
+		w.effects.slow = 10 * time.Minute
+		all := c.spread(ctx, "sleeps", 1, 1)
+		before := w.account.Owners()
+		h := w.running()[0]
+		h.process.Pause()
+		purged := make(chan error, 1)
+		go func() { purged <- c.process.Purge(ctx, all[0].ID(), false) }()
+		w.wait(ctx, ttl-ttl/6)
+		c.process.Pause()
+		w.wait(ctx, 5*ttl)
+		c.process.Resume()
+		w.wait(ctx, ttl/30) // the host is the last to wake
+		h.process.Resume()
+		if err := <-purged; !errors.Is(err, provider.ErrConflict) {
+			w.failed("purging what runs: %v", err)
+		}
+		for n, o := range w.account.Owners() {
+			if o.Incarnation != before[n].Incarnation {
+				w.failed("partition %d was taken from a host that lives", n)
+			}
+		}
+		gives(ctx, c, all[0], is(1))
 	})
 }
 

@@ -54,6 +54,7 @@ var caughtBy = map[string]string{
 	"session-not-recorded": "tours",
 	"deaths-not-counted":   "bounds",
 	"borrow-hides-deaths":  "bounds",
+	"burial-after-gap":     "bounds",
 	"reserved-borrowed":    "bounds",
 	"not-named":            "bounds",
 	"self-fencing-off":     "bounds",

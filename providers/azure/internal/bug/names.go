@@ -38,6 +38,7 @@ var Names = []string{
 	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)
 	"deaths-not-counted",   // a claim by expiry is like any other
 	"borrow-hides-deaths",  // a client that borrows from a dead host does not count its death
+	"burial-after-gap",     // a client that stood still takes a row that did not change for that of a dead host
 	"reserved-borrowed",    // a client borrows what is on its way from host to host
 	"not-named",            // what begins is not named in head although owners die
 	"self-fencing-off",     // a host out of touch starts things (L6)

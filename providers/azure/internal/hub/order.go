@@ -196,9 +196,9 @@ func (s *Store) post(ctx context.Context, id history.InstanceID, o row.Order, st
 
 // awaitAnswer waits for the answer of an order.
 func (s *Store) awaitAnswer(ctx context.Context, owner string, o *posted) error {
-	watch := &deathWatch{owner: owner}
+	watch := &deathWatch{owner: owner, last: time.Now()}
 	for try := 0; ; try++ {
-		pause(ctx, min(firstLook<<min(try, 8), time.Second))
+		pause(ctx, min(firstLook<<min(try, 8), time.Second, s.cfg.TTL/12))
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%w: the owner of its partition, host %s, has not answered yet: %w", provider.ErrUnknown, owner, err)
 		}
@@ -209,10 +209,10 @@ func (s *Store) awaitAnswer(ctx context.Context, owner string, o *posted) error 
 		if done {
 			return answer
 		}
+		if watch.due(s) && watch.dead(ctx, s) {
+			return errMoved // nobody else buries it: this client does, and carries the order out itself
+		}
 		if try%8 == 7 {
-			if watch.dead(ctx, s) {
-				return errMoved // nobody else buries it: this client does, and carries the order out itself
-			}
 			s.arrivedUnread(s.Partition(o.to), o.to) // the ring may have been lost, or the owner changed
 		}
 	}
@@ -248,20 +248,27 @@ func (p *partition) carryOut(ctx context.Context, key string) error {
 
 // deathWatch finds out whether an owner died while no other host is there to see
 // it. As hosts do, it compares no clocks: a row that stays as it is for more than
-// the TTL is that of a dead host, and is removed in exactly that version.
+// the TTL is that of a dead host, and is removed in exactly that version. After a
+// gap between two reads it starts anew: whoever stood still may not have been alone.
 type deathWatch struct {
 	owner string
 	etag  string
-	since time.Time
+	since time.Time // the end of the first read that showed this version
+	last  time.Time // the end of the last read, or when the watch began
 }
+
+// due reports whether it is time to look.
+func (w *deathWatch) due(s *Store) bool { return time.Since(w.last) >= s.cfg.TTL/3 }
 
 func (w *deathWatch) dead(ctx context.Context, s *Store) bool {
 	d := &directory{store: s}
+	start := time.Now()
 	hosts, err := d.Hosts(ctx)
 	if err != nil {
-		w.etag = ""
 		return false
 	}
+	gap := time.Since(w.last) > s.cfg.TTL/2 && !bug.Planted("burial-after-gap")
+	w.last = time.Now()
 	etag := ""
 	for _, h := range hosts {
 		if h.Host.Incarnation == w.owner {
@@ -271,10 +278,10 @@ func (w *deathWatch) dead(ctx context.Context, s *Store) bool {
 	switch {
 	case etag == "": // another buried it
 		return len(hosts) == 0
-	case etag != w.etag:
-		w.etag, w.since = etag, time.Now()
+	case gap || etag != w.etag:
+		w.etag, w.since = etag, w.last
 		return false
-	case time.Since(w.since) <= s.cfg.TTL+s.cfg.TTL/3:
+	case start.Sub(w.since) <= s.cfg.TTL+s.cfg.TTL/3:
 		return false
 	}
 	return d.Remove(ctx, w.owner, etag) == nil

@@ -299,3 +299,56 @@ func TestAReplacingStartReplacesWhatWasStartedWhileItWasCarriedOut(t *testing.T)
 		}
 	})
 }
+
+// TestAClientThatStoodStillBuriesNobody: the owner stood still with it, as the
+// processes of one machine do, and beats a little later.
+func TestAClientThatStoodStillBuriesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		a, b := account.Client("server"), account.Client("client")
+		open := func(c *simulated.Client) *hub.Store {
+			s, err := hub.Open(t.Context(), c, hub.Config{Name: "hub", Partitions: 1, TTL: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		server, client := open(a), open(b)
+		h := ended(t, server, history.StatusCompleted)
+		buried := 0 // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case c.Kind != simulated.Transact:
+			case c.Client == "client" && c.Partition == row.Management:
+				buried++
+			case c.Client == "server" && c.Partition == row.Management: // a heartbeat
+				return simulated.Fault{Kind: simulated.Slow, Delay: 500 * time.Millisecond}
+			case c.Client == "server": // it answers nothing
+				return simulated.Fault{Kind: simulated.LostRequest}
+			}
+			return simulated.Fault{}
+		})
+		purged := make(chan error, 1)
+		go func() { purged <- client.Purge(t.Context(), "x", false) }()
+		for n := range 16 { // one of them between two looks, or in the middle of one
+			<-time.After(time.Minute + time.Duration(n)*500*time.Millisecond)
+			a.Pause()
+			b.Pause()
+			<-time.After(2 * time.Minute)
+			b.Resume()
+			a.Resume()
+		}
+		<-time.After(time.Minute)
+		account.Decide(nil)
+		if err := <-purged; err != nil {
+			t.Errorf("the purge says %v", err)
+		}
+		if buried > 0 {
+			t.Error("the client removed the row of a host that lives")
+		}
+		if err := errors.Join(h.Leave(t.Context()), client.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
