@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -24,16 +25,39 @@ const (
 	answersLast = 10 * time.Minute
 )
 
-// add notes an answer, and returns all that are kept with the instance.
+// merge takes in what stands in the row of an instance: former owners left it.
+func (a *answers) merge(id history.InstanceID, stored map[string]row.Answer, now time.Time) {
+	drop(stored, now)
+	if len(stored) == 0 {
+		return
+	}
+	maps.Copy(stored, a.of[id])
+	a.of[id] = stored
+	limit(stored)
+}
+
+// add notes an answer, and returns all that are kept with the instance. Without an
+// order it notes nothing.
 func (a *answers) add(id history.InstanceID, order string, err error, now time.Time) map[string]row.Answer {
 	a.sweep(now)
 	all := a.of[id]
 	if all == nil {
+		if order == "" {
+			return nil
+		}
 		all = map[string]row.Answer{}
 		a.of[id] = all
 	}
 	drop(all, now)
-	all[order] = answerOf(err, now)
+	if order != "" {
+		all[order] = answerOf(err, now)
+		limit(all)
+	}
+	return all
+}
+
+// limit removes the oldest answers, if there are too many.
+func limit(all map[string]row.Answer) {
 	for len(all) > maxAnswers {
 		oldest := ""
 		for name, a := range all {
@@ -43,7 +67,6 @@ func (a *answers) add(id history.InstanceID, order string, err error, now time.T
 		}
 		delete(all, oldest)
 	}
-	return all
 }
 
 // sweep forgets, now and then, what nobody asks for any more.
@@ -68,14 +91,28 @@ func drop(all map[string]row.Answer, now time.Time) {
 	}
 }
 
-// answersWith is the cell of answers with one more.
+// answersWith is the cell of answers with one more, if there is an order; nil if
+// there are none.
 func (p *partition) answersWith(id history.InstanceID, order string, err error) []byte {
-	if order == "" {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.answers.add(id, order, err, p.store.cfg.Now())
+	if len(all) == 0 {
 		return nil
+	}
+	return wire.MustJSON(all)
+}
+
+// mergeAnswers takes in the cell of answers of an instance, as it was read. What
+// cannot be read is not kept.
+func (p *partition) mergeAnswers(id history.InstanceID, cell []byte) {
+	stored := map[string]row.Answer{}
+	if len(cell) == 0 || row.Parse(cell, &stored) != nil {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return wire.MustJSON(p.answers.add(id, order, err, p.store.cfg.Now()))
+	p.answers.merge(id, stored, p.store.cfg.Now())
 }
 
 func readAnswers(cells map[string][]byte) (map[string]row.Answer, error) {

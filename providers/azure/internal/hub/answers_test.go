@@ -13,6 +13,104 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
+// TestAnAnswerIsThereAlthoughAnotherWasGivenSince: by the next owner, or by what the
+// owner removes for itself.
+func TestAnAnswerIsThereAlthoughAnotherWasGivenSince(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+			defer account.Close()
+			open := func(name string) *hub.Store {
+				s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			server, client, other := open("server"), open("client"), open("other")
+			h := ended(t, server, history.StatusRunning)
+			posted := false // guarded by the account
+			account.Decide(func(c simulated.Call) simulated.Fault {
+				posted = posted || c.Client == "client" && c.Kind == simulated.Transact
+				if posted && c.Client == "client" && c.Kind == simulated.Get {
+					return simulated.Fault{Kind: simulated.Busy} // it cannot read its answer
+				}
+				return simulated.Fault{}
+			})
+			answer := make(chan error, 1)
+			go func() { answer <- client.Purge(t.Context(), "x", false) }()
+			<-time.After(time.Minute)
+			if moves {
+				if err := h.Leave(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				var err error
+				if h, err = server.Join(t.Context(), provider.HostInfo{}); err != nil {
+					t.Fatal(err)
+				}
+				if err := other.Purge(t.Context(), "x", false); !errors.Is(err, provider.ErrConflict) {
+					t.Errorf("a purge of what runs ended with %v", err)
+				}
+			} else if err := server.Purge(t.Context(), "x", true); err != nil {
+				t.Fatal(err)
+			}
+			account.Decide(nil)
+			if err := <-answer; !errors.Is(err, provider.ErrConflict) {
+				t.Errorf("the first purge, of what ran, ended with %v", err)
+			}
+			if err := errors.Join(h.Leave(t.Context()), client.Close(), other.Close(), server.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTheAnswerOfAPurgeIsThereAlthoughAnotherTookTheID: a child, whose start came
+// while the instance was there, and waited.
+func TestTheAnswerOfAPurgeIsThereAlthoughAnotherTookTheID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		open := func(name string) *hub.Store {
+			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		server, client := open("server"), open("client")
+		h := ended(t, server, history.StatusCompleted)
+		posted := false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			posted = posted || c.Client == "client" && c.Kind == simulated.Transact
+			if posted && c.Client == "client" && c.Kind == simulated.Get {
+				return simulated.Fault{Kind: simulated.Busy} // it cannot read its answer
+			}
+			return simulated.Fault{}
+		})
+		answer := make(chan error, 1)
+		go func() { answer <- client.Purge(t.Context(), "x", false) }()
+		<-time.After(time.Minute)
+		if err := server.Send(t.Context(), story("parent", "parent", "")); err != nil {
+			t.Fatal(err)
+		}
+		turn := turnOf(t, h, "parent")
+		if err := h.CommitTurn(t.Context(), turn, ends(turn, story("x", "child", ""))); err != nil {
+			t.Fatal(err)
+		}
+		if turn := turnOf(t, h, "x"); turn.Messages[0].ID != "child" {
+			t.Errorf("the turn is of %+v, want the child", turn.Messages[0])
+		}
+		account.Decide(nil)
+		if err := <-answer; err != nil {
+			t.Errorf("the purge ended with %v", err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), client.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestAnswersAreNotKeptForEver: those of a while are, since more than one may wait.
 func TestAnswersAreNotKeptForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

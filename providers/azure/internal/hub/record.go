@@ -40,6 +40,7 @@ type seen struct {
 	output  history.Payload
 	failure *history.Failure
 	tail    []byte
+	answers []byte            // the cell of answers
 	blobs   map[string]string // that the row names, by cell
 }
 
@@ -169,6 +170,7 @@ func readSeen(ctx context.Context, cells map[string][]byte, get row.GetBlob) (*s
 	if s.tail, err = row.Value(ctx, cells, row.TailCell, get); err != nil {
 		return nil, err
 	}
+	s.answers = cells[row.AnswersCell]
 	for cell := range cells {
 		if name, ok := row.BlobOf(cells, cell); ok {
 			s.blobs[cell] = name

@@ -103,6 +103,9 @@ func (p *partition) judge(ctx context.Context, id history.InstanceID, o row.Orde
 		// It cannot be read, and to purge it is what the operator can do.
 		got = &seen{meta: row.Meta{ID: id, Status: history.StatusFailed}}
 	}
+	if got != nil {
+		p.mergeAnswers(id, got.answers)
+	}
 	exists := got != nil && (got.meta.Exists() || got.meta.Purging)
 	switch {
 	case o.Purge && (!exists || o.Born != "" && got.meta.Born != "" && got.meta.Born != o.Born):
@@ -372,11 +375,11 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	}
 	c := row.Cells{Name: func() string { return s.blobName(id) }}
 	c.Set(row.InstanceCell, wire.MustJSON(meta))
-	if by != nil {
-		c.Map[row.AnswersCell] = p.answersWith(id, o.ID, nil)
-		if found.order != nil {
-			e.Consumed = append(slices.Clone(e.Consumed), *found.order)
-		}
+	if cell := p.answersWith(id, o.ID, nil); cell != nil {
+		c.Map[row.AnswersCell] = cell
+	}
+	if by != nil && found.order != nil {
+		e.Consumed = append(slices.Clone(e.Consumed), *found.order)
 	}
 	verb := storage.Replace
 	if old.Purged == neverWas {

@@ -202,6 +202,9 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 	}
 	c := row.Cells{Name: func() string { return p.store.blobName(l.to) }}
 	c.Set(row.InstanceCell, wire.MustJSON(m))
+	if answers := r.Cells[row.AnswersCell]; len(answers) > 0 {
+		c.Map[row.AnswersCell] = answers // who purged what was there may wait still
+	}
 	op.Row.Cells = c.Map
 	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
 		return err
