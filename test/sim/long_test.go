@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/activity"
@@ -32,6 +34,13 @@ type shift struct {
 	Ticks int  `json:"ticks"` // seconds
 	Far   bool `json:"far"`
 	Fails bool `json:"fails"` // at the first attempt, when all is done
+	Bulk  int  `json:"bulk"`  // bytes that its progress has besides
+}
+
+// reached is the progress of a watch.
+type reached struct {
+	Ticked int    `json:"ticked"`
+	Bulk   string `json:"bulk"`
 }
 
 func runBusy(c *octx, l load) (int, error) {
@@ -60,8 +69,10 @@ func runBusy(c *octx, l load) (int, error) {
 // left it.
 func (h *host) watch(ctx context.Context, s shift) (int, error) {
 	err := h.runs(ctx, func(info activity.Details) error {
-		ticked := 0
-		if resumed, err := activity.Progress(ctx, &ticked); err != nil || ticked < 0 || ticked > s.Ticks {
+		var before reached
+		resumed, err := activity.Progress(ctx, &before)
+		ticked := before.Ticked
+		if err != nil || ticked < 0 || ticked > s.Ticks || resumed && len(before.Bulk) != s.Bulk {
 			h.world.failed("the progress of %v is %d of %d, %v", idOf(info), ticked, s.Ticks, err)
 		} else if resumed {
 			h.world.count("progress resumed")
@@ -74,7 +85,7 @@ func (h *host) watch(ctx context.Context, s shift) (int, error) {
 				return err
 			}
 			ticked++
-			if err := activity.Heartbeat(ctx, ticked); err != nil {
+			if err := activity.Heartbeat(ctx, reached{ticked, strings.Repeat("x", s.Bulk)}); err != nil {
 				return err
 			}
 		}
@@ -91,6 +102,9 @@ func keepsBusy(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	l, sum := load{Steps: 5 + r.IntN(20)}, 0
 	for range 1 + r.IntN(4) {
 		s := shift{Ticks: 1 + r.IntN(8), Far: r.IntN(3) == 0, Fails: r.IntN(4) == 0}
+		if s.Far {
+			s.Bulk = s.Ticks % 3 * 30_000 // more than a message of a work queue takes
+		}
 		if r.IntN(2) == 0 {
 			s.Ticks = 1 + r.IntN(45)
 		}
@@ -104,4 +118,36 @@ func keepsBusy(ctx context.Context, c *clients, id string, r *rand.Rand) {
 func spreads(ctx context.Context, c *clients, id string, r *rand.Rand) {
 	n := 10 + r.IntN(40)
 	runs(ctx, c, wide, n, "k-"+id, n)
+}
+
+// TestBoundsOfProgress: an activity that was offered to others goes on where the host
+// that was killed with it had left it, however large that is to say.
+func TestBoundsOfProgress(t *testing.T) {
+	for _, bulk := range []int{0, 60_000, 600_000} {
+		t.Run(fmt.Sprint(bulk), func(t *testing.T) {
+			inWorld(t, 3*time.Second, 4, func(ctx context.Context, w *world, c *clients) {
+				for w.varied = true; !w.reaches() && ctx.Err() == nil; {
+					w.start(ctx)
+				}
+				l := load{Watches: []shift{{Ticks: 45, Far: true, Bulk: bulk}}}
+				h, err := begun(ctx, c, busy, l, orchestration.StartOptions{ID: "k-busy"})
+				if err != nil {
+					return
+				}
+				w.wait(ctx, 30*time.Second)
+				for _, h := range w.running() {
+					if h.far {
+						h.kill()
+					}
+				}
+				for !w.reaches() && ctx.Err() == nil {
+					w.start(ctx)
+				}
+				gives(ctx, c, h, is(45))
+				if again, resumed := w.counted("remote work delivered again"), w.counted("progress resumed"); again == 0 || resumed == 0 {
+					w.failed("it was delivered again %d times, and went on %d times", again, resumed)
+				}
+			})
+		})
+	}
 }

@@ -67,6 +67,8 @@ var caughtBy = map[string]string{
 	"outbox-overtaken":     "seeds",
 	"late-copies-count":    "bounds",
 	"late-starts-count":    "bounds",
+
+	"large-progress-dropped": "bounds",
 }
 
 // TestPlantedBugsAreCaught runs the tests with each bug in turn, in a process of

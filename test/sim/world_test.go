@@ -68,6 +68,12 @@ func (w *world) count(what string) {
 	w.met[what]++
 }
 
+func (w *world) counted(what string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.met[what]
+}
+
 // wait waits, until an instant that no other wait ends at. It reports whether
 // ctx has not ended.
 func (w *world) wait(ctx context.Context, d time.Duration) bool {

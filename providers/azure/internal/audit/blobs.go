@@ -11,15 +11,19 @@ import (
 )
 
 // references are the blobs that were there before any row was read, by hash:
-// true for those that a row names.
-type references struct{ named map[uint64]bool }
+// true for those that a row names, or an activity that is open needs.
+type references struct {
+	named    map[uint64]bool
+	progress reached
+}
 
-func newReferences() *references { return &references{map[uint64]bool{}} }
+func newReferences() *references { return &references{map[uint64]bool{}, reached{}} }
 
 // listBlobs lists the blobs, before any row is read.
 func (a *auditor) listBlobs(ctx context.Context) error {
 	return a.reader.blobs(ctx, "", func(b *storage.Blob) error {
 		a.blobs.named[hashed(b.Name)] = false
+		a.blobs.progress.add(b.Name)
 		a.r.Blobs++
 		return nil
 	})

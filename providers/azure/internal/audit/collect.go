@@ -34,6 +34,8 @@ type Collected struct {
 //   - Once written, a name moves only from a row of an outbox to one of an
 //     inbox, which may be in a partition that was read before. So all rows are
 //     read twice, and what either reading showed is kept.
+//   - A blob of progress is written while its activity is open, and needed until
+//     that is closed. What is open stands in a row.
 //   - The blobs are listed after both, and their age counts from before the
 //     first.
 //
@@ -55,8 +57,9 @@ func (r *reader) collect(ctx context.Context, before time.Time, c *Collected) er
 	if err != nil {
 		return err
 	}
-	old := false
+	old, progress := false, reached{}
 	if err := r.blobs(ctx, payloads, func(b *storage.Blob) error {
+		progress.add(b.Name)
 		old = old || b.Modified.Before(before)
 		return nil
 	}); err != nil || !old {
@@ -65,7 +68,8 @@ func (r *reader) collect(ctx context.Context, before time.Time, c *Collected) er
 	named := map[uint64]bool{}
 	for range 2 {
 		for n := range rec.Partitions {
-			if err := r.references(ctx, row.Partition(rec.Generation, n), named); err != nil {
+			key := row.Partition(rec.Generation, n)
+			if err := errors.Join(r.references(ctx, key, named), r.progress(ctx, key, progress, named)); err != nil {
 				return err
 			}
 		}

@@ -8,10 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/audit"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/spans"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -149,6 +151,52 @@ func TestACollectionGoesOnWhereDeletesFail(t *testing.T) {
 		}
 		if c := l.collect(0); c.Blobs != 1 || c.Failed != 0 {
 			t.Errorf("collected %+v, want the other one", c)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestProgressIsCollectedWhenItsActivityIsOver: a message of a work queue names the
+// blob, and no row does.
+func TestProgressIsCollectedWhenItsActivityIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		s := l.open(l.account.Client("one"))
+		id := history.InstanceID("a/b")
+		n := s.Partition(id)
+		put := func(w row.OpenWork) {
+			t.Helper()
+			w.Format, w.ID = row.Format, id
+			c := row.Cells{}
+			c.Set(row.WorkCell, wire.MustJSON(w))
+			if _, err := l.auditor.Transact(t.Context(), "hub", s.PartitionKey(n), []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(id), Cells: c.Map}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open := spans.Set{{First: 2, Last: 9, Attempt: 1}}
+		for _, blob := range []string{
+			row.ProgressBlob(id, 3, 2, "x-1"), row.ProgressBlob(id, 3, 9, "x-2"), // open
+			row.ProgressBlob(id, 3, 10, "x-3"), row.ProgressBlob(id, 2, 2, "x-4"), row.ProgressBlob("a", 3, 2, "x-5"),
+		} {
+			l.blob(blob)
+		}
+		put(row.OpenWork{Execution: 3, Activities: open.Encode(), Queued: open.Encode()})
+		rest(25 * time.Hour)
+		if r := l.audit(audit.Options{}); r.Orphans != 3 {
+			t.Errorf("the audit counts %d orphans, want those of 3 activities that are not open", r.Orphans)
+		}
+		if c := l.collect(0); c.Blobs != 3 || c.Kept != 2 {
+			t.Errorf("collected %+v, want those of 3 activities that are not open, and 2 kept", c)
+		}
+		put(row.OpenWork{Execution: 3, Activities: open.Without(2).Encode()})
+		if c := l.collect(0); c.Blobs != 1 || c.Kept != 1 {
+			t.Errorf("collected %+v, want that of the activity which ended", c)
+		}
+		put(row.OpenWork{Purging: true})
+		if c := l.collect(0); c.Blobs != 1 || c.Kept != 0 {
+			t.Errorf("collected %+v, want that of the purged instance", c)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -76,7 +76,8 @@
 //   - Z12 With [Options.Served]: every partition has an owner that lists it in
 //     its epoch and can be rung, and no message waits longer than orphans do.
 //   - Z13 Every blob that a row names is there, and every row lists the blobs in
-//     which its values stand. Old blobs that no row names are noted.
+//     which its values stand. Old blobs that no row names are noted, except the
+//     progress of activities that are open, which messages of work queues name.
 //
 // What cannot be told from storage: whether something left before its commit
 // was known to be applied (Z3) if it was applied; who removed a message of a

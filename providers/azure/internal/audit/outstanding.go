@@ -55,6 +55,9 @@ func (a *auditor) readOutstanding(ctx context.Context, p *partition) error {
 		if row.KindOf(r.Key) == row.KindInbox && err == nil {
 			a.checkLetter(p, r)
 		}
+		if row.KindOf(r.Key) == row.KindWork && err == nil {
+			a.blobs.progress.neededBy(r.Key, p.subject(r.Key[prefixLength:]).work, func(blob string) { a.blobs.named[hashed(blob)] = true })
+		}
 		if err != nil && !storage.Is(err, storage.Missing) { // a blob: Z13 sees to it
 			if unavailable(ctx, err) {
 				return err
@@ -99,15 +102,11 @@ func (p *partition) takeOutstanding(ctx context.Context, from *reader, r *storag
 		s := p.subject(row.Escape(whose.ID))
 		s.progress = append(s.progress, r.Key)
 	case row.KindWork:
-		var w work
-		err := readJSON(ctx, from, r, row.WorkCell, &w.OpenWork)
-		if err == nil {
-			err = w.decode()
-		}
+		w, err := readWork(ctx, from, r)
 		if err != nil {
 			return err
 		}
-		p.subject(r.Key[prefixLength:]).work = &w
+		p.subject(r.Key[prefixLength:]).work = w
 	case row.KindTimers:
 		t := timers{key: r.Key}
 		if err := readJSON(ctx, from, r, row.TimersCell, &t.TimerSet); err != nil {
@@ -123,6 +122,14 @@ func (p *partition) takeOutstanding(ctx context.Context, from *reader, r *storag
 	default: // outboxes were read before
 	}
 	return nil
+}
+
+func readWork(ctx context.Context, from *reader, r *storage.Row) (*work, error) {
+	var w work
+	if err := readJSON(ctx, from, r, row.WorkCell, &w.OpenWork); err != nil {
+		return nil, err
+	}
+	return &w, w.decode()
 }
 
 func (w *work) decode() (err error) {

@@ -2,44 +2,45 @@ package bug
 
 // Names lists the bugs that can be planted.
 var Names = []string{
-	"no-fence",             // commits do not carry the head's ETag (Z1)
-	"unknown-is-success",   // a commit whose outcome is unknown counts as applied (J1)
-	"unknown-is-failure",   // … counts as not applied (J1)
-	"etag-reread",          // whoever lost the head reads its ETag and goes on (J2)
-	"delete-before-commit", // rows of the inbox are deleted before the commit that consumes them (Z5)
-	"no-dedupe-by-id",      // copies are not known by their messages (Z4)
-	"late-copies-count",    // what arrives when ids may be forgotten is applied (Z4)
-	"late-starts-count",    // … and makes the instance of a start again (Z10)
-	"notices-not-written",  // what was consumed is known to memory alone (J5)
-	"orders-repeated",      // a copy of an order is carried out, although it was answered (Z4)
-	"order-forgotten",      // a client that finds the owner dead leaves its order in the inbox, and begins anew
-	"purge-guessed",        // a purge of which the outcome was lost says that there was nothing
-	"outbox-deleted-early", // a row of the outbox goes before it is delivered (Z4)
-	"outbox-forgotten",     // a new owner does not send what its predecessor left (Z4)
-	"fifo-broken",          // relays send the latest first
-	"arrival-overtakes",    // what arrives is taken in although something before it is not known (B3)
-	"tombstone-dropped",    // a purge leaves nothing (Z10)
-	"purge-takes-starts",   // a purge removes the starts that wait at the instance, too (Z10)
-	"claim-without-epoch",  // a claim keeps the epoch (Z1)
-	"running-forgotten",    // open work that runs elsewhere counts as closed (Z9)
-	"running-not-noted",    // a leaver does not say what it still runs
-	"done-offered",         // a new owner offers activities of which the completion is in the inbox
-	"tombstone-index-kept", // what takes a purged id leaves the row of the tombstone in the index (Z10)
-	"outbox-overtaken",     // what is sent directly overtakes the outbox
-	"index-not-moved",      // who ends stays in the index of those that are open (Z2)
-	"replaced-put-back",    // an instance that was replaced stays in memory
-	"lost-work-forgotten",  // what was lost with a work queue is not offered again
-	"next-instance-pruned", // rows go on being removed when the instance is another of its id (Z10)
-	"kept-pruned",          // one execution more is removed than was pruned (Z6)
-	"sleepers-forgotten",   // timers that were far ahead are not taken in when they come near
-	"sleepers-half-awake",  // who takes up an instance that sleeps does not read its timers
-	"session-stolen",       // a session is taken although its host lives
-	"session-not-checked",  // an activity begins although another host has its session
-	"session-not-recorded", // what is sent to the host of a session is not noted in the open work (Z9)
-	"deaths-not-counted",   // a claim by expiry is like any other
-	"borrow-hides-deaths",  // a client that borrows from a dead host does not count its death
-	"burial-after-gap",     // a client that stood still takes a row that did not change for that of a dead host
-	"reserved-borrowed",    // a client borrows what is on its way from host to host
-	"not-named",            // what begins is not named in head although owners die
-	"self-fencing-off",     // a host out of touch starts things (L6)
+	"no-fence",               // commits do not carry the head's ETag (Z1)
+	"unknown-is-success",     // a commit whose outcome is unknown counts as applied (J1)
+	"unknown-is-failure",     // … counts as not applied (J1)
+	"etag-reread",            // whoever lost the head reads its ETag and goes on (J2)
+	"delete-before-commit",   // rows of the inbox are deleted before the commit that consumes them (Z5)
+	"no-dedupe-by-id",        // copies are not known by their messages (Z4)
+	"late-copies-count",      // what arrives when ids may be forgotten is applied (Z4)
+	"late-starts-count",      // … and makes the instance of a start again (Z10)
+	"notices-not-written",    // what was consumed is known to memory alone (J5)
+	"orders-repeated",        // a copy of an order is carried out, although it was answered (Z4)
+	"order-forgotten",        // a client that finds the owner dead leaves its order in the inbox, and begins anew
+	"purge-guessed",          // a purge of which the outcome was lost says that there was nothing
+	"outbox-deleted-early",   // a row of the outbox goes before it is delivered (Z4)
+	"outbox-forgotten",       // a new owner does not send what its predecessor left (Z4)
+	"fifo-broken",            // relays send the latest first
+	"arrival-overtakes",      // what arrives is taken in although something before it is not known (B3)
+	"tombstone-dropped",      // a purge leaves nothing (Z10)
+	"purge-takes-starts",     // a purge removes the starts that wait at the instance, too (Z10)
+	"claim-without-epoch",    // a claim keeps the epoch (Z1)
+	"running-forgotten",      // open work that runs elsewhere counts as closed (Z9)
+	"running-not-noted",      // a leaver does not say what it still runs
+	"done-offered",           // a new owner offers activities of which the completion is in the inbox
+	"tombstone-index-kept",   // what takes a purged id leaves the row of the tombstone in the index (Z10)
+	"outbox-overtaken",       // what is sent directly overtakes the outbox
+	"index-not-moved",        // who ends stays in the index of those that are open (Z2)
+	"replaced-put-back",      // an instance that was replaced stays in memory
+	"lost-work-forgotten",    // what was lost with a work queue is not offered again
+	"next-instance-pruned",   // rows go on being removed when the instance is another of its id (Z10)
+	"kept-pruned",            // one execution more is removed than was pruned (Z6)
+	"sleepers-forgotten",     // timers that were far ahead are not taken in when they come near
+	"sleepers-half-awake",    // who takes up an instance that sleeps does not read its timers
+	"session-stolen",         // a session is taken although its host lives
+	"session-not-checked",    // an activity begins although another host has its session
+	"session-not-recorded",   // what is sent to the host of a session is not noted in the open work (Z9)
+	"deaths-not-counted",     // a claim by expiry is like any other
+	"borrow-hides-deaths",    // a client that borrows from a dead host does not count its death
+	"burial-after-gap",       // a client that stood still takes a row that did not change for that of a dead host
+	"reserved-borrowed",      // a client borrows what is on its way from host to host
+	"not-named",              // what begins is not named in head although owners die
+	"self-fencing-off",       // a host out of touch starts things (L6)
+	"large-progress-dropped", // progress that does not fit into the message of a work queue is lost
 }

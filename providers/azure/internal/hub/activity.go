@@ -8,12 +8,8 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
-	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
 // workLock is the Lock of the activities that a host hands out.
@@ -85,6 +81,11 @@ func (h *host) prepare(ctx context.Context, w *broker.Work) (mine bool, err erro
 	}
 	if mine, err = h.enter(ctx, w); err != nil || !mine {
 		return mine, err
+	}
+	if g := guestOf(w); g != nil {
+		if w.Progress, err = g.reached(ctx); err != nil {
+			return false, err
+		}
 	}
 	if w.Activity.Scheduled.Data == nil { // left by a former owner
 		w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w)
@@ -169,32 +170,6 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 		return signals, nil // without the instance its partition is changing hands: the next progress is stored again
 	}
 	return signals, failed(op, p.storeProgress(ctx, i, t.ID, progress))
-}
-
-// storeProgress writes what an activity of an instance that runs here has reached.
-func (p *partition) storeProgress(ctx context.Context, i *instance, id history.ActivityID, progress history.Payload) error {
-	c := row.Cells{Name: func() string { return p.store.blobName(id.Instance) }}
-	c.Set(row.ProgressCell, progress)
-	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
-		return err
-	}
-	c.Map[row.WhoseCell] = wire.MustJSON(row.Whose{ID: id.Instance, Event: id.Event})
-	err := p.commit(ctx, &journal.Entry{
-		Ops:   []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}}},
-		Valid: func() error { return p.unchanged(i) },
-		Applied: func(journal.Applied) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if p.progress[id.Instance] == nil {
-				p.progress[id.Instance] = map[int64]bool{}
-			}
-			p.progress[id.Instance][id.Event] = true
-		},
-	})
-	if errors.Is(err, errNotOpen) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
-		return nil // the next signal tells
-	}
-	return err
 }
 
 // ReleaseActivity implements [provider.Host].

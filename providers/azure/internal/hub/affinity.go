@@ -90,7 +90,7 @@ func (h *host) enter(ctx context.Context, w *broker.Work) (bool, error) {
 		return mine, err
 	}
 	if g != nil {
-		return false, h.bounce(ctx, g)
+		return false, g.giveToOwner(ctx) // who finds out which host has its session
 	}
 	d, ok := w.TakeOut()
 	p := h.member.partition(h.store.Partition(w.ID.Instance))
@@ -101,21 +101,6 @@ func (h *host) enter(ctx context.Context, w *broker.Work) (bool, error) {
 		p.begin(func(ctx context.Context) { p.moveAway(ctx, d) })
 	}
 	return false, nil
-}
-
-// bounce sends an activity of a session that another host has back to its owner,
-// who will find out which.
-func (h *host) bounce(ctx context.Context, g *guest) error {
-	o := &g.offer
-	returned := &row.Returned{Execution: o.Execution, Event: o.Event, Attempt: o.Attempt, Host: o.Host, Queued: o.Host == ""}
-	post, err := h.store.encodePost(o.ID, nil, row.Envelope{Returned: returned})
-	if err == nil {
-		err = h.store.insertPost(ctx, o.ID, post)
-	}
-	if err == nil {
-		g.done(ctx)
-	}
-	return err
 }
 
 // moveAway sends an activity to the host of its session, or puts it back if that
@@ -151,7 +136,7 @@ func (i *instance) has(r *row.Returned) bool {
 
 // resend adds to the commit that takes an activity back that it goes to another
 // queue at once, if it is not for this host, which it reports.
-func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned) (bool, error) {
+func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instance, r *row.Returned, progress history.Payload) (bool, error) {
 	n, ok := after.spans.Find(r.Event)
 	if !ok || after.spans[n].Session == "" {
 		return false, nil
@@ -167,7 +152,7 @@ func (p *partition) resend(ctx context.Context, e *journal.Entry, after *instanc
 	if err != nil || host == "" && p.member.serves(a.Tag) {
 		return false, err
 	}
-	queue, offer := p.send(host, &after.open, after.id, &a, p.store.handed.Deliveries(history.ActivityID{Instance: after.id, Execution: r.Execution, Event: r.Event}, r.Attempt), nil)
+	queue, offer := p.send(host, &after.open, after.id, &a, p.store.handed.Deliveries(history.ActivityID{Instance: after.id, Execution: r.Execution, Event: r.Event}, r.Attempt), progress)
 	if e.Send == nil {
 		e.Send = &row.Outgoing{}
 	}

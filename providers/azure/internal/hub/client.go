@@ -43,6 +43,15 @@ type post struct {
 }
 
 func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, envelope row.Envelope) (post, error) {
+	return s.encode(to, messages, envelope, nil)
+}
+
+// encodeReturned is a row by which an activity is given back, with its progress.
+func (s *Store) encodeReturned(to history.InstanceID, r row.Returned, progress history.Payload) (post, error) {
+	return s.encode(to, nil, row.Envelope{Returned: &r}, progress)
+}
+
+func (s *Store) encode(to history.InstanceID, messages []*provider.Message, envelope row.Envelope, progress history.Payload) (post, error) {
 	lines, err := row.Lines(messages)
 	if err != nil {
 		return post{}, fmt.Errorf("%w: %w", provider.ErrInvalid, err)
@@ -52,6 +61,9 @@ func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, 
 	envelope.Start = len(messages) > 0 && messages[0].Start != nil
 	c := row.Cells{Name: func() string { return s.blobName(to) }}
 	c.Set(row.MessagesCell, lines)
+	if progress != nil {
+		c.Set(row.ProgressCell, progress)
+	}
 	c.Map[row.EnvelopeCell] = wire.MustJSON(envelope)
 	return post{storage.Row{Key: row.Message(to, s.sender, s.nextSeq()), Cells: c.Map}, c.Blobs, now}, nil
 }

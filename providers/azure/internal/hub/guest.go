@@ -47,6 +47,7 @@ type guest struct {
 	hidden  time.Time       // when it was last hidden, before the request
 	gone    bool            // removed, or given back
 	changed bool            // the offer, since it was taken
+	blobs   []string        // of progress: that which the message names, and those that it named or may name
 }
 
 var errNotOpen = errors.New("the activity is not open any more")
@@ -143,6 +144,9 @@ func (m *member) take(queue string, n int) int {
 			m.unread(m.ctx, queue, &message, &g.offer, err)
 			continue
 		}
+		if g.offer.Blob != "" {
+			g.blobs = []string{g.offer.Blob}
+		}
 		if m.welcome(g) {
 			m.invite(g)
 		}
@@ -225,7 +229,7 @@ func (h *host) admit(ctx context.Context, g *guest) error {
 		g.done(ctx)
 		return errNotOpen
 	case g.offer.Tag == anyWork && g.offer.Host == "" && g.delivery() > fewDeliveries:
-		if err := h.bounce(ctx, g); err != nil {
+		if err := g.giveToOwner(ctx); err != nil {
 			return err
 		}
 		return errNotOpen
@@ -280,13 +284,14 @@ func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
 
 // done removes the guest's message: the work is over.
 func (g *guest) done(ctx context.Context) {
+	s := g.member.store
 	g.mu.Lock()
-	m, gone := g.message, g.gone
+	m, gone, blobs := g.message, g.gone, g.blobs
 	g.gone = true
 	g.mu.Unlock()
-	if !gone {
-		// What stays becomes visible again, and is then found not to be open.
-		_ = g.member.store.account.Remove(context.WithoutCancel(ctx), g.queue, m)
+	// What stays becomes visible again, and is then found not to be open.
+	if !gone && s.account.Remove(context.WithoutCancel(ctx), g.queue, m) == nil {
+		s.dropBlobs(blobs)
 	}
 	g.member.farewell(g)
 }
@@ -299,13 +304,14 @@ func isTaken(err error) bool {
 
 // extend hides the guest's message anew, with the progress in it.
 func (g *guest) extend(ctx context.Context, hide time.Duration, progress history.Payload) error {
-	g.mu.Lock()
-	m := g.message
-	var body []byte
-	if progress != nil && len(progress) <= maxScheduled {
-		g.offer.Progress = progress
-		g.changed = true
+	if progress != nil {
+		if err := g.reach(ctx, progress); err != nil {
+			return err
+		}
 	}
+	g.mu.Lock()
+	m, blob := g.message, g.offer.Blob
+	var body []byte
 	if g.changed {
 		body = wire.MustJSON(&g.offer)
 	}
@@ -317,7 +323,12 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 	}
 	g.mu.Lock()
 	g.message.Receipt, g.hidden = receipt, sent
+	var stale []string
+	if body != nil {
+		g.blobs, stale = apart(g.blobs, blob)
+	}
 	g.mu.Unlock()
+	g.member.store.dropBlobs(stale)
 	return nil
 }
 
@@ -352,9 +363,7 @@ func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.
 		h.giveBackGuest(ctx, g, r)
 		return
 	}
-	post, err := h.store.encodePost(w.ID.Instance, nil, row.Envelope{
-		Returned: &row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt},
-	})
+	post, err := h.store.encodeReturned(w.ID.Instance, row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}, nil)
 	if err == nil {
 		err = h.store.insertPost(context.WithoutCancel(ctx), w.ID.Instance, post)
 	}
@@ -372,7 +381,6 @@ func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) 
 		g.offer.Deliveries--
 		g.changed = true
 	}
-	progress := g.offer.Progress
 	g.mu.Unlock()
 	if r.Delay <= 0 && m.ctx.Err() == nil && m.broker.Idle(g.offer.Tag) > 0 {
 		g.mu.Lock()
@@ -383,7 +391,7 @@ func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) 
 	}
 	m.farewell(g)
 	hide := max(r.Delay.Round(time.Second), time.Second)
-	_ = g.extend(context.WithoutCancel(ctx), hide, progress) // or else its lease ends
+	_ = g.extend(context.WithoutCancel(ctx), hide, nil) // or else its lease ends
 	h.store.background(func(ctx context.Context) {
 		pause(ctx, hide)
 		h.store.waker.work()

@@ -25,6 +25,7 @@ type letter struct {
 	seq       int64
 	envelope  row.Envelope
 	messages  []provider.Message
+	progress  history.Payload // of an activity that was given back
 	blobs     []string
 	alias     []*letter // rows with the same messages, sent again
 	handed    []int     // messages that the broker has or had, by index
@@ -84,6 +85,11 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	lines, err := row.Value(ctx, r.Cells, row.MessagesCell, p.store.getBlob)
 	if err != nil {
 		return l, err
+	}
+	if l.envelope.Returned != nil {
+		if l.progress, err = row.Value(ctx, r.Cells, row.ProgressCell, p.store.getBlob); err != nil {
+			return l, err
+		}
 	}
 	for line := range bytes.Lines(lines) {
 		m, err := wire.Decode(bytes.TrimSuffix(line, []byte{'\n'}))

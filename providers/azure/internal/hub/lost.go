@@ -137,7 +137,7 @@ func (p *partition) takeBackOf(ctx context.Context, l inQueue) int {
 		if len(lost) == 0 {
 			return 0
 		}
-		err := p.reoffer(ctx, &journal.Entry{}, l.instance, lost, func() {})
+		err := p.reoffer(ctx, &journal.Entry{}, l.instance, lost, nil, func() {})
 		if err == nil {
 			return len(lost)
 		}

@@ -92,8 +92,10 @@ func (p *partition) offer(o *open, id history.InstanceID, a *provider.Activity, 
 		Format: row.Format, Partition: p.number, ID: id, Execution: o.execution, Event: a.Scheduled.ID, Attempt: a.Attempt,
 		Tag: a.Tag, Session: a.Session, Name: o.name, Version: o.version, Deliveries: deliveries,
 	}
-	if len(progress) <= maxScheduled/2 {
+	if progress != nil && len(progress) <= maxScheduled/2 {
 		off.Progress = progress
+	} else {
+		off.Stored = progress != nil || p.hasProgress(id, a.Scheduled.ID)
 	}
 	if a.Scheduled.Data != nil {
 		if event, err := history.Marshal(a.Scheduled); err == nil && len(event) <= maxScheduled {
@@ -253,13 +255,13 @@ func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) e
 		e.Applied = func(journal.Applied) { p.dropped(l) }
 		return p.commit(ctx, e)
 	}
-	return p.reoffer(ctx, e, i, []row.Returned{*r}, func() { p.dropped(l) })
+	return p.reoffer(ctx, e, i, []row.Returned{*r}, l.progress, func() { p.dropped(l) })
 }
 
 // reoffer commits that activities of an instance are with nobody else any more, and
-// offers them: here, or where their sessions are. A turn of the instance would
-// change the same row: then it is tried again.
-func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, all []row.Returned, applied func()) error {
+// offers them: here, or where their sessions are. Progress is what the only one came
+// back with. A turn of the instance would change the same row: then it is tried again.
+func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, all []row.Returned, progress history.Payload, applied func()) error {
 	if !p.member.broker.Reserve(i.id) {
 		return errBusy
 	}
@@ -267,31 +269,44 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 	if p.get(i.id) != i {
 		return errBusy
 	}
+	reached, err := p.progressNow(ctx, i.id)
+	if err != nil {
+		return err
+	}
+	var blobs []row.BlobData
+	if progress != nil {
+		var op storage.Op
+		op, blobs = p.storedProgress(i.id, all[0].Event, progress)
+		reached = map[int64]history.Payload{all[0].Event: progress}
+		e.Ops = append(e.Ops, op)
+	}
 	after := *i
 	sent := map[int64]bool{}
 	for k := range all {
 		r := &all[k]
 		after.running, after.queued = after.running.without(r.Event), after.queued.Without(r.Event)
-		var err error
-		if sent[r.Event], err = p.resend(ctx, e, &after, r); err != nil {
+		if sent[r.Event], err = p.resend(ctx, e, &after, r, reached[r.Event]); err != nil {
 			return err
 		}
 	}
 	c := row.Cells{Name: func() string { return p.store.blobName(i.id) }}
 	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
-	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
+	if err := p.store.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
 		return err
 	}
-	e.Ops = []storage.Op{{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}}}
+	e.Ops = append(e.Ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}})
 	e.Valid = func() error { return p.unchanged(i) }
 	e.Applied = func(a journal.Applied) {
 		applied()
 		p.mu.Lock()
 		p.putLocked(&after)
+		if progress != nil {
+			p.hasProgressLocked(i.id, all[0].Event)
+		}
 		for k := range all {
 			r := &all[k]
 			if p.withholdLocked(i.id, r.Event); !sent[r.Event] {
-				p.reopenLocked(&after, r.Event, r.Attempt)
+				p.reopenLocked(&after, r.Event, r.Attempt, reached[r.Event])
 			}
 		}
 		p.mu.Unlock()

@@ -120,7 +120,7 @@ func (p *partition) freeLocked(i *instance, events []int64) {
 	slices.Sort(events)
 	for _, event := range events {
 		if n, ok := i.spans.Find(event); ok && !said[event] {
-			p.reopenLocked(i, event, i.spans[n].Attempt)
+			p.reopenLocked(i, event, i.spans[n].Attempt, nil)
 		}
 	}
 }
@@ -140,14 +140,15 @@ func (p *partition) saidLocked(i *instance) map[int64]bool {
 	return said
 }
 
-// reopenLocked offers an activity that was withheld.
-func (p *partition) reopenLocked(i *instance, event int64, attempt int) {
+// reopenLocked offers an activity that was withheld, with progress that the broker
+// may not know.
+func (p *partition) reopenLocked(i *instance, event int64, attempt int, progress history.Payload) {
 	n, ok := i.spans.Find(event)
 	if p.gone || !p.withheld[i.id][event] || !ok || i.spans[n].Attempt != attempt {
 		return // it is closed, tried again, or offered already
 	}
 	delete(p.withheld[i.id], event)
-	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], nil))
+	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], progress))
 }
 
 // deadHosts are those that withheld activities are left to and that are dead.

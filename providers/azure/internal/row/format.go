@@ -147,7 +147,8 @@ const EventsCell = "Events"
 // StateCell is the cell with an instance's durable state, a JSON object.
 const StateCell = "State"
 
-// Cells of an inbox row.
+// Cells of an inbox row. That of an activity given back has [ProgressCell], if
+// there is progress.
 const (
 	MessagesCell = "Messages" // [wire.Message], a line each
 	EnvelopeCell = "Envelope" // [Envelope]
@@ -321,6 +322,10 @@ type Offer struct {
 	// Deliveries and Progress are those made and stored so far.
 	Deliveries int             `json:"deliveries,omitempty"`
 	Progress   history.Payload `json:"progress,omitempty"`
+	// Blob has the progress if that is too large for a message: see [ProgressBlob].
+	Blob string `json:"blob,omitempty"`
+	// Stored says that it stands in the activity's row of progress.
+	Stored bool `json:"stored,omitempty"`
 	// Again says that it may have been offered before: who takes it looks first
 	// whether it is still open.
 	Again bool `json:"again,omitempty"`

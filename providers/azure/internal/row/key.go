@@ -221,6 +221,27 @@ func Shared(blob string) bool {
 	return strings.HasPrefix(blob[strings.LastIndexByte(blob, '/')+1:], parcelMark)
 }
 
+// progressMark begins the unique part of the names of blobs of progress.
+const progressMark = "progress-"
+
+// ProgressBlob names a blob with the progress of an activity that is offered in a
+// work queue. The queue's message names it, and no row does: it is needed while the
+// activity is open.
+func ProgressBlob(id history.InstanceID, execution, event int64, unique string) string {
+	return Blob(id, fmt.Sprintf("%s%d-%d-%s", progressMark, execution, event, unique))
+}
+
+// ProgressIn says of a blob of progress which row of open work has its activity, if
+// that is open.
+func ProgressIn(blob string) (work string, execution, event int64, ok bool) {
+	parts := strings.Split(blob, "/")
+	if len(parts) != 3 || !strings.HasPrefix(parts[2], progressMark) {
+		return "", 0, 0, false
+	}
+	n, err := fmt.Sscanf(parts[2], progressMark+"%d-%d-", &execution, &event)
+	return workPrefix + parts[1], execution, event, n == 2 && err == nil
+}
+
 // Sender is who inserts rows into an inbox: a client incarnation, or a
 // partition, which may be the inbox's own.
 type Sender string
