@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -222,6 +223,13 @@ func (sc *scheduled) drop(id history.InstanceID) {
 	delete(sc.events, id)
 }
 
+// dropWhere forgets instances of a partition that was closed.
+func (sc *scheduled) dropWhere(belongs func(history.InstanceID) bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	maps.DeleteFunc(sc.events, func(id history.InstanceID, _ map[int64]history.Event) bool { return belongs(id) })
+}
+
 func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (history.Event, error) {
 	id := w.ID
 	if g := guestOf(w); g != nil {
@@ -266,6 +274,9 @@ func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (histo
 	delete(open, id.Event)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	if !p.live() {
+		return e, nil // what was kept of its partition was dropped already
+	}
 	if sc.events == nil {
 		sc.events = map[history.InstanceID]map[int64]history.Event{}
 	}
