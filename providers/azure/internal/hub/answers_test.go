@@ -18,15 +18,7 @@ import (
 func TestAnAnswerIsThereAlthoughAnotherWasGivenSince(t *testing.T) {
 	for _, moves := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-			defer account.Close()
-			open := func(name string) *hub.Store {
-				s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return s
-			}
+			account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 			server, client, other := open("server"), open("client"), open("other")
 			h := ended(t, server, history.StatusRunning)
 			posted := false // guarded by the account
@@ -69,15 +61,7 @@ func TestAnAnswerIsThereAlthoughAnotherWasGivenSince(t *testing.T) {
 // while the instance was there, and waited.
 func TestTheAnswerOfAPurgeIsThereAlthoughAnotherTookTheID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		server, client := open("server"), open("client")
 		h := ended(t, server, history.StatusCompleted)
 		posted := false // guarded by the account
@@ -114,15 +98,7 @@ func TestTheAnswerOfAPurgeIsThereAlthoughAnotherTookTheID(t *testing.T) {
 // TestAnswersAreNotKeptForEver: those of a while are, since more than one may wait.
 func TestAnswersAreNotKeptForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		server, client := open("server"), open("client")
 		h := ended(t, server, history.StatusRunning)
 		kept := func() int {

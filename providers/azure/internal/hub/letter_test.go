@@ -22,15 +22,7 @@ func TestABlobThatCannotBeReadAtOnceDelaysWhatWasSentAfterIt(t *testing.T) {
 
 func delayedByItsBlob(t *testing.T, tries int) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		s, client := open("server"), open("client")
 		h, err := s.Join(t.Context(), provider.HostInfo{})
 		if err != nil {

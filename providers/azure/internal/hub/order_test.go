@@ -17,6 +17,21 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
+// processes are an account, and what opens its hub in a process.
+func processes(t *testing.T, cfg hub.Config) (account *simulated.Account, open func(name string) *hub.Store) {
+	t.Helper()
+	account = simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+	t.Cleanup(account.Close)
+	return account, func(name string) *hub.Store {
+		t.Helper()
+		s, err := hub.Open(t.Context(), account.Client(name), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
 // ended joins, starts x, and commits its first turn with that status.
 func ended(t *testing.T, s *hub.Store, status history.Status) provider.Host {
 	t.Helper()
@@ -42,15 +57,7 @@ func ended(t *testing.T, s *hub.Store, status history.Status) provider.Host {
 // partition for the moment cannot give it back.
 func TestAPurgeEndsSoonAfterItsContextAlthoughTheNetworkIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		s := open("server")
 		h := ended(t, s, history.StatusCompleted)
 		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
@@ -92,15 +99,7 @@ func TestAPurgeEndsSoonAfterItsContextAlthoughTheNetworkIsAway(t *testing.T) {
 // have killed a host.
 func TestAClientThatDoesNotGiveBackWhatItBorrowedIsNoDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		s := open("server")
 		h := ended(t, s, history.StatusCompleted)
 		if err := h.Leave(t.Context()); err != nil {
@@ -190,16 +189,7 @@ func TestAnOrderThatItsClientCarriesOutIsNotLeftInTheInbox(t *testing.T) {
 // another host owned the partition before its sender could know.
 func TestAPurgeOfWhichTheOutcomeWasLostIsNotToldThatThereIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		cfg := hub.Config{Name: "hub", Partitions: 1, TTL: 3 * time.Second}
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1, TTL: 3 * time.Second})
 		s := open("server")
 		h := ended(t, s, history.StatusCompleted)
 		away := false // guarded by the account
@@ -237,15 +227,7 @@ func TestAPurgeOfWhichTheOutcomeWasLostIsNotToldThatThereIsNothing(t *testing.T)
 // the owner looked, and taken when it wrote.
 func TestAReplacingStartReplacesWhatWasStartedWhileItWasCarriedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		open := func(name string) *hub.Store {
-			s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		server, client, rival := open("server"), open("client"), open("rival")
 		h := ended(t, server, history.StatusCompleted)
 		posted, written := make(chan string, 1), make(chan string, 1)
