@@ -17,12 +17,15 @@ type Client[I, O any] struct {
 	// Begin asks for the operation, or, given a resume token, takes up one that
 	// was begun before, without a request. Without a poller it says that the
 	// request was accepted and the resource is to be looked at; with [ErrUnderWay],
-	// that it asked for nothing. The context carries
+	// that it asked for nothing. Where there is nothing to remove any more (404), it
+	// returns a [Completed] poller. The context carries
 	// Options.IfMatch to every request: what only reads before takes that out
 	// ([Unconditional]).
 	Begin func(ctx context.Context, in I, resume string) (Poller[O], error)
 	// Look reads the resource. What does not exist is no error, and an error that
-	// says so (404) is an empty Reading.
+	// says so (404) is an empty Reading; of an operation that removes something,
+	// Look returns one that is Wanted. While something goes on at the resource its
+	// State must say so: one at rest that is not as asked for is asked for anew.
 	Look func(ctx context.Context, in I) (Reading[O], error)
 }
 
@@ -103,7 +106,7 @@ func (w *worker[I, O]) begin(ctx context.Context, ask request[I]) (Answer[O], er
 	}
 	p, err := w.client.Begin(asking, ask.In, "")
 	if errors.Is(err, ErrUnderWay) {
-		return Answer[O]{Next: Look, After: retryAfter(resp), Why: err.Error()}, nil
+		return Answer[O]{Next: Look, After: retryAfter(resp), Why: ErrUnderWay.Error()}, nil
 	}
 	if err != nil {
 		return refused[O](what, err, Begin)

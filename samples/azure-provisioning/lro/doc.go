@@ -46,7 +46,8 @@
 //     how long the service asks to wait; the orchestration waits.
 //   - L2 A begin may be sent twice, when its answer was lost: Begin must be a PUT
 //     or a DELETE under a name that is the same each time. What it began the
-//     first time answers the second with 409 or with itself.
+//     first time answers the second with 409 or with itself. A DELETE of what is
+//     gone is done: that is for Begin and Look to say.
 //   - L3 A begin that was scheduled is never given up, not even by cancellation:
 //     Run returns when it was answered, or its attempts are used up, so whoever
 //     cleans up knows of it. Polls are given up. What nobody can know of is a
@@ -63,6 +64,7 @@
 //   - L6 An [*Error] is what no wait can heal: a bad request, a denied one, a
 //     quota, an operation that ended as failed (whose HTTP status is 200, but at a
 //     Location), three operations after which the resource is not as asked for.
-//     Anything else, an outage of the network too, is asked again until
-//     Options.Limit; that it was reached is an *Error as well.
+//     Anything else, an outage of the network or of the workers too, is asked
+//     again until Options.Limit; that it was reached is an *Error as well. A panic,
+//     and a request that kills its workers, are the activity's own error.
 package lro

@@ -198,6 +198,15 @@ func TestTheLimitEndsPollsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+func TestCancelledIsCancelledAlthoughTheLimitIsNear(t *testing.T) {
+	l := newLocation(t, []reply{{status: http.StatusTooManyRequests, code: "TooManyRequests", after: 300}}, nil)
+	l.limit = 2 * time.Minute
+	l.e.CancelAt(0, "enough")
+	if _, err := l.run(); !errors.Is(err, orchestration.ErrCancelled) || l.begins > 1 {
+		t.Errorf("%v after %d begins", err, l.begins)
+	}
+}
+
 // What others do is not counted against this one, however often.
 func TestWhatIsUnderWayByOthersIsWaitedFor(t *testing.T) {
 	l := newLocation(t, []reply{done}, nil)

@@ -41,9 +41,9 @@ func Declare[I, O any](name string) Operation[I, O] {
 
 // Options of a run; zeros are defaults.
 type Options struct {
-	// Limit is how long the operation may take in all, without the time in Admit. A
-	// begin that gets no answer may overrun it, by as long as Retry lasts. Default
-	// two hours.
+	// Limit is how long the operation may take in all: its requests, of which each
+	// counts for ten minutes at most, and the waits between them. So neither the time
+	// in Admit counts, nor the hours in which no worker was there. Default two hours.
 	Limit time.Duration
 	// Every is the wait between two requests where the service does not say.
 	// Default 10 seconds.
@@ -56,9 +56,9 @@ type Options struct {
 	// operation: so a budget of writes is kept. It runs inside the orchestration and
 	// must be as deterministic.
 	Admit func(*orchestration.Context) error
-	// Retry is how a request is repeated that got no answer. When it is used up, the
-	// request is made again after Every, until the limit. Default 10 attempts, from
-	// one second to 30.
+	// Retry is how a begin is repeated that got no answer; when it is used up, and
+	// for polls and looks at once, the request is made again after Every, until the
+	// limit. Zeros are 10 attempts, from one second to 30, with a jitter of 0.3.
 	Retry activity.Retry
 	// IfMatch makes the begin conditional: it is refused if the resource has
 	// another ETag than this. What has changed meanwhile is looked at, and the
@@ -77,16 +77,21 @@ type Progress struct {
 	Why      string        `json:"why,omitempty"`
 }
 
-// requestLimit bounds one request.
-const requestLimit = time.Minute
+const (
+	// requestLimit bounds one request.
+	requestLimit = time.Minute
+	// longestRequest is for how long one counts, with its repetitions.
+	longestRequest = 10 * time.Minute
+)
 
 func (o Options) withDefaults(name string) Options {
 	o.Describe = cmp.Or(o.Describe, name)
 	o.Limit = cmp.Or(o.Limit, 2*time.Hour)
 	o.Every = cmp.Or(o.Every, 10*time.Second)
-	if o.Retry.MaxAttempts == 0 {
-		o.Retry = activity.Retry{MaxAttempts: 10, First: time.Second, Max: 30 * time.Second, Jitter: 0.3}
-	}
+	o.Retry.MaxAttempts = cmp.Or(o.Retry.MaxAttempts, 10)
+	o.Retry.First = cmp.Or(o.Retry.First, time.Second)
+	o.Retry.Max = cmp.Or(o.Retry.Max, 30*time.Second)
+	o.Retry.Jitter = cmp.Or(o.Retry.Jitter, 0.3)
 	return o
 }
 
@@ -96,16 +101,24 @@ const maxAccepted = 3
 
 // Run asks for something and returns when it is done, or has failed. It blocks:
 // call it in a branch to do several things at once. In a cancelled scope it
-// returns orchestration.ErrCancelled once no begin of its own is on its way (L3).
+// returns orchestration.ErrCancelled once no begin of its own is on its way (L3),
+// unless that begin was the end of it.
 func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) (O, error) {
 	var none O
 	options = options.withDefaults(o.name)
-	r := run[I, O]{Operation: o, in: in, options: options, end: ctx.Now().Add(options.Limit)}
+	r := run[I, O]{Operation: o, in: in, options: options}
 	answer := Answer[O]{Next: Begin}
+	var spent time.Duration
 	accepted, refusals := 0, 0 // in all; in a row
 	var denied *Error          // of the last operation
 	for requests := 1; ; requests++ {
 		asked := answer
+		if asked.Next == Begin {
+			if err := r.admit(ctx); err != nil {
+				return none, err
+			}
+		}
+		began := ctx.Now()
 		var err error
 		if answer, err = r.ask(ctx, asked); unanswered(err) {
 			answer = Answer[O]{Next: asked.Next, Token: asked.Token, Why: "no answer: " + err.Error()}
@@ -120,6 +133,9 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 			denied = nil
 		}
 		denied = cmp.Or(answer.Denied, denied)
+		if ctx.Cancelled() {
+			return none, orchestration.ErrCancelled
+		}
 		if answer.Next == Begin && accepted == maxAccepted {
 			return none, cmp.Or(denied, &Error{What: options.Describe, Code: "NotAsAskedFor", Message: fmt.Sprintf("%d operations were accepted and have ended, and %s", accepted, answer.Why)})
 		}
@@ -130,7 +146,8 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 		} else {
 			refusals = 0
 		}
-		if ctx.Now().Add(wait).After(r.end) {
+		spent += min(ctx.Now().Sub(began), longestRequest) + wait
+		if spent > options.Limit {
 			return none, &Error{What: options.Describe, Code: "NotDoneInTime", Message: fmt.Sprintf(
 				"not done within the limit of %v after %d requests (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
 		}
@@ -172,19 +189,16 @@ type run[I, O any] struct {
 	Operation[I, O]
 	in      I
 	options Options
-	end     time.Time // it is given up
 }
 
 // ask makes the request that an answer asked for.
 func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answer[O], err error) {
 	limits := activity.Options{Timeout: requestLimit, Description: r.options.Describe}
-	left := limits
-	left.Deadline = max(time.Second, r.end.Sub(ctx.Now()))
-	switch last.Next {
+	switch last.Next { // Run repeats what gets no answer
 	case Poll:
-		return r.poll.Call(ctx, request[I]{In: r.in, What: r.options.Describe, Token: last.Token}, r.options.Retry, left).Await()
+		return r.poll.Call(ctx, request[I]{In: r.in, What: r.options.Describe, Token: last.Token}, activity.Retry{}, limits).Await()
 	case Look:
-		seen, err := r.look.Call(ctx, request[I]{In: r.in, What: r.options.Describe}, r.options.Retry, left).Await()
+		seen, err := r.look.Call(ctx, request[I]{In: r.in, What: r.options.Describe}, activity.Retry{}, limits).Await()
 		if err != nil {
 			return answer, err
 		}
@@ -194,9 +208,6 @@ func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answ
 		return r.judge(seen), nil
 	case Begin, Done: // after Done nobody asks
 	}
-	if err := r.admit(ctx); err != nil {
-		return answer, err
-	}
 	err = ctx.Shield(func(ctx *orchestration.Context) (err error) { // L3
 		answer, err = r.begin.Call(ctx, request[I]{In: r.in, What: r.options.Describe, IfMatch: r.options.IfMatch}, r.options.Retry, limits).Await()
 		return err
@@ -204,14 +215,12 @@ func (r *run[I, O]) ask(ctx *orchestration.Context, last Answer[O]) (answer Answ
 	return answer, err
 }
 
-// admit waits until a begin may be made. That is not counted against the limit.
+// admit waits until a begin may be made.
 func (r *run[I, O]) admit(ctx *orchestration.Context) error {
 	if r.options.Admit != nil && !ctx.Cancelled() {
-		before := ctx.Now()
 		if err := r.options.Admit(ctx); err != nil {
 			return err
 		}
-		r.end = r.end.Add(ctx.Now().Sub(before))
 	}
 	if ctx.Cancelled() {
 		return orchestration.ErrCancelled

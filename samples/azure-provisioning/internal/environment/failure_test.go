@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
+	"github.com/duroxide/duroxide-go/providers/memory"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/emulator"
 	"github.com/duroxide/duroxide-go/samples/azure-provisioning/internal/environment"
 )
@@ -265,6 +267,79 @@ func TestAnOutageOfHalfAnHourDelaysEverythingAndChangesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Longer than any operation may take: what went on meanwhile is asked for first.
+func TestWorkersThatAreAwayForHoursChangeNothing(t *testing.T) {
+	polls := func(r *http.Request) bool { return strings.Contains(r.URL.Path, "Emulator.Operations") }
+	for name, c := range map[string]struct {
+		at    func(r *http.Request) bool
+		skip  int
+		fails bool
+	}{
+		"making":     {at: polls, skip: 3},
+		"smoke test": {at: func(r *http.Request) bool { return strings.HasSuffix(r.Host, emulator.AppDomain) }},
+		"undoing":    {at: func(r *http.Request) bool { return r.Method == http.MethodDelete }, skip: 1, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, emulator.Config{Registered: true})
+				store := memory.New(memory.Config{})
+				defer func() {
+					w.stop()
+					if err := store.Close(); err != nil {
+						t.Error(err)
+					}
+				}()
+				h, client := w.run(store), core.NewClient(store, core.ClientConfig{})
+				away := make(chan struct{})
+				var seen atomic.Int32
+				w.hear = func(h *host, r *http.Request, served bool) {
+					if served || !c.at(r) || int(seen.Add(1)) != c.skip+1 {
+						return
+					}
+					h.cancel() // in the middle of a request
+					close(away)
+					<-r.Context().Done()
+				}
+				if c.fails {
+					w.cloud.Inject(emulator.Fault{Method: http.MethodPut, ID: plan("alpha").AppEnv().ID, Operation: &emulator.OperationFailure{Code: "QuotaExceeded"}})
+				}
+				making := start(w, client, "alpha", spec())
+				<-away
+				h.stop()
+				<-time.After(3 * time.Hour)
+				w.run(store)
+				_, err := making.Wait(w.ctx)
+				switch {
+				case c.fails && code(err) != "QuotaExceeded", !c.fails && err != nil:
+					t.Errorf("it ended with %v", err)
+				case c.fails:
+					w.nothing()
+				default:
+					w.exactly("alpha")
+				}
+			})
+		})
+	}
+}
+
+// It went between the look at the group and the look at what is in it.
+func TestAGroupThatOthersRemoveMeanwhileIsRemoved(t *testing.T) {
+	inBubble(t, emulator.Config{Registered: true}, func(w *world, client *core.Client) {
+		provision(w, client, "alpha", spec())
+		group := plan("alpha").Group().ID
+		var once sync.Once
+		w.hear = func(_ *host, r *http.Request, served bool) {
+			if !served && r.Method == http.MethodGet && strings.EqualFold(r.URL.Path, group+"/resources") {
+				once.Do(func() { w.cloud.Change(group, nil) })
+			}
+		}
+		if err := tearDown(w, client, "alpha"); err != nil {
+			t.Error(err)
+		}
+		w.nothing()
+	})
 }
 
 func TestATearDownWaitsForWhatOthersDo(t *testing.T) {

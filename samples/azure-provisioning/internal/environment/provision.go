@@ -98,9 +98,7 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 	if _, err := w.ensure(ctx, p.Role(identity.Principal)); err != nil {
 		return out, err
 	}
-	w.enter(ctx, "smoke test")
-	retry := activity.Retry{MaxAttempts: 1000, First: p.Spec.Pace / 2, Factor: 1.2, Max: 3 * p.Spec.Pace}
-	if _, err := SmokeTest.Call(ctx, app.Host, retry, activity.Options{Timeout: time.Minute, Deadline: smokeLimit}).Await(); err != nil {
+	if err := w.smoke(ctx, app.Host); err != nil {
 		return out, err
 	}
 	out = Outputs{Plan: p, Group: group.ID, Storage: storage.ID, Identity: identity.ID, Principal: identity.Principal, Host: app.Host}
@@ -111,9 +109,22 @@ func (w *work) make(ctx *orchestration.Context) (out Outputs, err error) {
 	return out, nil
 }
 
-// smokeLimit is how long the app may take to answer: an outage of the network is no
-// reason to undo what was made.
+// smokeLimit is how long the app may take to answer. An outage of the network, or of
+// the workers, is no reason to undo what was made.
 const smokeLimit = 2 * time.Hour
+
+// smoke asks the app for its page until it answers.
+func (w *work) smoke(ctx *orchestration.Context, address string) error {
+	w.enter(ctx, "smoke test")
+	pace := w.plan.Spec.Pace
+	retry := activity.Retry{MaxAttempts: 30, First: pace / 2, Factor: 1.2, Max: 3 * pace}
+	for end := ctx.Now().Add(smokeLimit); ; {
+		_, err := SmokeTest.Call(ctx, address, retry, activity.Options{Timeout: time.Minute}).Await()
+		if err == nil || ctx.Cancelled() || ctx.Now().After(end) {
+			return err
+		}
+	}
+}
 
 // windDown waits for branches that are being cancelled.
 func windDown(ctx *orchestration.Context, branches ...orchestration.Awaitable) error {

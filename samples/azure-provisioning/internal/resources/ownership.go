@@ -115,14 +115,16 @@ func (m *Manager) remove(ctx context.Context, r resource, resume string) (poller
 	case err != nil:
 		return nil, err
 	case !seen.Exists:
-		return lro.Completed(made{}, nil, func(v made) made { return v })
+		return lro.Completed(made{}, nil, nothing[made])
 	case !ours:
 		return nil, notOurs(r, "its tags name another owner")
 	case !seen.Settled():
 		return nil, lro.ErrUnderWay
 	}
 	if r.Kind == environment.Group {
-		if err := m.onlyOurs(ctx, r); err != nil {
+		if err := m.onlyOurs(ctx, r); missing(err) { // it went meanwhile
+			return lro.Completed(made{}, nil, nothing[made])
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +133,7 @@ func (m *Manager) remove(ctx context.Context, r resource, resume string) (poller
 	}
 	p, err := m.delete(ctx, r, "")
 	if missing(err) { // it went meanwhile
-		return lro.Completed(made{}, nil, func(v made) made { return v })
+		return lro.Completed(made{}, nil, nothing[made])
 	}
 	return p, err
 }
