@@ -4,7 +4,6 @@ package sim
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,7 +89,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 			t.Errorf("%s is not caught by the %s, in %v", name, by, took)
 		} else {
 			how := regexp.MustCompile(`(?m)^.*(seed [0-9]+: .*|_test.go:[0-9]+: .*|panic: .*|fatal error: .*)$`).FindString(string(out))
-			t.Logf("%-21s caught by the %s in %v: %.200s", name, by, took, fmt.Sprint(how))
+			t.Logf("%-21s caught by the %s in %v: %.200s", name, by, took, how)
 		}
 	}
 }
