@@ -66,5 +66,6 @@
 //     Location), three operations after which the resource is not as asked for.
 //     Anything else, an outage of the network or of the workers too, is asked
 //     again until Options.Limit; that it was reached is an *Error as well. A panic,
-//     and a request that kills its workers, are the activity's own error.
+//     and a request that the store gave up since its workers were lost with it
+//     again and again (activity.ErrLost), are the activity's own error.
 package lro

@@ -124,7 +124,7 @@ func TestTheServiceSaysWhenItIsAskedNext(t *testing.T) {
 	after := func(a reply, seconds int) reply { a.after = seconds; return a }
 	l := newLocation(t,
 		[]reply{after(reply{status: http.StatusTooManyRequests, code: "TooManyRequests"}, 300), after(accepted, 37)},
-		[]reply{after(accepted, 41), after(reply{status: http.StatusServiceUnavailable, code: "ServerBusy"}, 97), after(accepted, 3), done})
+		[]reply{after(accepted, 41), after(reply{status: http.StatusServiceUnavailable, code: "ServerBusy"}, 97), after(accepted, 30), done})
 	l.succeeds("throttled", 2)
 	var waits []time.Duration
 	for i := range l.asked[1:] {
@@ -133,7 +133,7 @@ func TestTheServiceSaysWhenItIsAskedNext(t *testing.T) {
 	if first := waits[0]; first <= 300*time.Second || first > 310*time.Second { // who was refused comes back spread out
 		t.Errorf("it was begun anew after %v", first)
 	}
-	if want := []time.Duration{37 * time.Second, 41 * time.Second, 97 * time.Second, 3 * time.Second}; !slices.Equal(waits[1:], want) {
+	if want := []time.Duration{37 * time.Second, 41 * time.Second, 97 * time.Second, 30 * time.Second}; !slices.Equal(waits[1:], want) {
 		t.Errorf("it was polled after %v, want %v", waits[1:], want)
 	}
 }
@@ -168,6 +168,16 @@ func TestAnOutageEndsNothingBeforeTheLimit(t *testing.T) {
 	l := newLocation(t, []reply{accepted}, []reply{silence})
 	if failed := l.fails("for ever", "NotDoneInTime", 1); !strings.Contains(failed.Message, "connection refused") || l.e.Elapsed() < time.Hour {
 		t.Errorf("%v after %v", failed, l.e.Elapsed())
+	}
+}
+
+// However short the waits are that the service asks for, and however long it takes,
+// a history stays far from its limit.
+func TestALongOperationHasAShortHistory(t *testing.T) {
+	l := newLocation(t, []reply{accepted}, []reply{{status: http.StatusAccepted, after: 1}})
+	l.fails("for ever", "NotDoneInTime", 1)
+	if n := len(l.asked); n > 1_000 || l.e.Elapsed() < time.Hour {
+		t.Errorf("%d requests in %v", n, l.e.Elapsed())
 	}
 }
 

@@ -42,11 +42,12 @@ func Declare[I, O any](name string) Operation[I, O] {
 // Options of a run; zeros are defaults.
 type Options struct {
 	// Limit is how long the operation may take in all: its requests, of which each
-	// counts for ten minutes at most, and the waits between them. So neither the time
-	// in Admit counts, nor the hours in which no worker was there. Default two hours.
+	// counts for a minute at most, and the waits between them, as they were meant to
+	// be. So neither the time in Admit counts, nor the hours in which no worker was
+	// there. Default two hours.
 	Limit time.Duration
-	// Every is the wait between two requests where the service does not say.
-	// Default 10 seconds.
+	// Every is the wait between two requests where the service does not say. Each
+	// wait is at least a hundredth of the time so far. Default 10 seconds.
 	Every time.Duration
 	// Changed is told after each answer that is not the last. It runs inside the
 	// orchestration and must be as deterministic.
@@ -80,8 +81,9 @@ type Progress struct {
 const (
 	// requestLimit bounds one request.
 	requestLimit = time.Minute
-	// longestRequest is for how long one counts, with its repetitions.
-	longestRequest = 10 * time.Minute
+	// patience: a wait is no shorter than this part of the time that was spent, so
+	// that a history stays short however long it takes.
+	patience = 100
 )
 
 func (o Options) withDefaults(name string) Options {
@@ -120,7 +122,7 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 		}
 		began := ctx.Now()
 		var err error
-		if answer, err = r.ask(ctx, asked); unanswered(err) {
+		if answer, err = r.ask(ctx, asked); Unanswered(err) {
 			answer = Answer[O]{Next: asked.Next, Token: asked.Token, Why: "no answer: " + err.Error()}
 		} else if err != nil {
 			return none, err
@@ -146,7 +148,9 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 		} else {
 			refusals = 0
 		}
-		spent += min(ctx.Now().Sub(began), longestRequest) + wait
+		spent += min(ctx.Now().Sub(began), requestLimit)
+		wait = max(wait, spent/patience)
+		spent += wait
 		if spent > options.Limit {
 			return none, &Error{What: options.Describe, Code: "NotDoneInTime", Message: fmt.Sprintf(
 				"not done within the limit of %v after %d requests (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
@@ -160,9 +164,11 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 	}
 }
 
-// unanswered reports whether a request got no answer, however often it was
-// repeated: the network is down, or the service does not answer in time.
-func unanswered(err error) bool {
+// Unanswered reports whether the error of an activity says that its request got no
+// answer, however often it was repeated: the network is down, or the service does
+// not answer in time. It is true as well of an error that the activity did not mark
+// as one that no retry heals.
+func Unanswered(err error) bool {
 	failed, ok := errors.AsType[*activity.Error](err)
 	if !ok || failed.Failure().NonRetryable {
 		return false

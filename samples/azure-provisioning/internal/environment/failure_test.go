@@ -309,6 +309,8 @@ func TestWorkersThatAreAwayForHoursChangeNothing(t *testing.T) {
 				<-away
 				h.stop()
 				<-time.After(3 * time.Hour)
+				back := time.Now()
+				w.outage = func(*http.Request) bool { return time.Since(back) < 10*time.Minute } // as a network may be, then
 				w.run(store)
 				_, err := making.Wait(w.ctx)
 				switch {

@@ -116,11 +116,18 @@ const smokeLimit = 2 * time.Hour
 // smoke asks the app for its page until it answers.
 func (w *work) smoke(ctx *orchestration.Context, address string) error {
 	w.enter(ctx, "smoke test")
-	pace := w.plan.Spec.Pace
-	retry := activity.Retry{MaxAttempts: 30, First: pace / 2, Factor: 1.2, Max: 3 * pace}
-	for end := ctx.Now().Add(smokeLimit); ; {
-		_, err := SmokeTest.Call(ctx, address, retry, activity.Options{Timeout: time.Minute}).Await()
-		if err == nil || ctx.Cancelled() || ctx.Now().After(end) {
+	for spent := time.Duration(0); ; { // as lro counts: requests and waits, not the clock
+		began := ctx.Now()
+		_, err := SmokeTest.Call(ctx, address, activity.Retry{}, activity.Options{Timeout: time.Minute}).Await()
+		if err == nil || !lro.Unanswered(err) {
+			return err
+		}
+		spent += min(ctx.Now().Sub(began), time.Minute)
+		wait := max(w.plan.Spec.Pace, spent/100)
+		if spent += wait; spent > smokeLimit {
+			return err
+		}
+		if err := ctx.Sleep(wait); err != nil {
 			return err
 		}
 	}
