@@ -175,9 +175,9 @@ func TestAnOutageEndsNothingBeforeTheLimit(t *testing.T) {
 // a history stays far from its limit.
 func TestALongOperationHasAShortHistory(t *testing.T) {
 	l := newLocation(t, []reply{accepted}, []reply{{status: http.StatusAccepted, after: 1}})
-	l.fails("for ever", "NotDoneInTime", 1)
+	failed := l.fails("for ever", "NotDoneInTime", 1)
 	if n := len(l.asked); n > 1_000 || l.e.Elapsed() < time.Hour {
-		t.Errorf("%d requests in %v", n, l.e.Elapsed())
+		t.Errorf("%d requests in %v: %v", n, l.e.Elapsed(), failed)
 	}
 }
 
