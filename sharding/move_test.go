@@ -240,7 +240,9 @@ func TestALeaverHandsOverBesideAReleaseThatIsSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait(10 * rest)
+		a.mu.Lock()
 		a.drain = 18 * time.Second
+		a.mu.Unlock()
 		if err := w.host("b").join(Config{TTL: time.Minute}); err != nil {
 			t.Fatal(err)
 		}

@@ -363,8 +363,9 @@ func (n *node) Release(ctx context.Context, p int, target string) error {
 	n.mu.Lock()
 	mine := n.serving[p]
 	delete(n.serving, p)
+	drain := n.drain
 	n.mu.Unlock()
-	wait(n.drain)
+	wait(drain)
 	return n.call(ctx, fmt.Sprint("release ", p), true, func() error {
 		_, err := n.w.write(p, mine.ETag, Head{For: target, Epoch: mine.Epoch + 1})
 		if err == nil && target != "" {

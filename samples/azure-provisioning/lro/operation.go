@@ -42,8 +42,8 @@ func Declare[I, O any](name string) Operation[I, O] {
 // Options of a run; zeros are defaults.
 type Options struct {
 	// Limit is how long the operation may take in all: its requests, of which each
-	// counts for a minute at most, and the waits between them, as they were meant to
-	// be. So neither the time in Admit counts, nor the hours in which no worker was
+	// with its repetitions counts for a minute at most, and the waits between them, as
+	// they were meant to be. So neither the time in Admit counts, nor the hours in which no worker was
 	// there. Default two hours.
 	Limit time.Duration
 	// Every is the wait between two requests where the service does not say. Each
@@ -59,7 +59,7 @@ type Options struct {
 	Admit func(*orchestration.Context) error
 	// Retry is how a begin is repeated that got no answer; when it is used up, and
 	// for polls and looks at once, the request is made again after Every, until the
-	// limit. Zeros are 10 attempts, from one second to 30, with a jitter of 0.3.
+	// limit. [Operation.Look] has all of it. Zeros are 10 attempts, from one second to 30, with a jitter of 0.3.
 	Retry activity.Retry
 	// IfMatch makes the begin conditional: it is refused if the resource has
 	// another ETag than this. What has changed meanwhile is looked at, and the
@@ -73,7 +73,7 @@ type Options struct {
 // Progress is how far an operation is.
 type Progress struct {
 	Next     Step          `json:"next"`
-	Requests int           `json:"requests"` // so far
+	Requests int           `json:"requests"` // so far, without repetitions
 	Wait     time.Duration `json:"wait"`     // before the next
 	Why      string        `json:"why,omitempty"`
 }
@@ -153,7 +153,7 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 		spent += wait
 		if spent > options.Limit {
 			return none, &Error{What: options.Describe, Code: "NotDoneInTime", Message: fmt.Sprintf(
-				"not done within the limit of %v after %d requests (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
+				"not done within the limit of %v after %d steps (%s); it may still succeed: look at the resource, raise the limit, or remove it", options.Limit, requests, answer.Why)}
 		}
 		if options.Changed != nil {
 			options.Changed(Progress{Next: answer.Next, Requests: requests, Wait: wait, Why: answer.Why})

@@ -38,6 +38,10 @@ type Drifts struct {
 // maxDrift bounds what is kept of one drift, and of one failure.
 const maxDrift = 500
 
+// longHistory is how many events are enough for one execution of a [Watch]: rounds in
+// which little can be repaired have many.
+const longHistory = 20_000
+
 // Drifted is the state of a [Watch].
 var Drifted = orchestration.DeclareState[Drifts]("drifts")
 
@@ -53,6 +57,9 @@ func watch(ctx *orchestration.Context, spec WatchSpec) (none orchestration.None,
 		spec.Rounds = 20
 	}
 	for range spec.Rounds {
+		if ctx.Info().HistoryLength > longHistory {
+			break
+		}
 		if err := ctx.Sleep(spec.Every); err != nil {
 			return none, err
 		}
