@@ -361,9 +361,8 @@ func (n *node) Claim(ctx context.Context, p int, h Head) (int64, error) {
 
 func (n *node) Release(ctx context.Context, p int, target string) error {
 	n.mu.Lock()
-	mine := n.serving[p]
+	mine, drain := n.serving[p], n.drain
 	delete(n.serving, p)
-	drain := n.drain
 	n.mu.Unlock()
 	wait(drain)
 	return n.call(ctx, fmt.Sprint("release ", p), true, func() error {
