@@ -27,6 +27,9 @@ func (e *env) pages(q provider.Query, size int) []history.InstanceID {
 		if len(page) > size {
 			e.breaks("a page of %d has %d instances", size, len(page))
 		}
+		if len(page) > 0 && q.After != "" && page[0] <= q.After { // it would go on for ever
+			e.breaks("the page after %s begins with %s", q.After, page[0])
+		}
 		all = append(all, page...)
 		if len(page) < size {
 			return all
