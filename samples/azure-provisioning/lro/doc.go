@@ -27,7 +27,7 @@
 //
 //	id, err := EnsureVault.Run(ctx, vault, lro.Options{Describe: "vault " + vault.Name}) // in an orchestration
 //
-//	worker.Register(EnsureVault.Implement(lro.Client[Vault, string]{                      // in a worker
+//	worker.Register(EnsureVault.Implement(lro.Client[Vault, string]{ // in a worker
 //		Begin: func(ctx context.Context, v Vault, resume string) (lro.Poller[string], error) {
 //			p, err := vaults.BeginCreateOrUpdate(ctx, v.Group, v.Name, v.Parameters(), &armkeyvault.VaultsClientBeginCreateOrUpdateOptions{ResumeToken: resume})
 //			return lro.From(p, err, func(r armkeyvault.VaultsClientCreateOrUpdateResponse) string { return *r.ID })

@@ -43,8 +43,8 @@ func Declare[I, O any](name string) Operation[I, O] {
 type Options struct {
 	// Limit is how long the operation may take in all: its requests, of which each
 	// with its repetitions counts for a minute at most, and the waits between them, as
-	// they were meant to be. So neither the time in Admit counts, nor the hours in which no worker was
-	// there. Default two hours.
+	// they were meant to be. So neither the time in Admit counts, nor the hours in
+	// which no worker was there. Default two hours.
 	Limit time.Duration
 	// Every is the wait between two requests where the service does not say. Each
 	// wait is at least a hundredth of the time so far. Default 10 seconds.
@@ -59,7 +59,8 @@ type Options struct {
 	Admit func(*orchestration.Context) error
 	// Retry is how a begin is repeated that got no answer; when it is used up, and
 	// for polls and looks at once, the request is made again after Every, until the
-	// limit. [Operation.Look] has all of it. Zeros are 10 attempts, from one second to 30, with a jitter of 0.3.
+	// limit. [Operation.Look] has all of it. Zeros are 10 attempts, from one second
+	// to 30, with a jitter of 0.3.
 	Retry activity.Retry
 	// IfMatch makes the begin conditional: it is refused if the resource has
 	// another ETag than this. What has changed meanwhile is looked at, and the
@@ -81,9 +82,9 @@ type Progress struct {
 const (
 	// requestLimit bounds one request.
 	requestLimit = time.Minute
-	// patience: a wait is no shorter than this part of the time that was spent, so
-	// that a history stays short however long it takes.
-	patience = 100
+	// share: a wait is at least the time that was spent, divided by this, so that a
+	// history stays short however long it takes.
+	share = 100
 )
 
 func (o Options) withDefaults(name string) Options {
@@ -149,7 +150,7 @@ func (o Operation[I, O]) Run(ctx *orchestration.Context, in I, options Options) 
 			refusals = 0
 		}
 		spent += min(ctx.Now().Sub(began), requestLimit)
-		wait = max(wait, spent/patience)
+		wait = max(wait, spent/share)
 		spent += wait
 		if spent > options.Limit {
 			return none, &Error{What: options.Describe, Code: "NotDoneInTime", Message: fmt.Sprintf(
