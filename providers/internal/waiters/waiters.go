@@ -75,9 +75,18 @@ func (s *Set) Look(id history.InstanceID) {
 
 // LookAll makes everyone look.
 func (s *Set) LookAll() {
+	s.LookWhere(func(history.InstanceID) bool { return true })
+}
+
+// LookWhere makes those look who wait for instances of which belongs is true. It is
+// called under the mutex of the set.
+func (s *Set) LookWhere(belongs func(history.InstanceID) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, all := range s.byID {
+	for id, all := range s.byID {
+		if !belongs(id) {
+			continue
+		}
 		for _, w := range all {
 			w.wake(nil)
 		}

@@ -83,6 +83,13 @@ func TestEveryoneCanBeMadeToLook(t *testing.T) {
 		if _, in := woken(t, b); in == 0 {
 			t.Error("who waits for another instance looks")
 		}
+		s.LookWhere(func(id history.InstanceID) bool { return id == "b" })
+		if _, in := woken(t, a); in == 0 {
+			t.Error("who waits for an instance that does not belong there looks")
+		}
+		if _, in := woken(t, b); in != 0 {
+			t.Error("who waits for an instance that belongs there does not look")
+		}
 		s.LookAll()
 		for id, w := range map[string]*waiters.Waiter{"a": a, "b": b} {
 			if _, in := woken(t, w); in != 0 {

@@ -46,10 +46,12 @@ func (s *Store) Instance(ctx context.Context, id history.InstanceID) (*provider.
 }
 
 // Without an owner that can be asked, Wait looks now and then: often at first,
-// then more and more seldom.
+// then more and more seldom. In the owner's process commits wake it, and so does the
+// loss of the partition; a look now and then is for what nobody thought of.
 const (
 	firstLook = 20 * time.Millisecond
 	lastLook  = 2 * time.Second
+	ownLook   = time.Minute
 )
 
 // Wait implements [provider.Store].
@@ -67,15 +69,15 @@ func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.
 	var asked asked
 	for next := firstLook; ; next = min(next*3/2, lastLook) {
 		pause := next
-		if p := s.owned(n); p != nil && p.live() {
+		p := s.owned(n)
+		owner := p != nil && p.live()
+		if owner {
 			if i := p.get(id); i != nil && i.seen != nil {
 				now := i.seen.instance()
 				if until.Holds(&now) {
 					return &now, nil
 				}
-				// Later commits wake us; so does the loss of the partition.
-				pause = lastLook
-				if i, err := w.Await(ctx, pause); i != nil || err != nil {
+				if i, err := w.Await(ctx, ownLook); i != nil || err != nil {
 					return i, err
 				}
 				continue
@@ -90,8 +92,8 @@ func (s *Store) Wait(ctx context.Context, id history.InstanceID, until provider.
 			next = firstLook
 			continue
 		}
-		if p := s.owned(n); p != nil && p.live() {
-			pause = lastLook
+		if owner && p.live() {
+			pause = ownLook
 		}
 		if i, err = w.Await(ctx, pause); i != nil || err != nil {
 			return i, err
