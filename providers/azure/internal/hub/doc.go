@@ -25,6 +25,8 @@
 //	client.go gather.go read.go list.go  what clients do, together, and see
 //	hosts.go errors.go        who serves what, and lives; errors as callers see them
 //	order.go remove.go        purge, and starts that replace: only an owner may
+//	answers.go                what came of them, for as long as somebody may ask
+//	history.go prune.go       events as rows; histories of executions that are over
 //	member.go driver.go       joining; claims, releases; host rows
 //	measure.go                what a partition costs, for the balance of hosts
 //	partition.go load.go      a partition in memory; what a new owner reads
@@ -37,10 +39,11 @@
 //	mail.go relay.go          messages for others: at once, or by the outbox
 //	host.go activity.go       what a worker calls
 //	queued.go guest.go        activities that run elsewhere, and those of others
+//	reached.go                their progress, wherever it stands
 //	withheld.go               activities of former owners, until it is known what came of them
 //	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
-//	poison.go                 what is in a work queue and should not be
+//	bury.go poison.go         what nobody takes, and what is in a work queue and should not be
 //	quarantine.go             owners that die one after the other
 //	lost.go                   what was lost with a work queue
 //	sleep.go                  timers far ahead are in storage alone
