@@ -26,7 +26,7 @@
 //	hosts.go errors.go        who serves what, and lives; errors as callers see them
 //	order.go remove.go        purge, and starts that replace: only an owner may
 //	answers.go                what came of them, for as long as somebody may ask
-//	history.go prune.go       events as rows; histories of executions that are over
+//	history.go prune.go       histories as they are read; those that are kept no longer
 //	member.go driver.go       joining; claims, releases; host rows
 //	measure.go                what a partition costs, for the balance of hosts
 //	partition.go load.go      a partition in memory; what a new owner reads
