@@ -134,6 +134,38 @@ func TestAnObserverReadsSeldom(t *testing.T) {
 	})
 }
 
+// lateAnswers is a directory that shows what it read a second later.
+type lateAnswers struct{ Directory }
+
+func (l lateAnswers) Hosts(ctx context.Context) ([]Seen, error) {
+	rows, err := l.Directory.Hosts(ctx)
+	wait(time.Second)
+	return rows, err
+}
+
+// TestWhatIsForgottenWhileItIsReadIsReadAgain: the read under way does not have the
+// host that just joined.
+func TestWhatIsForgottenWhileItIsReadIsReadAgain(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		o := NewObserver(lateAnswers{w.host("client")}, time.Minute)
+		read := make(chan int)
+		go func() {
+			hosts, _ := o.Hosts(t.Context())
+			read <- len(hosts)
+		}()
+		wait(500 * time.Millisecond)
+		w.start("a")
+		o.Forget()
+		hosts, err := o.Hosts(t.Context())
+		if err != nil || len(hosts) != 1 {
+			t.Errorf("the hosts are %+v, %v; want the one that joined", hosts, err)
+		}
+		if n := <-read; n != 0 {
+			t.Errorf("the read that was under way shows %d hosts", n)
+		}
+	})
+}
+
 func TestABadConfigurationNamesTheField(t *testing.T) {
 	for field, cfg := range map[string]Config{
 		"Partitions":     {Me: Host{Incarnation: "a"}},

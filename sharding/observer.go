@@ -14,9 +14,10 @@ type Observer struct {
 	maxAge time.Duration
 	turn   chan struct{} // capacity 1: whoever holds it reads
 
-	mu    sync.Mutex
-	at    time.Time // start of the read
-	hosts []Host
+	mu        sync.Mutex
+	at        time.Time // start of the read
+	hosts     []Host
+	forgotten int // how often
 }
 
 // NewObserver makes an observer that reads the rows again when they are older
@@ -53,6 +54,9 @@ func (o *Observer) Hosts(ctx context.Context) ([]Host, error) {
 	if fresh {
 		return hosts, nil
 	}
+	o.mu.Lock()
+	forgotten := o.forgotten
+	o.mu.Unlock()
 	start := time.Now()
 	rows, err := o.dir.Hosts(ctx)
 	if err != nil {
@@ -64,15 +68,20 @@ func (o *Observer) Hosts(ctx context.Context) ([]Host, error) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.at, o.hosts = start, hosts
+	o.hosts = hosts
+	if o.at = start; o.forgotten != forgotten {
+		o.at = time.Time{}
+	}
 	return hosts, nil
 }
 
-// Forget makes the next call read again: what it said turned out to be wrong.
+// Forget makes the next call read again: what it said turned out to be wrong. What
+// is being read at that time may be just as wrong.
 func (o *Observer) Forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.at = time.Time{}
+	o.forgotten++
 }
 
 func (o *Observer) cached() (hosts []Host, fresh bool) {
