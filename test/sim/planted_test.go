@@ -20,7 +20,7 @@ var layers = map[string]struct{ run, flags string }{
 	"enumeration": {"TestEveryFaultAtEveryRequest/fan-out", "-sim.stop -sim.every"},
 	"prunes":      {"TestEveryFaultWhereHistoriesArePruned", "-sim.stop -sim.every=false"},
 	"bounds":      {"TestBounds", "-sim.stop -sim.every=false"},
-	"hub":         {"Test(APurgeOfWhichTheOutcomeWasLost|AnOrderThatItsClientCarriesOut)", ""}, // its own tests, on simulated storage
+	"hub":         {"Test(APurgeOfWhichTheOutcomeWasLost|APurgeThatIsHeldUp|AnOrderThatItsClientCarriesOut)", ""}, // its own tests, on simulated storage
 }
 
 // caughtBy names the layer that catches each planted bug.
@@ -35,6 +35,7 @@ var caughtBy = map[string]string{
 	"orders-repeated":      "bounds",
 	"order-forgotten":      "hub",
 	"purge-guessed":        "hub",
+	"removal-given-up":     "hub",
 	"outbox-deleted-early": "enumeration",
 	"outbox-forgotten":     "enumeration",
 	"fifo-broken":          "seeds",

@@ -13,6 +13,7 @@ var Names = []string{
 	"notices-not-written",    // what was consumed is known to memory alone (J5)
 	"orders-repeated",        // a copy of an order is carried out, although it was answered (Z4)
 	"order-forgotten",        // a client that finds the owner dead leaves its order in the inbox, and begins anew
+	"removal-given-up",       // a removal that is held up leaves an instance that nobody runs (Z9)
 	"purge-guessed",          // a purge of which the outcome was lost says that there was nothing
 	"outbox-deleted-early",   // a row of the outbox goes before it is delivered (Z4)
 	"outbox-forgotten",       // a new owner does not send what its predecessor left (Z4)

@@ -40,7 +40,7 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 	for try := 0; ; try++ {
 		var err error
 		if p := s.owned(n); waits == nil && p != nil && p.live() {
-			err = p.perform(ctx, id, &o, start, nil)
+			err = p.called(ctx, id, &o, start)
 			maybe = maybe || undecided(err)
 		} else if free, owner, ok := s.ownerElsewhere(ctx, n); ok {
 			if waits == nil {
@@ -69,6 +69,28 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 		} else if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+}
+
+// called carries out an order of a client of this process. Once it has begun it goes
+// on to its end, whether its client waits for that or not.
+func (p *partition) called(ctx context.Context, id history.InstanceID, o *row.Order, start *provider.Message) error {
+	mine, done := *o, make(chan error, 1)
+	if !p.begin(func(own context.Context) {
+		err := p.perform(own, id, &mine, start, nil)
+		if err != nil && own.Err() != nil && !definite(err) {
+			err = moved(journal.ErrStopped)
+		}
+		done <- err
+	}) {
+		return errMoved
+	}
+	select {
+	case err := <-done:
+		o.Born = mine.Born
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: it goes on: %w", provider.ErrUnknown, ctx.Err())
 	}
 }
 

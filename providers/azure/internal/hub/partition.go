@@ -105,13 +105,15 @@ func (p *partition) log() *slog.Logger {
 	return p.store.cfg.Log.With("hub", p.store.cfg.Name, "partition", p.number, "epoch", p.epoch)
 }
 
-// begin runs f while the partition is served; nothing happens afterwards.
-func (p *partition) begin(f func(ctx context.Context)) {
+// begin runs f while the partition is served; nothing happens afterwards. It
+// reports whether it does.
+func (p *partition) begin(f func(ctx context.Context)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.gone {
 		p.work.Go(func() { f(p.ctx) })
 	}
+	return !p.gone
 }
 
 // live reports whether the partition is served and its outstanding rows were

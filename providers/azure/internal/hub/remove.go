@@ -24,31 +24,50 @@ func (p *partition) perform(ctx context.Context, id history.InstanceID, o *row.O
 		return err
 	}
 	defer p.unreserve(id)
-	for {
-		old, err := p.judge(ctx, id, *o, start)
-		if err != nil || old == nil {
-			return err
-		}
-		if o.Purge && o.Born == "" {
-			o.Born = old.Born // to begin again purges no other
-		}
-		if old.Exists() {
-			// From here on no turn of the instance counts. What was sent before is
-			// settled before the rows are looked at.
-			p.quit(id)
-			if err := p.journal.Settle(ctx); err != nil {
-				return moved(err)
-			}
-			if old, err = p.judge(ctx, id, *o, start); err != nil || old == nil {
-				return err
-			}
-		}
-		err = p.remove(ctx, old, *o, start, by)
+	begun := false
+	for n := 0; ; n++ {
+		now, err := p.tryPerform(ctx, id, o, start, by)
+		begun = begun || now
 		if storage.Is(err, storage.Exists) {
 			continue // a client has started one since: what becomes of that is for the policy to say
 		}
-		return moved(err)
+		if err = moved(err); err == nil || !begun || errors.Is(err, errMoved) || definite(err) || bug.Planted("removal-given-up") {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", provider.ErrUnknown, err)
+		}
+		if errors.Is(err, storage.ErrGone) || !provider.Retryable(classify(err)) {
+			return err
+		}
+		p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err)
+		pause(ctx, storage.RetryAfter(err, backoff(n)))
 	}
+}
+
+// tryPerform is perform, once. When it has begun the instance is not in memory any
+// more, and would stand still if its removal were given up.
+func (p *partition) tryPerform(ctx context.Context, id history.InstanceID, o *row.Order, start *provider.Message, by *letter) (begun bool, err error) {
+	old, err := p.judge(ctx, id, *o, start)
+	if err != nil || old == nil {
+		return false, err
+	}
+	if o.Purge && o.Born == "" {
+		o.Born = old.Born // to begin again purges no other
+	}
+	if old.Exists() {
+		// From here on no turn of the instance counts. What was sent before is
+		// settled before the rows are looked at.
+		begun = true
+		p.quit(id)
+		if err := p.journal.Settle(ctx); err != nil {
+			return begun, err
+		}
+		if old, err = p.judge(ctx, id, *o, start); err != nil || old == nil {
+			return begun, err
+		}
+	}
+	return begun, p.remove(ctx, old, *o, start, by)
 }
 
 func moved(err error) error {

@@ -1,11 +1,19 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // What the contract leaves open, and the models found.
@@ -100,4 +108,94 @@ func TestAStartWithoutARequestDoesNotRunAgainAfterItsPurge(t *testing.T) {
 		t.Error(err)
 	}
 	l.done(t)
+}
+
+// TestAPurgeThatIsHeldUpGoesOnToItsEnd: when it begins, what was in memory of the
+// instance is gone, and nobody would run it any more.
+func TestAPurgeThatIsHeldUpGoesOnToItsEnd(t *testing.T) {
+	for name, patience := range map[string]time.Duration{"patient": time.Hour, "impatient": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				owner := s.host("owner", core.WorkerConfig{})
+				begin(s, owner, longOne, time.Minute, "a")
+				<-time.After(time.Second)
+				s.account.Decide(simulated.When(func(c simulated.Call) bool {
+					return c.Kind == simulated.Scan && c.Range.From == row.InboxOf("a").From
+				}, simulated.Fault{Kind: simulated.Busy}))
+				ctx, cancel := context.WithTimeout(s.Context(), patience)
+				defer cancel()
+				purged := make(chan error, 1)
+				go func() { purged <- owner.store.Purge(ctx, "a", true) }()
+				<-time.After(time.Minute)
+				s.account.Decide(nil)
+				if err := <-purged; err != nil && !errors.Is(err, provider.ErrUnknown) {
+					s.Errorf("the purge says %v, want success, or that its outcome is not known", err)
+				}
+				<-time.After(10 * time.Minute)
+				if i, err := owner.store.Instance(s.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
+					s.Errorf("afterwards it is %+v, %v; want not found", i, err)
+				}
+			})
+		})
+	}
+}
+
+// TestAPurgeOfWhichTheClientIsGoneLeavesNoMessages: what came while it was carried
+// out is removed with the instance, for the owner's memory too.
+func TestAPurgeOfWhichTheClientIsGoneLeavesNoMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		slow, reads := true, 0 // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case c.Kind == simulated.Get && c.Key == row.Instance("x"):
+				if reads++; slow && reads == 1 {
+					return simulated.Fault{Kind: simulated.Slow, Delay: 300 * time.Millisecond}
+				}
+			case c.Kind == simulated.Transact && slow:
+				for _, o := range c.Ops {
+					if o.Verb == storage.Replace && o.Row.Key == row.Instance("x") {
+						slow = false
+						return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+					}
+				}
+			}
+			return simulated.Fault{}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		defer cancel()
+		purged := make(chan error, 1)
+		go func() { purged <- s.Purge(ctx, "x", false) }()
+		<-time.After(100 * time.Millisecond)
+		if err := s.Send(t.Context(), provider.Message{ID: "event", To: "x", Data: &history.EventRaised{Name: "go"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-purged; !errors.Is(err, provider.ErrUnknown) {
+			t.Errorf("the purge says %v, want that its outcome is not known", err)
+		}
+		idle, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		if turn, err := h.NextTurn(idle); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("there is a turn %+v, %v", turn, err)
+		}
+		if err := s.Send(t.Context(), story("x", "again", "")); err != nil {
+			t.Fatal(err)
+		}
+		turn := turnOf(t, h, "x")
+		if len(turn.Messages) != 1 {
+			t.Errorf("the next instance of its id has %d messages, want its start alone", len(turn.Messages))
+		}
+		if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
+			t.Errorf("committing its turn: %v", err)
+		}
+		account.Decide(nil)
+		if reads > 20 {
+			t.Errorf("its row was read %d times", reads)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
 }
