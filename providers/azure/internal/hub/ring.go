@@ -143,10 +143,13 @@ func (w *waker) sent(ctx context.Context, n int, owner string) {
 		await(ctx, a.done)
 	}
 	w.mu.Lock()
-	done := w.sending[owner]
+	last := w.pending[owner]
+	if last == nil {
+		last = w.sending[owner]
+	}
 	w.mu.Unlock()
-	if done != nil {
-		await(ctx, done)
+	if last != nil {
+		await(ctx, last.sent)
 	}
 }
 

@@ -3,9 +3,11 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -313,6 +315,52 @@ func TestPartitionsChangeHandsAtOnceWithADoorbell(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// TestWhoWaitsIsNotHeldUpByWhatOthersSend: a busy client, which cannot dial its
+// owner, always has a wake-up to send.
+func TestWhoWaitsIsNotHeldUpByWhatOthersSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStreet(t)
+		defer s.account.Close()
+		owner := s.open("owner", "10.0.0.1:7071")
+		defer s.work(owner)()
+		client, err := hub.Open(t.Context(), s.account.Client("client"), hub.Config{
+			Name: "hub", Doorbell: hub.Doorbell{Network: &doorbelltest.Network{}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.settle(client)
+		h, err := steps.Start(t.Context(), core.NewClient(client, core.ClientConfig{}), 1, orchestration.StartOptions{ID: "short"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.account.Decide(simulated.When(func(c simulated.Call) bool { return c.Kind == simulated.Enqueue && c.Client == "client" },
+			simulated.Fault{Kind: simulated.Slow, Delay: 30 * time.Millisecond}))
+		var enough atomic.Bool
+		var senders sync.WaitGroup
+		for sender := range 3 {
+			senders.Go(func() {
+				for n := 0; n < 300 && !enough.Load(); n++ {
+					to := history.InstanceID(fmt.Sprint("nobody ", sender, " ", n))
+					if err := client.Send(t.Context(), provider.Message{ID: string(to), To: to, Data: &history.EventRaised{Name: "go"}}); err != nil {
+						t.Error(err)
+					}
+				}
+				enough.Store(true)
+			})
+		}
+		<-time.After(time.Second)
+		if _, err := h.Wait(t.Context()); err != nil || enough.Load() {
+			t.Errorf("waiting for what has ended: %v; it took until nothing was sent any more: %v", err, enough.Load())
+		}
+		enough.Store(true)
+		senders.Wait()
+		if err := client.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

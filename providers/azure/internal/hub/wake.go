@@ -29,7 +29,8 @@ type wakeUp struct {
 	Look      bool                 `json:"look,omitempty"` // at the host rows: something changes hands
 	Work      bool                 `json:"work,omitempty"` // into the work queues: something was offered
 
-	address string // of the host's doorbell; empty if it has none
+	address string        // of the host's doorbell; empty if it has none
+	sent    chan struct{} // closed when it was, or could not be
 }
 
 // add adds a partition, and the instance that it is about, or "".
@@ -61,9 +62,9 @@ type waker struct {
 	store *Store
 
 	mu      sync.Mutex
-	pending map[string]*wakeUp       // by incarnation
-	sending map[string]chan struct{} // closed when nothing is under way any more
-	asking  map[int]*asking          // by partition
+	pending map[string]*wakeUp // by incarnation
+	sending map[string]*wakeUp // the last that went to each, while others follow
+	asking  map[int]*asking    // by partition
 }
 
 // asking is a wake-up for the owner of a partition, who is being found.
@@ -73,7 +74,7 @@ type asking struct {
 }
 
 func newWaker(s *Store) *waker {
-	return &waker{store: s, pending: map[string]*wakeUp{}, sending: map[string]chan struct{}{}, asking: map[int]*asking{}}
+	return &waker{store: s, pending: map[string]*wakeUp{}, sending: map[string]*wakeUp{}, asking: map[int]*asking{}}
 }
 
 // wake rings whoever owns the partition, as far as known, about an instance, or
@@ -137,13 +138,13 @@ func (w *waker) ring(h sharding.Host, add func(*wakeUp)) {
 func (w *waker) ringLocked(h sharding.Host, add func(*wakeUp)) {
 	u := w.pending[h.Incarnation]
 	if u == nil {
-		u = &wakeUp{}
+		u = &wakeUp{sent: make(chan struct{})}
 		w.pending[h.Incarnation] = u
 	}
 	u.address = h.Address
 	add(u)
 	if w.sending[h.Incarnation] == nil {
-		w.sending[h.Incarnation] = make(chan struct{})
+		w.sending[h.Incarnation] = u
 		w.store.background(func(ctx context.Context) { w.send(ctx, h.Incarnation) })
 	}
 }
@@ -153,16 +154,17 @@ func (w *waker) send(ctx context.Context, incarnation string) {
 		w.mu.Lock()
 		u := w.pending[incarnation]
 		delete(w.pending, incarnation)
-		if u == nil || ctx.Err() != nil {
-			close(w.sending[incarnation])
+		if u == nil {
 			delete(w.sending, incarnation)
 			w.mu.Unlock()
 			return
 		}
+		w.sending[incarnation] = u
 		w.mu.Unlock()
-		if !w.ringDoorbell(ctx, incarnation, u) {
+		if ctx.Err() == nil && !w.ringDoorbell(ctx, incarnation, u) {
 			w.put(ctx, incarnation, u)
 		}
+		close(u.sent)
 	}
 }
 
