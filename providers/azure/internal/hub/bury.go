@@ -2,8 +2,11 @@ package hub
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -21,26 +24,59 @@ func (m *member) buryOrphans() {
 	s := m.store
 	now := s.cfg.Now()
 	orphans := m.broker.Orphans(now.Add(-s.cfg.OrphanAfter))
-	of := map[*letter][]string{}
-	var letters []*letter
+	ids := map[*letter][]string{}
+	of := map[*partition][]*letter{}
 	for i := range orphans {
 		l := m.letter(orphans[i].Key)
 		if l == nil {
 			continue
 		}
-		if of[l] == nil {
-			letters = append(letters, l)
+		if ids[l] == nil {
+			of[l.partition] = append(of[l.partition], l)
 		}
-		of[l] = append(of[l], orphans[i].Message.ID)
+		ids[l] = append(ids[l], orphans[i].Message.ID)
 	}
-	for _, l := range letters {
-		p := l.partition
+	for p, letters := range of {
+		p.burySoon(letters, func(l *letter) { m.broker.DropOrphans(ids[l]...) })
+	}
+}
+
+// buriedAtOnce is how many letters a partition buries at a time: they share
+// transactions.
+const buriedAtOnce = 32
+
+// burySoon has letters whose receiver does not exist buried, unless others are being
+// buried: a partition that is held up holds up no other. What fails is due again.
+func (p *partition) burySoon(letters []*letter, buried func(*letter)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.burying || p.gone {
+		return
+	}
+	p.burying = true
+	p.work.Go(func() {
+		for some := range slices.Chunk(letters, buriedAtOnce) {
+			var all sync.WaitGroup
+			for _, l := range some {
+				all.Go(func() { _ = p.buryOrphan(p.ctx, l, func() { buried(l) }) })
+			}
+			all.Wait()
+		}
 		p.mu.Lock()
-		at, which := wire.FromNanos(l.envelope.Sent).Add(s.cfg.OrphanAfter), slices.Clone(l.handed[l.done:])
-		p.mu.Unlock()
-		// What fails is due again.
-		_ = p.bury(m.ctx, l, which, orphaned(l.to, s.cfg.OrphanAfter), at, func() { m.broker.DropOrphans(of[l]...) })
+		defer p.mu.Unlock()
+		p.burying = false
+	})
+}
+
+func (p *partition) buryOrphan(ctx context.Context, l *letter, buried func()) error {
+	after := p.store.cfg.OrphanAfter
+	p.mu.Lock()
+	at, which, started := wire.FromNanos(l.envelope.Sent).Add(after), slices.Clone(l.handed[l.done:]), p.instances[l.to] != nil
+	p.mu.Unlock()
+	if started { // since it was found
+		return nil
 	}
+	return p.bury(ctx, l, which, orphaned(l.to, after), at, buried)
 }
 
 // late reports whether the row arrived so long after it was sent that it may be a
@@ -76,28 +112,56 @@ func (p *partition) bury(ctx context.Context, l *letter, which []int, reason str
 	return p.buryWith(ctx, nil, l, which, reason, at, buried)
 }
 
-// buryWith is bury, with other operations in the same transaction.
+// maxBuried and maxBuriedBytes bound what one transaction takes of a letter. A turn
+// may send more to one instance.
+const (
+	maxBuried      = 50
+	maxBuriedBytes = storage.MaxTransactBytes / 2
+)
+
+// buryWith is bury, with other operations in the transaction that ends the letter.
 func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, which []int, reason string, at time.Time, buried func()) error {
-	e := &journal.Entry{Ops: ops, Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to, l.blobs)}}}
+	var dead []storage.Op
+	size := 0
 	for _, n := range which {
-		line, err := wire.Encode(&l.messages[n])
+		r, err := p.deadLetter(ctx, l, n, reason, at)
 		if err != nil {
 			return err
 		}
-		c := row.Cells{Name: func() string { return p.store.blobName(l.to) }}
-		c.Set(row.MessagesCell, line)
-		c.Map[row.LetterCell] = wire.MustJSON(row.Letter{Format: row.Format, Reason: reason, Time: wire.Nanos(at)})
-		if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
-			return err
+		if size += r.Size(); len(dead) == maxBuried || len(dead) > 0 && size > maxBuriedBytes {
+			if err := p.commit(ctx, &journal.Entry{Ops: dead}); err != nil {
+				return err
+			}
+			dead, size = nil, r.Size()
 		}
-		key := row.Dead(wire.Nanos(at), row.Sequence(p.epoch, p.letters.Add(1)))
-		e.Ops = append(e.Ops, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: key, Cells: c.Map}})
+		dead = append(dead, storage.Op{Verb: storage.Put, Row: r})
 	}
-	e.Applied = func(journal.Applied) {
-		buried()
-		p.dropped(l)
+	return p.commit(ctx, &journal.Entry{
+		Ops:      append(dead, ops...),
+		Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to, l.blobs)}},
+		Applied: func(journal.Applied) {
+			buried()
+			p.dropped(l)
+		},
+	})
+}
+
+// deadLetter is a message of a letter as a dead letter. It has the same key whenever
+// it is buried at that time.
+func (p *partition) deadLetter(ctx context.Context, l *letter, n int, reason string, at time.Time) (storage.Row, error) {
+	line, err := wire.Encode(&l.messages[n])
+	if err != nil {
+		return storage.Row{}, err
 	}
-	return p.commit(ctx, e)
+	c := row.Cells{Name: func() string { return p.store.blobName(l.to) }}
+	c.Set(row.MessagesCell, line)
+	c.Map[row.LetterCell] = wire.MustJSON(row.Letter{Format: row.Format, Reason: reason, Time: wire.Nanos(at)})
+	if err := p.store.putBlobs(ctx, c.Blobs); err != nil {
+		return storage.Row{}, err
+	}
+	sum := sha256.Sum256([]byte(l.key))
+	of := int64(binary.BigEndian.Uint64(sum[:8])>>1) &^ (1<<20 - 1)
+	return storage.Row{Key: row.Dead(wire.Nanos(at), of|int64(n)), Cells: c.Map}, nil
 }
 
 func orphaned(id history.InstanceID, after time.Duration) string {

@@ -34,7 +34,6 @@ type partition struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 	ready   chan struct{} // closed when what is outstanding was read
-	letters atomic.Uint32 // rows put into the own inbox in this epoch
 	applied atomic.Int64  // messages
 
 	mu         sync.Mutex
@@ -56,6 +55,7 @@ type partition struct {
 	troubled   bool                                  // commits are held up
 	withheld   map[history.InstanceID]map[int64]bool // activities that former owners may still run
 	freeing    bool                                  // of those whose owner is gone
+	burying    bool                                  // letters whose receiver does not exist
 	answers    answers
 	probation  probation
 	rings      rings
