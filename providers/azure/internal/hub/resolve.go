@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -25,16 +26,19 @@ func (p *partition) resolveSoonLocked(id history.InstanceID) {
 
 // resolve reads the receiver of letters that wait for that, and hands them on.
 func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
-	for n := 0; ; n++ {
+	for n := 0; ; {
 		got, err := p.read(ctx, id)
 		if err == nil {
-			if p.hand(ctx, id, got) {
+			var done bool
+			if done, err = p.hand(ctx, id, got); done {
 				return
 			}
-			continue
 		}
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() != nil || undecided(err) {
+			return // it was given up
+		}
+		if err == nil {
+			continue
 		}
 		if !transient(err) {
 			p.mu.Lock()
@@ -44,12 +48,13 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
 		}
 		p.log().Warn("the receiver of messages cannot be read; it is tried again", "instance", string(id), "error", err)
 		pause(ctx, backoff(n))
+		n++
 	}
 }
 
 // hand hands letters on whose receiver was read. It reports whether that is
-// done; otherwise the receiver is to be read again.
-func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance) bool {
+// done; otherwise the receiver is to be read again, after an error after a while.
+func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance) (done bool, err error) {
 	var drop []*letter
 	p.mu.Lock()
 	next := p.handLocked(id, i, &drop)
@@ -61,16 +66,15 @@ func (p *partition) hand(ctx context.Context, id history.InstanceID, i *instance
 	p.mu.Unlock()
 	p.dropAll(drop)
 	if next == nil {
-		return true
+		return true, nil
 	}
-	next(ctx)
-	return false
+	return false, next(ctx)
 }
 
 // handLocked hands on letters until something must be done without the mutex,
 // which it returns; nil if none are left.
-func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*letter) func(context.Context) {
-	again := func(context.Context) {}
+func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*letter) func(context.Context) error {
+	again := func(context.Context) error { return nil }
 	for {
 		waiting := p.unresolved[id]
 		if p.gone || p.removing[id] || len(waiting) == 0 {
@@ -88,24 +92,23 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 			*drop = append(*drop, l)
 		case l.envelope.Order != nil:
 			p.popLocked(id, l)
-			return func(ctx context.Context) { p.execute(ctx, l) }
+			return func(ctx context.Context) error {
+				p.execute(ctx, l)
+				return nil
+			}
 		case l.envelope.Returned != nil:
 			// It may take until the instance has no turn: what comes after it does
 			// not wait for that.
 			p.work.Go(func() { p.takeReturned(p.ctx, l) })
 		case i == nil && len(l.messages) > 0 && l.envelope.Done == 0 && l.messages[0].Start != nil:
-			return func(ctx context.Context) {
-				if err := p.create(ctx, l); err != nil {
-					pause(ctx, backoff(2))
-				}
-			}
+			return func(ctx context.Context) error { return p.create(ctx, l) }
 		case i == nil:
 			p.deliverLocked(l, broker.Missing, nil, drop)
 		case l.envelope.Born == "" && !i.begun():
 			// Its start comes first, and is in the inbox.
 			first := p.startLocked(id, i.seen.meta.Born)
 			if first == nil {
-				return func(ctx context.Context) { p.sweep(ctx, row.InboxOf(id)) }
+				return func(ctx context.Context) error { return p.findStart(ctx, id, i.seen.meta.Born) }
 			}
 			p.popLocked(id, first)
 			if !p.deliverCreatedLocked(first, drop) {
@@ -135,6 +138,19 @@ func (p *partition) startLocked(id history.InstanceID, born string) *letter {
 		if l.envelope.Born == born {
 			return l
 		}
+	}
+	return nil
+}
+
+// findStart looks into the inbox for the start of an instance that is pending.
+func (p *partition) findStart(ctx context.Context, id history.InstanceID, born string) error {
+	if err := p.trySweep(ctx, row.InboxOf(id)); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.instances[id]; (i == nil || !i.begun()) && p.startLocked(id, born) == nil {
+		return fmt.Errorf("%w: its start, which comes before them, is not in the inbox, or cannot be read", row.ErrFormat)
 	}
 	return nil
 }

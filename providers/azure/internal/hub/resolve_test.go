@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,7 +11,9 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // TestWhatWasSentIsThereWhenSendReturns (B6): the receiver, which has ended and is out of
@@ -75,6 +79,62 @@ func TestWhatWasSentIsThereWhenSendReturns(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// TestAStartThatCannotBeReadHoldsUpNoSenderAndIsLookedForSeldom: its instance is
+// there, and what else is sent to it waits for the start.
+func TestAStartThatCannotBeReadHoldsUpNoSenderAndIsLookedForSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		client := open("client")
+		if err := client.Send(t.Context(), story("x", "start", "")); err != nil {
+			t.Fatal(err)
+		}
+		for pk, r := range account.State().Rows("hub") {
+			if row.KindOf(r.Key) != row.KindInbox {
+				continue
+			}
+			_, err := account.Client("newer").Transact(t.Context(), "hub", pk, []storage.Op{{Verb: storage.Merge, Row: storage.Row{
+				Key: r.Key, Cells: map[string][]byte{row.EnvelopeCell: []byte(`{"format":99}`)},
+			}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		server := open("server")
+		h, err := server.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks := 0 // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Kind == simulated.Scan && c.Range.From == row.InboxOf("x").From {
+				looks++
+			}
+			return simulated.Fault{}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if err := server.Send(ctx, provider.Message{ID: "event", To: "x", Data: &history.EventRaised{Name: "go"}}); err != nil || ctx.Err() != nil {
+			t.Errorf("sending: %v, %v", err, ctx.Err())
+		}
+		<-ctx.Done()
+		account.Decide(nil)
+		if looks > 100 {
+			t.Errorf("it was looked for %d times in half a minute", looks)
+		}
+		if err := server.Purge(t.Context(), "x", true); err != nil {
+			t.Errorf("purging it: %v", err)
+		}
+		for _, r := range account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindInbox {
+				t.Errorf("row %s is left", r.Key)
+			}
+		}
+		if err := errors.Join(h.Leave(t.Context()), client.Close(), server.Close()); err != nil {
+			t.Error(err)
 		}
 	})
 }
