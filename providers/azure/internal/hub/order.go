@@ -225,6 +225,9 @@ func (s *Store) awaitAnswer(ctx context.Context, owner string, o *posted) error 
 			return fmt.Errorf("%w: the owner of its partition, host %s, has not answered yet: %w", provider.ErrUnknown, owner, err)
 		}
 		answer, done, err := s.answer(ctx, o)
+		if err != nil && !transient(err) && ctx.Err() == nil {
+			return fmt.Errorf("%w: what came of it cannot be read: %w", provider.ErrUnknown, err)
+		}
 		if err != nil {
 			continue // reads are repeated while ctx allows
 		}

@@ -334,3 +334,32 @@ func TestAClientThatStoodStillBuriesNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestAnOrderEndsWithItsHub: whoever would answer it is gone, and so is what it would
+// be answered in.
+func TestAnOrderEndsWithItsHub(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		server, client := open("server"), open("client")
+		h := ended(t, server, history.StatusCompleted)
+		account.Decide(simulated.When(func(c simulated.Call) bool {
+			return c.Client == "server" && c.Kind == simulated.Transact && c.Partition != row.Management
+		}, simulated.Fault{Kind: simulated.LostRequest}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		purged := make(chan error, 1)
+		go func() { purged <- client.Purge(ctx, "x", false) }()
+		<-time.After(5 * time.Second)
+		if err := hub.Delete(t.Context(), account.Client("operator"), "hub"); err != nil {
+			t.Fatal(err)
+		}
+		err := <-purged
+		if ctx.Err() != nil || !errors.Is(err, provider.ErrUnknown) || !strings.Contains(err.Error(), "the hub was deleted") {
+			t.Errorf("the purge says %v, want at once that its outcome is not known since the hub was deleted", err)
+		}
+		t.Logf("leaving: %v", h.Leave(t.Context()))
+		if err := errors.Join(client.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
