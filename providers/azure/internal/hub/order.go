@@ -148,8 +148,29 @@ func (s *Store) ownerElsewhere(ctx context.Context, n int) (free freeHead, owner
 const borrower = "client-"
 
 // borrow claims a partition that nobody owned when its head was read, calls f
-// with it, and releases it.
+// with it, and releases it. Those who borrow it in this process come one after the
+// other: they would take it from each other.
 func (s *Store) borrow(ctx context.Context, n int, free freeHead, f func(*partition) error) error {
+	select {
+	case s.borrows[n] <- struct{}{}:
+		defer func() { <-s.borrows[n] }()
+		return s.borrowFree(ctx, n, free, f)
+	default:
+	}
+	select {
+	case s.borrows[n] <- struct{}{}:
+		defer func() { <-s.borrows[n] }()
+	case <-ctx.Done():
+		return errMoved
+	}
+	free, _, elsewhere := s.ownerElsewhere(ctx, n) // it has another head by now
+	if elsewhere {
+		return errMoved
+	}
+	return s.borrowFree(ctx, n, free, f)
+}
+
+func (s *Store) borrowFree(ctx context.Context, n int, free freeHead, f func(*partition) error) error {
 	head := free.head
 	head.Format = row.Format
 	client := borrower + string(s.sender)

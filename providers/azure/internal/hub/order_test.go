@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,6 +360,45 @@ func TestAnOrderEndsWithItsHub(t *testing.T) {
 		}
 		t.Logf("leaving: %v", h.Leave(t.Context()))
 		if err := errors.Join(client.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOrdersOfOneClientDoNotTakeThePartitionFromEachOther: there is no host, and each
+// of them borrows it.
+func TestOrdersOfOneClientDoNotTakeThePartitionFromEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		server, client := open("server"), open("client")
+		h := ended(t, server, history.StatusCompleted)
+		if err := errors.Join(h.Leave(t.Context()), server.Close()); err != nil {
+			t.Fatal(err)
+		}
+		writes := 0 // of the owner row; guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Head }) {
+				writes++
+			}
+			return simulated.Fault{}
+		})
+		const all = 20
+		var orders sync.WaitGroup
+		for range all {
+			orders.Go(func() {
+				again := story("x", "again", "")
+				again.Start.Reuse = provider.ReuseReplace
+				if err := client.Send(t.Context(), again); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		orders.Wait()
+		account.Decide(nil)
+		if writes > 3*all {
+			t.Errorf("%d orders at once wrote the owner row %d times, want three times each", all, writes)
+		}
+		if err := client.Close(); err != nil {
 			t.Error(err)
 		}
 	})

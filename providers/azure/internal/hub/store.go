@@ -147,7 +147,8 @@ type Store struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
-	joining  chan struct{} // full while a member joins or leaves: both wait for storage
+	joining  chan struct{}   // full while a member joins or leaves: both wait for storage
+	borrows  []chan struct{} // by partition: full while this client has borrowed it
 
 	mu     sync.Mutex
 	closed bool
@@ -178,6 +179,10 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	s.observer = sharding.NewObserver(&directory{store: s}, cfg.TTL/3)
 	s.waker, s.inserts = newWaker(s), newGatherer(s)
 	s.bells = s.newBells()
+	s.borrows = make([]chan struct{}, s.hub.Partitions)
+	for n := range s.borrows {
+		s.borrows[n] = make(chan struct{}, 1)
+	}
 	return s, nil
 }
 
