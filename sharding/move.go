@@ -51,7 +51,7 @@ func (m *Member) begin(partitions []int, task func(partition int)) {
 func (m *Member) claim(partition int, h Head, was Load) {
 	var epoch int64
 	err := m.call(m.loops, func(ctx context.Context) (err error) {
-		if !m.Safe() {
+		if !m.Safe() || m.stays.Err() != nil {
 			return ErrLost
 		}
 		epoch, err = m.drv.Claim(ctx, partition, h)

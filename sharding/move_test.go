@@ -265,3 +265,20 @@ func TestALeaverHandsOverBesideAReleaseThatIsSlow(t *testing.T) {
 		w.settle(10 * rest)
 	})
 }
+
+// TestALeaverClaimsNothingMore: what it had begun to claim it would have to hand over
+// at once.
+func TestALeaverClaimsNothingMore(t *testing.T) {
+	bubble(t, MaxPartitions, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(400 * time.Millisecond)
+		_, _, before := w.counted()
+		if err := a.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_, _, after := w.counted()
+		if len(before) == 0 || len(after) > claimsAtOnce {
+			t.Errorf("it claimed %d partitions before it was told to leave, and %d since", len(before), len(after))
+		}
+	})
+}
