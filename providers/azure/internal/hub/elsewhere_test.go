@@ -30,6 +30,7 @@ var (
 	longTwo  = orchestration.Declare[time.Duration, []string]("long two")
 	longMany = orchestration.Declare[int, int]("long many")
 	longBusy = orchestration.Declare[int, int]("long busy")
+	longBoth = orchestration.Declare[int, string]("long both")
 )
 
 // site is a host with what its activities did.
@@ -111,6 +112,18 @@ func (s *sites) handlers(host string) []core.Handler {
 			}
 			_, err := long.Await()
 			return n, err
+		}),
+		longBoth.Func(func(ctx *orchestration.Context, n int) (string, error) {
+			tagged := longJob.Call(ctx, 0, activity.Options{Tag: "GPU/8 "})
+			for range n {
+				if _, err := longJob.Call(ctx, 500*time.Millisecond).Await(); err != nil {
+					return "", err
+				}
+				if tagged.Ready() {
+					return tagged.Await()
+				}
+			}
+			return "nowhere", nil
 		}),
 	}
 }

@@ -29,7 +29,7 @@ const (
 
 // inQueue are activities of an instance that were left to a work queue.
 type inQueue struct {
-	instance *instance // as it then was: nothing has become of them if it is still this
+	instance *instance // as it then was
 	all      []row.Returned
 }
 
@@ -104,15 +104,25 @@ func (p *partition) leftToQueues() map[string][]inQueue {
 	return all
 }
 
-// stillLeft are those of which nothing has become since, in a queue to which nothing
-// is on its way.
-func (p *partition) stillLeft(queue string, all []inQueue) []inQueue {
+// stillLeft are those that are still left to a queue, if nothing is on its way there.
+// Their instances may have gone on with something else.
+func (p *partition) stillLeft(queue string, all []inQueue) (left []inQueue) {
 	if p.relays.offering(queue) {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.DeleteFunc(all, func(l inQueue) bool { return p.instances[l.instance.id] != l.instance })
+	for _, l := range all {
+		now := p.instances[l.instance.id]
+		if now == nil || now.born != l.instance.born {
+			continue
+		}
+		still := slices.DeleteFunc(slices.Clone(l.all), func(r row.Returned) bool { return !now.has(&r) })
+		if len(still) > 0 {
+			left = append(left, inQueue{now, still})
+		}
+	}
+	return left
 }
 
 // takeBackLost looks into the inbox, and takes back the activities of which nothing

@@ -63,6 +63,28 @@ func TestWorkThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
 	}
 }
 
+// TestWorkOfABusyInstanceThatIsLostWithItsQueueIsOfferedAgain: the instance does
+// something else all the time.
+func TestWorkOfABusyInstanceThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		result := begin(s, owner, longBoth, 1_000, "a")
+		<-time.After(5 * time.Second)
+		operator := s.account.Client("operator")
+		queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
+		if err != nil || len(queues) != 1 {
+			s.Fatalf("the work queues are %v, %v; want one", queues, err)
+		}
+		if err := operator.DeleteQueue(s.Context(), queues[0]); err != nil {
+			s.Fatal(err)
+		}
+		s.host("gpu", gpu)
+		if host := result(); host != "gpu" {
+			s.Errorf("it ran on %q, want gpu", host)
+		}
+	})
+}
+
 // TestWorkInAQueueIsLeftThere: for however long nobody takes it, and while it runs,
 // hidden. That costs its owner a request now and then.
 func TestWorkInAQueueIsLeftThere(t *testing.T) {

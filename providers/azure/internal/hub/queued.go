@@ -298,6 +298,9 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 	e.Valid = func() error { return p.unchanged(i) }
 	e.Applied = func(a journal.Applied) {
 		applied()
+		if a.Outbox != "" {
+			p.relays.add(a.Outbox, a.Send)
+		}
 		p.mu.Lock()
 		p.putLocked(&after)
 		if progress != nil {
@@ -310,9 +313,6 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 			}
 		}
 		p.mu.Unlock()
-		if a.Outbox != "" {
-			p.relays.add(a.Outbox, a.Send)
-		}
 	}
 	return p.commit(ctx, e)
 }
@@ -458,13 +458,13 @@ func (p *partition) divert(ctx context.Context, id history.InstanceID, all []bro
 		Send:  out,
 		Valid: func() error { return p.unchanged(i) },
 		Applied: func(a journal.Applied) {
+			p.relays.add(a.Outbox, a.Send) // what is left to a queue is on its way there; see lost.go
 			p.mu.Lock()
 			p.putLocked(&after)
 			for _, event := range sent {
 				p.withholdLocked(id, event)
 			}
 			p.mu.Unlock()
-			p.relays.add(a.Outbox, a.Send)
 			p.takeBack(mine)
 		},
 	})
