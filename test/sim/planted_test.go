@@ -20,7 +20,7 @@ var layers = map[string]struct{ run, flags string }{
 	"enumeration": {"TestEveryFaultAtEveryRequest/fan-out", "-sim.stop -sim.every"},
 	"prunes":      {"TestEveryFaultWhereHistoriesArePruned", "-sim.stop -sim.every=false"},
 	"bounds":      {"TestBounds", "-sim.stop -sim.every=false"},
-	"hub":         {"Test(APurgeOfWhichTheOutcomeWasLost|APurgeThatIsHeldUp|AnOrderThatItsClientCarriesOut)", ""}, // its own tests, on simulated storage
+	"hub":         {"Test(APurgeOfWhichTheOutcomeWasLost|APurgeThatIsHeldUp|AnOrderThatItsClientCarriesOut|AnActivityThatRunsElsewhere)", ""}, // its own tests, on simulated storage
 }
 
 // caughtBy names the layer that catches each planted bug.
@@ -46,6 +46,7 @@ var caughtBy = map[string]string{
 	"index-not-moved":      "seeds",
 	"replaced-put-back":    "seeds",
 	"lost-work-forgotten":  "seeds",
+	"next-instance-ended":  "hub",
 	"next-instance-pruned": "prunes",
 	"kept-pruned":          "seeds",
 	"sleepers-forgotten":   "seeds",

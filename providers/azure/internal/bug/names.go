@@ -30,6 +30,7 @@ var Names = []string{
 	"index-not-moved",        // who ends stays in the index of those that are open (Z2)
 	"replaced-put-back",      // an instance that was replaced stays in memory
 	"lost-work-forgotten",    // what was lost with a work queue is not offered again
+	"next-instance-ended",    // what is said of an activity counts for the next instance of its id (P9)
 	"next-instance-pruned",   // rows go on being removed when the instance is another of its id (Z10)
 	"kept-pruned",            // one execution more is removed than was pruned (Z6)
 	"sleepers-forgotten",     // timers that were far ahead are not taken in when they come near

@@ -17,6 +17,19 @@ import (
 type workLock struct {
 	host *host
 	work *broker.Work
+	born string // of its instance; empty if that is not known
+}
+
+func (h *host) lock(w *broker.Work) *workLock {
+	lock := &workLock{host: h, work: w}
+	if g := guestOf(w); g != nil {
+		lock.born = g.offer.Born
+	} else if p := h.member.partition(h.store.Partition(w.ID.Instance)); p != nil {
+		if i := p.get(w.ID.Instance); i != nil && i.execution == w.ID.Execution {
+			lock.born = i.born
+		}
+	}
+	return lock
 }
 
 // NextActivity implements [provider.Host].
@@ -59,7 +72,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			Delivery:      w.Delivery,
 			Progress:      w.Progress,
 			Lease:         leaseOf(w),
-			Lock:          &workLock{h, w},
+			Lock:          h.lock(w),
 		}, nil
 	}
 }
@@ -94,22 +107,22 @@ func (h *host) prepare(ctx context.Context, w *broker.Work) (mine bool, err erro
 	return true, err
 }
 
-func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
+func (h *host) workOf(t *provider.ActivityTask) (w *broker.Work, born string, err error) {
 	lock, ok := t.Lock.(*workLock)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("azure: activity %v: %w", t.ID, errForeign)
+		return nil, "", fmt.Errorf("azure: activity %v: %w", t.ID, errForeign)
 	case lock.host != h:
-		return nil, fmt.Errorf("azure: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
+		return nil, "", fmt.Errorf("azure: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
 	}
-	return lock.work, nil
+	return lock.work, lock.born, nil
 }
 
 // CompleteActivity implements [provider.Host]. While this process owns the
 // instance the completion stays in memory: until a commit consumes it, the
 // activity is open in storage. Otherwise it goes to the instance's inbox.
 func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, completion provider.Message) error {
-	w, err := h.workOf(t)
+	w, born, err := h.workOf(t)
 	if err != nil {
 		return err
 	}
@@ -123,7 +136,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 	kept := admit.Keep(completion)
 	err = w.Complete(kept)
 	if errors.Is(err, broker.ErrDetached) {
-		if err := h.store.insert(ctx, &kept); err != nil {
+		if err := h.store.insertOf(ctx, &kept, born); err != nil {
 			return failed(op, err)
 		}
 		h.ended(w)
@@ -142,7 +155,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 // ExtendActivity implements [provider.Host]. Locks last as long as the host;
 // progress is made durable.
 func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, progress history.Payload) (provider.Signals, error) {
-	w, err := h.workOf(t)
+	w, _, err := h.workOf(t)
 	if err != nil {
 		return provider.Signals{}, err
 	}
@@ -175,12 +188,17 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 
 // ReleaseActivity implements [provider.Host].
 func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r provider.Release) error {
-	w, err := h.workOf(t)
+	w, born, err := h.workOf(t)
 	if errors.Is(err, provider.ErrInvalid) {
 		return err
 	}
 	if err != nil {
 		return nil //nolint:nilerr // A lock that is gone is no error.
+	}
+	if w.Detached() {
+		h.ended(w)
+		h.giveBackDetached(ctx, w, born, r)
+		return nil
 	}
 	h.giveBackWork(ctx, w, r)
 	return nil
@@ -190,7 +208,7 @@ func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r 
 func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Release) {
 	h.ended(w)
 	if w.Detached() {
-		h.giveBackDetached(ctx, w, r)
+		h.giveBackDetached(ctx, w, "", r)
 		return
 	}
 	if r.Uncounted {

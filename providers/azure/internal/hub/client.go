@@ -46,9 +46,10 @@ func (s *Store) encodePost(to history.InstanceID, messages []*provider.Message, 
 	return s.encode(to, messages, envelope, nil)
 }
 
-// encodeReturned is a row by which an activity is given back, with its progress.
-func (s *Store) encodeReturned(to history.InstanceID, r row.Returned, progress history.Payload) (post, error) {
-	return s.encode(to, nil, row.Envelope{Returned: &r}, progress)
+// encodeReturned is a row by which an activity of the instance that was born so is
+// given back, with its progress.
+func (s *Store) encodeReturned(to history.InstanceID, born string, r row.Returned, progress history.Payload) (post, error) {
+	return s.encode(to, nil, row.Envelope{Returned: &r, Of: born}, progress)
 }
 
 func (s *Store) encode(to history.InstanceID, messages []*provider.Message, envelope row.Envelope, progress history.Payload) (post, error) {
@@ -70,7 +71,13 @@ func (s *Store) encode(to history.InstanceID, messages []*provider.Message, enve
 
 // insert puts a message into an inbox.
 func (s *Store) insert(ctx context.Context, m *provider.Message) error {
-	p, err := s.encodePost(m.To, []*provider.Message{m}, row.Envelope{})
+	return s.insertOf(ctx, m, "")
+}
+
+// insertOf is insert for the completion of an activity: for an instance of its id
+// that was born otherwise it is nothing.
+func (s *Store) insertOf(ctx context.Context, m *provider.Message, born string) error {
+	p, err := s.encodePost(m.To, []*provider.Message{m}, row.Envelope{Of: born})
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,10 @@ func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
 		return p.deliverCreatedLocked(l, drop)
 	}
 	if i := p.instances[l.to]; i != nil && i.begun() {
+		if l.foreign(i) {
+			*drop = append(*drop, l)
+			return true
+		}
 		return p.deliverLocked(l, broker.Exists, i, drop)
 	}
 	return false

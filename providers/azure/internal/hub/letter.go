@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -36,6 +37,15 @@ type letter struct {
 // special reports whether the letter is for the owner of the partition, rather
 // than for the instance.
 func (l *letter) special() bool { return l.envelope.Order != nil || l.envelope.Returned != nil }
+
+// foreign reports whether the letter is about an activity of another instance of the
+// id, which was purged: its activities had the same event ids.
+func (l *letter) foreign(i *instance) bool {
+	if l.envelope.Of == "" || bug.Planted("next-instance-ended") {
+		return false
+	}
+	return i == nil || i.born != l.envelope.Of
+}
 
 // consumption is the letter as the journal deletes and notices it. Born is that
 // of the instance that consumes it.

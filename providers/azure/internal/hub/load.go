@@ -93,8 +93,9 @@ func (p *partition) tryLoad(head row.Owner, etag string) error {
 	letters := p.readLetters(found.inbox)
 	p.mu.Lock()
 	p.lookedLocked(look{over: row.Inbox(), latest: latest}, found.inbox)
+	own := slices.DeleteFunc(slices.Clone(letters), func(l *letter) bool { return l.foreign(p.instances[l.to]) })
 	p.mu.Unlock()
-	withholdDone(restored, letters)
+	withholdDone(restored, own)
 	p.takeOver(restored, letters)
 	p.relays.start()
 	return nil

@@ -265,7 +265,11 @@ func (p *partition) keepCompletions(ctx context.Context, j *journal.Journal, lef
 func (p *partition) lost() {
 	left, first := p.close()
 	for i := range left.completions {
-		p.store.background(func(ctx context.Context) { _ = p.store.insert(ctx, &left.completions[i]) })
+		born := ""
+		if of := p.get(left.completions[i].To); of != nil {
+			born = of.born
+		}
+		p.store.background(func(ctx context.Context) { _ = p.store.insertOf(ctx, &left.completions[i], born) })
 	}
 	if first && p.life != nil {
 		p.log().Warn("partition lost: another host owns it by now")

@@ -89,7 +89,7 @@ const maxScheduled = 24 << 10
 // offer is an activity as a work queue takes it.
 func (p *partition) offer(o *open, id history.InstanceID, a *provider.Activity, deliveries int, progress history.Payload) row.Offer {
 	off := row.Offer{
-		Format: row.Format, Partition: p.number, ID: id, Execution: o.execution, Event: a.Scheduled.ID, Attempt: a.Attempt,
+		Format: row.Format, Partition: p.number, ID: id, Born: o.born, Execution: o.execution, Event: a.Scheduled.ID, Attempt: a.Attempt,
 		Tag: a.Tag, Session: a.Session, Name: o.name, Version: o.version, Deliveries: deliveries,
 	}
 	if progress != nil && len(progress) <= maxScheduled/2 {
@@ -251,7 +251,7 @@ func (p *partition) takeReturned(ctx context.Context, l *letter) {
 func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) error {
 	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
 	i := p.get(l.to)
-	if !i.has(r) {
+	if !i.has(r) || l.foreign(i) {
 		e.Applied = func(journal.Applied) { p.dropped(l) }
 		return p.commit(ctx, e)
 	}

@@ -113,7 +113,7 @@ func (g *guest) giveToOwner(ctx context.Context) error {
 		return err
 	}
 	s, o := g.member.store, &g.offer
-	post, err := s.encodeReturned(o.ID, row.Returned{
+	post, err := s.encodeReturned(o.ID, o.Born, row.Returned{
 		Execution: o.Execution, Event: o.Event, Attempt: o.Attempt, Host: o.Host, Queued: o.Host == "",
 	}, progress)
 	if err == nil {

@@ -90,6 +90,8 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 		switch {
 		case p.journal.Numbered(l.from, l.seq) || p.answeredLocked(l):
 			*drop = append(*drop, l)
+		case l.foreign(i):
+			*drop = append(*drop, l)
 		case l.envelope.Order != nil:
 			p.popLocked(id, l)
 			return func(ctx context.Context) error {

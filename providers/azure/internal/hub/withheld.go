@@ -130,6 +130,9 @@ func (p *partition) freeLocked(i *instance, events []int64) {
 func (p *partition) saidLocked(i *instance) map[int64]bool {
 	said := map[int64]bool{}
 	for _, l := range p.inboxOf[i.id] {
+		if l.foreign(i) {
+			continue
+		}
 		if r := l.envelope.Returned; r != nil && r.Execution == i.execution {
 			said[r.Event] = true
 		}

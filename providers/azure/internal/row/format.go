@@ -182,6 +182,9 @@ type Envelope struct {
 	Order *Order `json:"order,omitempty"`
 	// Returned is an activity that a host gives back unfinished.
 	Returned *Returned `json:"returned,omitempty"`
+	// Of, of what a host says of an activity whose instance another owns, is what
+	// tells that instance from others of its id.
+	Of string `json:"of,omitempty"`
 }
 
 // Returned names an activity that a host does not run any more, or will not.
@@ -310,6 +313,7 @@ type Offer struct {
 	Format    int                `json:"format"`
 	Partition int                `json:"partition"`
 	ID        history.InstanceID `json:"id"`
+	Born      string             `json:"born,omitempty"` // of the instance
 	Execution int64              `json:"execution"`
 	Event     int64              `json:"event"`
 	Attempt   int                `json:"attempt"`
