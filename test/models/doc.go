@@ -35,49 +35,57 @@
 //
 // # Model and code
 //
-// What the models do, by the names that the code has for it:
+// What the models do, what does it in the packages hub, journal, row and broker
+// of the provider, and what that is in storage. Two rows have other names in the
+// models, which follow the first design: in: is n:p, and w: is r:.
 //
-//	model                        | code               | what it is in storage
-//	commit.pml    idle, s = 0    | claim              | head {epoch+1, me}, If-Match
-//	              work, s > 0    | journal commit     | head If-Match, with the rows of the turns
-//	              settle         | settle             | read head: ours, unchanged, or lost
-//	              again          | settle             | the frozen batch, sent again
-//	              Network        | -                  | a copy that the service applies late
-//	messages.pml  commit: sends  | journal commit     | o: row, next sequence in head
-//	              relay          | relay              | m: rows inserted in another partition
-//	              confirmed go   | journal commit     | o: row deleted
-//	              sweep          | sweep              | m: rows read, page by page, twice
-//	              takes in       | consume            | m: row deleted, in: row, i: row
-//	              applied goes   | consume            | m: row deleted, its number is in in:
-//	local.pml     large, small   | journal commit     | packed o: row, or m: rows at once
-//	              apply          | relay              | m: rows inserted (VARIANT_NUMBERED)
-//	clients.pml   Client         | send               | m: row inserted, without a fence
-//	              consumes       | consume            | m: row deleted, n: row
-//	              expire         | journal commit     | n: row deleted
-//	              wake           | wake               | message of the wake-up queue
-//	release.pml   claim          | claim              | head {epoch+1, me}
-//	              record         | journal commit     | w: row, what runs and where
-//	              owner = NONE   | release            | head {epoch+1, nobody, for target}
-//	              ended          | journal commit, send| completion in the commit, or as an m: row
-//	              back           | send, consume      | m: row "given back", then the w: row
-//	notes.pml     tell           | release            | m: rows with completions, then w: rows
-//	              leaving = 2    | settle             | no commit is under way; the w: row as it is in memory
-//	              load           | claim              | m: and w: rows read
-//	              free           | sweep              | host: row gone, then m: rows read
-//	session.pml   where          | sessions.claim     | session: row, If-Match
-//	              send           | journal commit     | r: row {host}, o: row for its queue
-//	              take           | enter, bounce      | queue wh-…; m: row "given back"
-//	              ends, late     | sessions.giveUp    | session: row deleted, If-Match
-//	quarantine    begin          | careful            | head {crash: named}, before it begins
-//	              ended          | commit             | head, with the turn that ends
-//	              died           | claim, Crash.Died  | head {epoch+1, me, crash}
-//	handover.pml  dispatch       | journal commit     | open work {incarnation, stamp}
-//	              ask, answer    | -                  | the code records instead of asking
-//	purge.pml     Start, both    | start              | i: Pending, x:, m: inserted
-//	              Start, message | relay, send        | m: row alone, after a 409 or from the beginning
-//	              decide         | consume            | i: row, n: or in: row
-//	              purge          | purge step         | i: purging with w:; rows deleted; tombstone
-//	              Manager        | claim, release     | a client as the owner for a moment
+//	model                        | code                                        | what it is in storage
+//	commit.pml    idle, s = 0    | life.Claim, Store.writeHead                 | head {epoch+1, me}, If-Match
+//	              work, s > 0    | Journal.packSifted, Journal.commit          | head If-Match, with the rows of the turns
+//	              settle         | Journal.settle, Journal.compare             | read head: ours, unchanged, or lost
+//	              again          | Journal.commit                              | the frozen batch, sent again
+//	              done           | Journal.applied, commit.settled             | the ETag of head, from the answer
+//	              Network        | -                                           | a copy that the service applies late
+//	messages.pml  commit: sends  | commit.encodeSends, batch.take              | o: row, next sequence in head
+//	              relay          | relays.serve, away.insert                   | m: rows inserted in another partition
+//	              confirmed go   | relays.delivered                            | o: row deleted
+//	              sweep          | partition.trySweep, partition.readInbox     | m: rows read, page by page, twice
+//	              takes in       | commit.encodeConsumed, draft.add            | m: row deleted, n:p, i: row
+//	              applied goes   | partition.resolveLocked, partition.dropAll  | m: row deleted, its number is in n:p
+//	              TAKEOVER       | partition.tryLoad                           | m:, n: and o: rows read
+//	local.pml     large, small   | commit.encodeSends, commit.sendDirectly     | packed o: row, or m: rows at once
+//	              apply          | relays.serve                                | m: rows inserted (VARIANT_NUMBERED)
+//	clients.pml   Client         | Store.insertPost                            | m: row inserted, without a fence
+//	              consumes       | commit.encodeConsumed, draft.add            | m: row deleted, n:r row
+//	              buried         | letter.late, partition.buryLate             | m: row deleted, d: row
+//	              swept          | partition.comparedLocked, Journal.Compared  | the inbox read to its end
+//	              expire         | draft.ops                                   | n:r row deleted
+//	              wake           | waker.wake                                  | message of the wake-up queue
+//	release.pml   claim          | life.Claim                                  | head {epoch+1, me}
+//	              record         | partition.keepRunning                       | r: row, what runs and where
+//	              owner = NONE   | partition.release                           | head {epoch+1, nobody, for target}
+//	              ended          | Work.Complete, host.CompleteActivity        | completion in the commit, or as an m: row
+//	              back           | host.giveBackDetached, partition.reoffer    | m: row "given back", then the r: row
+//	notes.pml     tell           | partition.keepCompletions                   | m: rows with completions
+//	                             | partition.keepRunning                       | then r: rows
+//	              leaving = 2    | Journal.Settle                              | no commit is under way; the r: row as it is in memory
+//	              load           | partition.restoreOne, withholdDone          | m: and r: rows read
+//	              free           | partition.deadHosts, partition.freeWithheld | host: row gone, then m: rows read
+//	session.pml   where          | sessions.holder, sessions.claim             | session: row, If-Match
+//	              send           | commit.placeSessions, partition.sendTo      | r: row {host}, o: row for its queue
+//	              take           | host.enter, guest.giveToOwner               | queue wh-…; m: row "given back"
+//	              ends, late     | sessions.giveUp                             | session: row deleted, If-Match
+//	quarantine    begin          | partition.careful                           | head {crash: named}, before it begins
+//	              ended          | probation.shown, partition.calm             | head, with the turn that ends
+//	              died           | Store.takenFrom, Crash.Died                 | head {epoch+1, me, crash}
+//	handover.pml  ask, answer    | -                                           | the code records instead of asking
+//	purge.pml     Start, both    | Store.start, startOps                       | i: Pending, x:, m: inserted
+//	              Start, message | away.insert, Store.post                     | m: row alone, after a 409 or from the beginning
+//	              decide         | partition.create, commit.encodeConsumed     | i: row, n:r or n:p row
+//	              purge          | partition.removePartly                      | i: and r: purging; rows deleted
+//	                             | partition.finishRemoval                     | the last of them deleted, tombstone
+//	              wanted         | Store.post, partition.execute               | m: row with an order
+//	              Manager        | Store.ownerElsewhere, Store.borrow          | a client as the owner for a moment
 //
 // # Running
 //
