@@ -23,9 +23,10 @@ import (
 )
 
 // The operation budget: how many storage operations things cost, with a latency
-// of 10 ms. Counts are exact here. What goes on without any work (heartbeats,
+// of 10 ms. Counts are exact here. What hosts do without any work (heartbeats,
 // reads of host rows, empty looks into queues, sweeps of inboxes) is counted in
-// the test of an idle hub, and left out of the others.
+// the test of an idle hub, and left out of the others. A client reads the host rows
+// when it sends something and has not read them for a third of the TTL: that counts.
 
 var (
 	budgetStep = activity.Declare[int, int]("step")
@@ -150,7 +151,7 @@ type meter struct {
 func (m *meter) decide(c simulated.Call) simulated.Fault {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.Partition != row.Management && c.Kind != simulated.CreateQueue {
+	if (c.Partition != row.Management || c.Client == "client") && c.Kind != simulated.CreateQueue {
 		m.calls = append(m.calls, c)
 	}
 	return simulated.Fault{}
@@ -250,26 +251,31 @@ func (b *bench) within(budget int, what string) {
 	}
 }
 
+// TestStartingANewIDTakesAtMostTwoOperations: the client's own are an insert, and the
+// wake-up that follows it; and a look at the hosts, if it does not know them.
 func TestStartingANewIDTakesAtMostTwoOperations(t *testing.T) {
 	measured(t, 1, func(b *bench) {
 		host, _ := b.open("host")
 		b.work(host, core.WorkerConfig{})
 		_, client := b.open("client")
-		b.reset()
-		if _, err := budgetSleeping.Start(b.Context(), client, 1, orchestration.StartOptions{ID: "a"}); err != nil {
-			b.Fatal(err)
-		}
-		// The client's own: an insert, and the ring that follows it.
-		n := 0
-		b.mu.Lock()
-		for _, c := range b.calls {
-			if c.Client == "client" {
-				n++
+		for id, want := range []int{3, 2} {
+			b.reset()
+			if _, err := budgetSleeping.Start(b.Context(), client, 1, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprint(id))}); err != nil {
+				b.Fatal(err)
 			}
-		}
-		b.mu.Unlock()
-		if n > 2 {
-			b.Errorf("the client sent %d requests, want at most 2", n)
+			<-time.After(time.Second) // the wake-up is sent after the answer
+			n := 0
+			b.mu.Lock()
+			for _, c := range b.calls {
+				if c.Client == "client" {
+					n++
+				}
+			}
+			b.mu.Unlock()
+			if n != want {
+				_, calls := b.count()
+				b.Errorf("start %d took the client %d requests, want %d:%s", id, n, want, calls)
+			}
 		}
 	})
 }
@@ -394,7 +400,8 @@ func TestAnExternalEventTakesAtMostThreeOperations(t *testing.T) {
 		}
 		<-time.After(time.Second)
 		b.within(3, "an event, raised in the owner's process")
-		_, elsewhere := b.open("client")
+		store, elsewhere := b.open("client")
+		knowsHosts(b, store)
 		b.reset()
 		if err := budgetGo.Raise(b.Context(), elsewhere, "a", 1); err != nil {
 			b.Fatal(err)
