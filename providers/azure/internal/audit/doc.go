@@ -75,6 +75,8 @@
 //     partition has rows of an unknown kind.
 //   - Z12 With [Options.Served]: every partition has an owner that lists it in
 //     its epoch and can be rung, and no message waits longer than orphans do.
+//     Without it, as for operators, who may look in the middle of a hand-over,
+//     these are notes.
 //   - Z13 Every blob that a row names is there, and every row lists the blobs in
 //     which its values stand. Old blobs that no row names are noted, except the
 //     progress of activities that are open, which messages of work queues name.
