@@ -45,4 +45,22 @@ var Names = []string{
 	"not-named",              // what begins is not named in head although owners die
 	"self-fencing-off",       // a host out of touch starts things (L6)
 	"large-progress-dropped", // progress that does not fit into the message of a work queue is lost
+	"told-before-commit",     // what depends on a commit begins before it is sent (Z3)
+	"decision-split",         // messages are consumed by a transaction after that of their turn (Z2)
+	"numbers-begin-anew",     // a claim forgets the next numbers to other partitions (J4)
+	"no-dedupe-by-number",    // copies from other partitions are not known by their numbers (Z4)
+	"no-sweep",               // nobody looks into an inbox for which nobody rang
+	"timers-early",           // timers that are read again fire a second before they are due (Z7)
+	"blob-after-row",         // a commit is sent before the blobs that its rows name (Z13)
+	"blob-before-row",        // blobs are removed before the commit after which no row names them (Z13)
+	"dead-not-succeeded",     // nobody takes over from the dead (Z12)
+	"completions-dropped",    // a leaver forgets completions that no turn has taken in
+	"not-settled",            // a leaver notes what runs while a commit is under way
+	"freed-unread",           // work of a host that has gone is offered before its last words are read
+	"host-overwritten",       // a leaver notes what runs here, and forgets what runs elsewhere
+	"return-not-recorded",    // that work was given back is known to memory alone
+	"lease-ended-blindly",    // the lease of a session is ended whoever has it by now
+	"end-not-written",        // head blames a turn that ended for what comes after it
+	"taken-is-delivered",     // a start whose id is taken counts as delivered (Z4)
+	"requests-forgotten",     // a tombstone does not remember the starts of its instance (Z10)
 }

@@ -32,8 +32,16 @@ func (c *commit) entry(done chan<- error) *journal.Entry {
 		},
 		Failed: func(err error) { done <- err },
 	}
+	if bug.Planted("decision-split") {
+		e.Consumed = nil
+		e.Applied = func(a journal.Applied) {
+			c.settled(a)
+			c.p.journal.Submit(&journal.Entry{Consumed: c.done})
+			done <- nil
+		}
+	}
 	c.mail.ops(e)
-	if c.p.probation.on() {
+	if c.p.probation.on() && !bug.Planted("end-not-written") {
 		e.Head = c.p.probation.shown(turnPiece(c.after.id))
 	}
 	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
@@ -148,8 +156,15 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 	if err != nil {
 		return err
 	}
-	if err := h.store.putBlobs(ctx, c.blobs); err != nil {
+	if bug.Planted("blob-after-row") {
+		defer h.store.putBlobs(ctx, c.blobs) //nolint:errcheck // as it goes
+	} else if err := h.store.putBlobs(ctx, c.blobs); err != nil {
 		return reading(ctx, op, err) // no row names them: nothing happened
+	}
+	if bug.Planted("blob-before-row") {
+		for _, l := range c.rows {
+			h.store.dropBlobs(l.blobs)
+		}
 	}
 	if err := lock.turn.Seal(); err != nil {
 		return fmt.Errorf("azure: %s: %w", op, err)

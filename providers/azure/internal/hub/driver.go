@@ -85,10 +85,16 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 		}
 		head = was
 	}
+	if bug.Planted("dead-not-succeeded") && head.Owner != "" {
+		return 0, sharding.ErrLost
+	}
 	head.Crash = s.takenFrom(head, l.incarnation)
 	head.Owner, head.For, head.Epoch, head.Commit = l.incarnation, "", h.Epoch+1, 0
 	if bug.Planted("claim-without-epoch") {
 		head.Epoch = h.Epoch
+	}
+	if bug.Planted("numbers-begin-anew") {
+		head.Next = nil
 	}
 	etag, err := s.writeHead(ctx, n, head, h.ETag)
 	if err != nil {

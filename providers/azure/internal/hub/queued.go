@@ -221,6 +221,9 @@ func (p *partition) keepRunning(ctx context.Context, j *journal.Journal, running
 				if n, ok := o.spans.Find(event); ok {
 					a := o.spans[n]
 					a.First, a.Last = event, event
+					if bug.Planted("host-overwritten") {
+						o.running = left{p.life.incarnation: o.running[p.life.incarnation]}
+					}
 					o.running = o.running.without(event).with(p.life.incarnation, a) // besides what others still run
 				}
 			}
@@ -289,8 +292,12 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 			return err
 		}
 	}
+	stored := after.open
+	if bug.Planted("return-not-recorded") {
+		stored.running = i.running
+	}
 	c := row.Cells{Name: func() string { return p.store.blobName(i.id) }}
-	c.Set(row.WorkCell, wire.MustJSON(after.open.row(i.id)))
+	c.Set(row.WorkCell, wire.MustJSON(stored.row(i.id)))
 	if err := p.store.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
 		return err
 	}

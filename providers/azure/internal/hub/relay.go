@@ -272,6 +272,9 @@ func (a *away) insert(ctx context.Context, parcels []numbered) error {
 			}
 			continue
 		}
+		if bug.Planted("taken-is-delivered") {
+			return nil
+		}
 		for i := range parcels {
 			if id := parcels[i].To; key == row.Instance(id) || key == row.Open(id) {
 				a.exists[id] = true

@@ -356,6 +356,9 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 		requests = append(slices.Clone(requests), row.RequestOf(old.Request, old.Origin))
 	}
 	requests = requests[max(0, len(requests)-maxRequests):]
+	if bug.Planted("requests-forgotten") {
+		requests = nil
+	}
 	var blobs []row.BlobData
 	var fresh *storage.Row
 	e := &journal.Entry{Consumed: found.letters, Applied: func(journal.Applied) {

@@ -332,7 +332,11 @@ func (ss *sessions) giveUp(ctx context.Context, key sessionKey, unused time.Dura
 	defer ss.free(key)
 	// What fails leaves the row in this host's name: the next use takes it up, here
 	// at once, elsewhere when this host is gone.
-	_ = ss.write(ctx, storage.Op{Verb: storage.Delete, IfMatch: l.etag, Row: storage.Row{Key: row.Session(key.name, key.tag)}}, nil)
+	end := storage.Op{Verb: storage.Delete, IfMatch: l.etag, Row: storage.Row{Key: row.Session(key.name, key.tag)}}
+	if bug.Planted("lease-ended-blindly") {
+		end.IfMatch = ""
+	}
+	_ = ss.write(ctx, end, nil)
 }
 
 // leave gives up all sessions of a life that ends, as far as there is time, and

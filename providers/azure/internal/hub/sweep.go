@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
@@ -135,6 +136,9 @@ func (m *member) sweepNowAndThen() {
 		case <-bury.C:
 			m.buryOrphans()
 		case <-sweep.C:
+			if bug.Planted("no-sweep") {
+				continue
+			}
 			for _, p := range m.partitions() {
 				if p.live() {
 					p.sweep(p.ctx, row.Inbox())

@@ -15,6 +15,12 @@ import (
 // partition is still ours.
 func (j *Journal) commit(ctx context.Context, b *batch) bool {
 	assertHead(b)
+	if bug.Planted("told-before-commit") {
+		b.tell()
+		for _, e := range b.entries {
+			e.Applied, e.Failed = nil, nil // they have heard enough
+		}
+	}
 	for n := 0; ; n++ {
 		etags, err := j.transact(ctx, b.ops)
 		if err == nil {

@@ -202,6 +202,11 @@ func (j *Journal) applied(b *batch, etag string) {
 	j.notices.settle(&b.draft)
 	j.commits++
 	j.mu.Unlock()
+	b.tell()
+}
+
+// tell tells the entries that they are applied.
+func (b *batch) tell() {
 	for i, e := range b.entries {
 		if e.Applied != nil {
 			e.Applied(b.applied[i])
