@@ -42,16 +42,28 @@ var enumerated = []azuretest.Fault{
 	azuretest.CrashBefore, azuretest.CrashAfter, azuretest.LostRequest, azuretest.LostAnswer, azuretest.Late,
 }
 
+// refusals are what a busy or broken service, and the network, do to them.
+var refusals = []azuretest.Fault{azuretest.Busy, "throttle", "slow", "reset", "reset-after", "garbled"}
+
 // TestEveryFaultAtEveryRequest gives one fault to one request, for each of them:
 // whatever it is, the scenario ends right. Without -sim.every it takes a sample.
-func TestEveryFaultAtEveryRequest(t *testing.T) {
+func TestEveryFaultAtEveryRequest(t *testing.T) { enumerate(t, enumerated, 12) }
+
+// TestEveryRefusalAtEveryRequest is the same with what a busy, slow or broken service
+// does: 503, 503 that asks to wait, an answer that comes late, a connection that
+// breaks on the way there or back, an answer that makes no sense.
+func TestEveryRefusalAtEveryRequest(t *testing.T) { enumerate(t, refusals, 40) }
+
+// enumerate gives faults to requests: each to each, or one of so many.
+func enumerate(t *testing.T, faults []azuretest.Fault, sample int) {
+	t.Helper()
 	for i, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			requests := attempt(t, s.run, 0, "").requests
 			runs := 0
 			for n := 1; n <= requests; n++ {
-				for f, fault := range enumerated {
-					if !*every && draw(uint64(i), n, f).IntN(12) > 0 {
+				for f, fault := range faults {
+					if !*every && draw(uint64(i), n, f).IntN(sample) > 0 {
 						continue
 					}
 					runs++
@@ -103,6 +115,9 @@ func attempt(t *testing.T, scenario func(context.Context, *clients), n int, faul
 			}
 		}
 		close(done)
+		if n > 0 && w.account.Failed(fault) != 1 && (fault != azuretest.Late || w.account.Failed("reset") != 1) { // a read that is late is none
+			w.failed("%s did not come: the run shows nothing", fault)
+		}
 		o.before, o.requests = began, w.account.Requests()-began
 		if ctx.Err() != nil {
 			w.failed("it did not end in time")
