@@ -24,7 +24,7 @@ const (
 
 // Config of a [Store]. The zero value is complete.
 type Config struct {
-	// Hub is the hub's name: 3 to 21 lower-case letters and digits, a letter
+	// Hub is the hub's name, not "tables": 3 to 21 lower-case letters and digits, a letter
 	// first, since it becomes the name of a table and of a container, and begins
 	// those of queues. Hubs of different names in one account have nothing in
 	// common but its limits. Empty means [DefaultHub].

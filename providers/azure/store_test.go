@@ -66,7 +66,7 @@ func TestAConfigThatCannotBeMeantNamesTheField(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	for _, name := range []string{"ab", "1ab", "orders-1", "a23456789012345678901b", "Ärger"} {
+	for _, name := range []string{"ab", "1ab", "orders-1", "a23456789012345678901b", "Ärger", "tables"} {
 		if err := azure.Delete(t.Context(), "UseDevelopmentStorage=true", name, azure.Config{}); !errors.Is(err, provider.ErrInvalid) {
 			t.Errorf("deleting hub %q: %v", name, err)
 		}

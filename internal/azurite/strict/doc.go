@@ -11,7 +11,8 @@
 //
 //   - header: x-ms-version is present (without it Azure falls back to an old
 //     version, which nobody wants), and a date if the request is signed.
-//   - name: a table, queue or container has a valid name, a blob too.
+//   - name: a table, queue or container has a valid name, a blob too; and a table
+//     none that is reserved.
 //   - parameter: a query parameter or header that the operation needs is there
 //     and in its range: visibility timeouts, numbers of messages, lives of
 //     messages, pop receipts, lengths of leases, $top.

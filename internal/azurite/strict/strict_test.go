@@ -35,6 +35,7 @@ func TestWhatAzureRefusesIsRefused(t *testing.T) {
 		"no version":      {call{"GET queue /?comp=list", "x-ms-version: ", ""}, "header 400 MissingRequiredHeader"},
 		"no date":         {call{"GET queue /?comp=list", "Authorization: SharedKey a:b", ""}, "header 400 MissingRequiredHeader"},
 		"bad table name":  {call{"POST table /Tables", "", `{"TableName":"a-b"}`}, "name 400 InvalidResourceName"},
+		"reserved table":  {call{"POST table /Tables", "", `{"TableName":"Tables"}`}, "name 404 ResourceNotFound"},
 		"short table":     {call{"POST table /ab", "", entity("p", "r", "")}, "name 400 OutOfRangeInput"},
 		"two partitions":  {batch(emulator, post("/hub", entity("p", "r", "")), post("/hub", entity("q", "s", ""))), "one partition 400 CommandsInBatchActOnDifferentPartitions"},
 		"two tables":      {batch(emulator, post("/hub", entity("p", "r", "")), post("/bub", entity("p", "s", ""))), "one partition 400 InvalidInput"},

@@ -20,6 +20,8 @@ const (
 	maxBatchBytes = 4 << 20
 	maxKeyUnits   = 512 // 1 KiB of UTF-16
 	maxTop        = 1000
+
+	reservedName = "tables" // in any case; that there are more is said, and not which
 )
 
 var (
@@ -43,6 +45,9 @@ func checkTable(o operation.Operation, header http.Header, q url.Values, body []
 		if r := checkName(o.Name, tableName); r != nil {
 			return r
 		}
+	}
+	if o.Kind == operation.CreateTable && strings.EqualFold(o.Name, reservedName) {
+		return &refusal{"name", http.StatusNotFound, "ResourceNotFound", "The name of the table is reserved: " + o.Name}
 	}
 	switch o.Kind {
 	case operation.InsertEntity:

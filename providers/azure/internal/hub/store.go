@@ -113,6 +113,9 @@ func ValidateName(name string) error {
 		c := name[i]
 		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
 	}
+	if name == "tables" {
+		return fmt.Errorf("%w: a hub cannot be called %q: the Table service reserves that name", provider.ErrInvalid, name)
+	}
 	if !ok {
 		return fmt.Errorf("%w: the hub's name is %q: it needs 3 to 21 lower-case letters and digits, a letter first, since it becomes the name of a table", provider.ErrInvalid, name)
 	}
