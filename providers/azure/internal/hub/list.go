@@ -14,8 +14,14 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
-// maxListed is the longest page of a list.
-const maxListed = 1_000
+const (
+	// maxListed is the longest page of a list.
+	maxListed = 1_000
+	// partitionsAtOnce is how many partitions a list reads at a time, and
+	// rowsAtOnce how many rows that stand alone.
+	partitionsAtOnce = 8
+	rowsAtOnce       = 16
+)
 
 // List implements [provider.Store].
 func (s *Store) List(ctx context.Context, q provider.Query) ([]provider.Instance, error) {
@@ -68,15 +74,14 @@ func (s *Store) listAll(ctx context.Context, q *provider.Query, limit int) ([]pr
 func (s *Store) ofPartitions(of func(n int) ([]provider.Instance, error)) ([]provider.Instance, error) {
 	pages := make([][]provider.Instance, s.hub.Partitions)
 	errs := make([]error, s.hub.Partitions)
-	gather(s.hub.Partitions, func(n int) { pages[n], errs[n] = of(n) })
+	gather(s.hub.Partitions, partitionsAtOnce, func(n int) { pages[n], errs[n] = of(n) })
 	all := slices.Concat(pages...)
 	slices.SortFunc(all, func(a, b provider.Instance) int { return cmp.Compare(a.ID, b.ID) })
 	return all, errors.Join(errs...)
 }
 
-// gather calls f for 0 to n-1, a few at a time, and waits.
-func gather(n int, f func(int)) {
-	const atOnce = 8
+// gather calls f for 0 to n-1, some at a time, and waits.
+func gather(n, atOnce int, f func(int)) {
 	next := make(chan int)
 	done := make(chan struct{})
 	workers := min(n, atOnce)
@@ -99,17 +104,17 @@ func gather(n int, f func(int)) {
 
 func (s *Store) listPartition(ctx context.Context, n int, q *provider.Query, limit int) ([]provider.Instance, error) {
 	var found []provider.Instance
-	r := row.Instances(q.Prefix, q.After)
-	err := s.scan(ctx, s.partitionKey(n), r, cellsSeen, func(rows []storage.Row) error {
-		for i := range rows {
-			got, err := readSeen(ctx, rows[i].Cells, s.getBlob)
+	err := s.scan(ctx, s.partitionKey(n), row.Instances(q.Prefix, q.After), cellsSeen, func(rows []storage.Row) error {
+		for at := range rows {
+			r := &rows[at]
+			one, err := s.selected(ctx, r, q)
 			if err != nil {
-				return fmt.Errorf("row %s: %w", rows[i].Key, err)
+				return err
 			}
-			if !got.meta.Exists() || !matches(&got.meta, q) {
+			if one == nil {
 				continue
 			}
-			if found = append(found, got.instance()); len(found) >= limit && !row.Unordered(rows[i].Key) {
+			if found = append(found, *one); len(found) >= limit && !row.Unordered(r.Key) {
 				return errEnough
 			}
 		}
@@ -119,6 +124,19 @@ func (s *Store) listPartition(ctx context.Context, n int, q *provider.Query, lim
 		err = nil
 	}
 	return found, err
+}
+
+// selected reads an instance's row; nil if the query does not select it.
+func (s *Store) selected(ctx context.Context, r *storage.Row, q *provider.Query) (*provider.Instance, error) {
+	got, err := readSeen(ctx, r.Cells, s.getBlob)
+	if err != nil {
+		return nil, fmt.Errorf("row %s: %w", r.Key, err)
+	}
+	if !got.meta.Exists() || !matches(&got.meta, q) {
+		return nil, nil
+	}
+	i := got.instance()
+	return &i, nil
 }
 
 // candidate is an instance that the index has where a query looks. Whether it is
@@ -133,6 +151,7 @@ type candidate struct {
 // it goes on, with twice as many.
 func (s *Store) listIndexed(ctx context.Context, q *provider.Query, places []row.Place, limit int) (found []provider.Instance, err error) {
 	rest := *q
+	slots := make(chan struct{}, rowsAtOnce)
 	for some := limit; ; some = min(2*some, maxListed) {
 		first, more, err := s.candidates(ctx, &rest, places, some)
 		if err != nil {
@@ -142,7 +161,7 @@ func (s *Store) listIndexed(ctx context.Context, q *provider.Query, places []row
 		for _, c := range first {
 			keys[c.partition] = append(keys[c.partition], row.Instance(c.id))
 		}
-		these, err := s.ofPartitions(func(n int) ([]provider.Instance, error) { return s.readListed(ctx, n, keys[n], q) })
+		these, err := s.ofPartitions(func(n int) ([]provider.Instance, error) { return s.readListed(ctx, n, keys[n], q, slots) })
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +178,7 @@ func (s *Store) candidates(ctx context.Context, q *provider.Query, places []row.
 	pages := make([][]candidate, s.hub.Partitions)
 	cut := make([]bool, s.hub.Partitions)
 	errs := make([]error, s.hub.Partitions)
-	gather(s.hub.Partitions, func(n int) {
+	gather(s.hub.Partitions, partitionsAtOnce, func(n int) {
 		for _, place := range places {
 			if errs[n] == nil {
 				pages[n], cut[n], errs[n] = s.readPlace(ctx, n, place, q, limit, pages[n], cut[n])
@@ -207,10 +226,16 @@ func (s *Store) readPlace(ctx context.Context, n int, place row.Place, q *provid
 	}
 }
 
+// leastRows is how many rows a page has at least, where room for twice as many as
+// were found before would be less.
+const leastRows = 16
+
 // readListed reads the rows of some instances of a partition, if the query
 // selects them. Where they stand close together a page has many of them. Where
-// they do not a page has few rows of others besides.
-func (s *Store) readListed(ctx context.Context, n int, keys []string, q *provider.Query) (found []provider.Instance, err error) {
+// they stand alone, as a page tells that has one of them and others besides, the
+// next are read each by itself, as many at a time as there are slots, and then a
+// page again.
+func (s *Store) readListed(ctx context.Context, n int, keys []string, q *provider.Query, slots chan struct{}) (found []provider.Instance, err error) {
 	slices.Sort(keys)
 	for size := len(keys); len(keys) > 0; {
 		at := storage.Range{From: keys[0], To: row.Only(keys[len(keys)-1]).To}
@@ -225,21 +250,52 @@ func (s *Store) readListed(ctx context.Context, n int, keys []string, q *provide
 				continue
 			}
 			hits++
-			got, err := readSeen(ctx, page.Rows[i].Cells, s.getBlob)
+			one, err := s.selected(ctx, &page.Rows[i], q)
 			if err != nil {
-				return nil, fmt.Errorf("row %s: %w", page.Rows[i].Key, err)
+				return nil, err
 			}
-			if got.meta.Exists() && matches(&got.meta, q) {
-				found = append(found, got.instance())
+			if one != nil {
+				found = append(found, *one)
 			}
 		}
 		if page.Next == "" {
 			break
 		}
 		gone, _ := slices.BinarySearch(keys, page.Next)
-		keys, size = keys[gone:], max(1, min(2*hits, maxListed))
+		keys, size = keys[gone:], max(leastRows, min(2*hits, maxListed))
+		if hits > 1 || len(page.Rows) == 1 {
+			continue
+		}
+		alone := keys[:min(len(keys), rowsAtOnce)]
+		keys = keys[len(alone):]
+		these, err := s.readAlone(ctx, n, alone, q, slots)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, these...)
 	}
 	return found, nil
+}
+
+// readAlone is readListed for instances that stand far from each other.
+func (s *Store) readAlone(ctx context.Context, n int, keys []string, q *provider.Query, slots chan struct{}) (found []provider.Instance, err error) {
+	each := make([]*provider.Instance, len(keys))
+	errs := make([]error, len(keys))
+	gather(len(keys), rowsAtOnce, func(k int) {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		page, err := s.scanPage(ctx, s.partitionKey(n), storage.Range(row.Only(keys[k])), 1, cellsSeen)
+		if errs[k] = err; err != nil || len(page.Rows) == 0 {
+			return
+		}
+		each[k], errs[k] = s.selected(ctx, &page.Rows[0], q)
+	})
+	for _, one := range each {
+		if one != nil {
+			found = append(found, *one)
+		}
+	}
+	return found, errors.Join(errs...)
 }
 
 func matches(m *row.Meta, q *provider.Query) bool {

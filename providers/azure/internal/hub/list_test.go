@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
@@ -169,6 +170,44 @@ func TestAPurgeOfWhatCannotBeReadLeavesNothingInTheIndex(t *testing.T) {
 		for _, r := range b.account.State().Rows(b.cfg.Name) {
 			if row.KindOf(r.Key) == row.KindIndex && !strings.HasPrefix(r.Key, "x:p:") {
 				b.Errorf("row %s was left", r.Key)
+			}
+		}
+	})
+}
+
+// TestRowsThatStandAloneAreReadSeveralAtATime: and those that stand together are not
+// read one by one after them.
+func TestRowsThatStandAloneAreReadSeveralAtATime(t *testing.T) {
+	const alone, together = 40, 200
+	measured(t, 1, func(b *bench) {
+		b.populate(5_000, budgetSequence, 1)
+		host, _ := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		reader, client := b.open("reader")
+		var open []history.InstanceID
+		for i := range alone {
+			open = append(open, history.InstanceID(fmt.Sprintf("idle-%06d-open", (i+1)*100)))
+		}
+		for i := range together {
+			open = append(open, history.InstanceID(fmt.Sprintf("late-%06d", i)))
+		}
+		b.begun(client, budgetWaiting, open...)
+		for _, c := range []struct {
+			after history.InstanceID
+			want  []history.InstanceID
+			most  int // operations
+			long  int // operations, one after the other
+		}{
+			{"", open[:alone], 1 + alone, 8},
+			{"idle-000150", open[1:alone], alone, 8},
+			{open[alone-1], open[alone:], 3, 3},
+			{open[alone-3], open[alone-2:], 8, 8},
+		} {
+			began := time.Now()
+			got, n := b.listed(reader, provider.Query{Statuses: []history.Status{history.StatusRunning}, After: c.after, Limit: len(c.want)})
+			took := int(time.Since(began) / (10 * time.Millisecond))
+			if n > c.most || took > c.long || !slices.Equal(got, c.want) {
+				b.Errorf("%d after %q took %d operations, %d one after the other, want at most %d and %d: %q", len(c.want), c.after, n, took, c.most, c.long, got)
 			}
 		}
 	})
