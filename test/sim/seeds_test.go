@@ -195,32 +195,41 @@ func (w *world) audit(ctx context.Context, users *clients) {
 }
 
 // lists compares what the index says with the rows of instances: whoever has a
-// status is found by it, and nobody else.
+// status, or a name and a status, is found by it, and nobody else.
 func (w *world) lists(ctx context.Context, p *azuretest.Host) {
-	pages := func(q provider.Query) (all []history.InstanceID, statuses map[history.Status][]history.InstanceID) {
-		statuses = map[history.Status][]history.InstanceID{}
+	type kind struct {
+		status history.Status
+		name   string
+	}
+	pages := func(q provider.Query) (all []history.InstanceID, of map[kind][]history.InstanceID) {
+		of = map[kind][]history.InstanceID{}
 		for q.Limit = 40; ; {
 			page, err := p.List(ctx, q)
 			if err != nil {
 				w.failed("listing %+v: %v", q, err)
-				return all, statuses
+				return all, of
 			}
 			for _, i := range page {
 				all = append(all, i.ID)
-				statuses[i.Status] = append(statuses[i.Status], i.ID)
+				for _, k := range []kind{{i.Status, ""}, {i.Status, i.Name}} {
+					of[k] = append(of[k], i.ID)
+				}
 			}
 			if len(page) < q.Limit {
-				return all, statuses
+				return all, of
 			}
 			q.After = page[len(page)-1].ID
 		}
 	}
 	_, want := pages(provider.Query{})
 	for _, s := range []history.Status{history.StatusPending, history.StatusRunning, history.StatusCompleted, history.StatusFailed, history.StatusCancelled} {
-		if got, _ := pages(provider.Query{Statuses: []history.Status{s}}); !slices.Equal(got, want[s]) {
-			w.failed("the list of what is %s has %q, and %q are", s, got, want[s])
+		for _, name := range []string{"", "sequence", "fan"} {
+			k := kind{s, name}
+			if got, _ := pages(provider.Query{Statuses: []history.Status{s}, Name: name}); !slices.Equal(got, want[k]) {
+				w.failed("the list of what is %s and called %q has %q, and %q are", s, name, got, want[k])
+			}
 		}
-		if len(want[s]) > 0 {
+		if len(want[kind{s, ""}]) > 0 {
 			w.count("listed " + string(s))
 		}
 	}

@@ -147,7 +147,8 @@ func (c *commit) encodeSeen(cells *row.Cells, now int64) error {
 	given, s := c.given, c.after.seen
 	m := &s.meta
 	m.Updated = now
-	if given.Name != "" {
+	renamed := given.Name != "" && given.Name != m.Name
+	if renamed {
 		m.Name = given.Name
 	}
 	if given.Version != "" {
@@ -179,6 +180,8 @@ func (c *commit) encodeSeen(cells *row.Cells, now int64) error {
 			c.delete(row.Open(c.after.id))
 			c.ops = append(c.ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.PlaceOf(m.Status).Key(c.after.id), Cells: row.IndexCells(m)}})
 		}
+	} else if renamed && !m.Status.Final() {
+		c.ops = append(c.ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Open(c.after.id), Cells: row.IndexCells(m)}})
 	}
 	m.Parked, m.ParkedAt = "", 0
 	return nil

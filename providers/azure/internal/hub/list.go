@@ -199,20 +199,23 @@ func (s *Store) candidates(ctx context.Context, q *provider.Query, places []row.
 // readPlace adds the first instances in one place of the index of a partition.
 // Cut says that there are more, here or where it was true before.
 func (s *Store) readPlace(ctx context.Context, n int, place row.Place, q *provider.Query, limit int, all []candidate, cut bool) ([]candidate, bool, error) {
-	at := storage.Range(place.Range(q.Prefix, q.After))
+	at, size := storage.Range(place.Range(q.Prefix, q.After)), limit
+	if q.Name != "" {
+		size = maxListed // of which few may have it
+	}
 	for count, last := 0, ""; ; {
-		page, err := s.scanPage(ctx, s.partitionKey(n), at, limit, nil)
+		page, err := s.scanPage(ctx, s.partitionKey(n), at, size, nil)
 		if err != nil {
 			return nil, false, err
 		}
 		for i := range page.Rows {
 			last = page.Rows[i].Key
-			id, err := row.Indexed(page.Rows[i].Cells)
+			x, err := row.ParseIndexed(page.Rows[i].Cells)
 			if err != nil {
 				return nil, false, fmt.Errorf("row %s: %w", last, err)
 			}
-			if strings.HasPrefix(string(id), q.Prefix) && id > q.After {
-				all = append(all, candidate{id, n})
+			if strings.HasPrefix(string(x.ID), q.Prefix) && x.ID > q.After && (q.Name == "" || x.Name == "" || x.Name == q.Name) {
+				all = append(all, candidate{x.ID, n})
 				count++
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
@@ -173,6 +174,64 @@ func TestAPurgeOfWhatCannotBeReadLeavesNothingInTheIndex(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAListByNameAndStatusReadsWhatHasTheName: the index tells the name.
+func TestAListByNameAndStatusReadsWhatHasTheName(t *testing.T) {
+	const partitions, others = 4, 60
+	measured(t, partitions, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		var ids []history.InstanceID
+		for i := range others {
+			ids = append(ids, history.InstanceID(fmt.Sprintf("order-%03d", i)))
+		}
+		b.begun(client, budgetWaiting, ids...)
+		named := []history.InstanceID{"order-007x", "order-033x", "order-058x"}
+		b.begun(client, budgetSleeping, named...)
+		open := []history.Status{history.StatusRunning}
+		for _, c := range []struct {
+			q    provider.Query
+			want []history.InstanceID
+			most int
+		}{
+			{provider.Query{Name: "sleeping", Statuses: open}, named, partitions + len(named)},
+			{provider.Query{Name: "sleeping", Statuses: open, Limit: 1, After: named[0]}, named[1:2], partitions + 1},
+			{provider.Query{Name: "none", Statuses: open, Limit: 1}, nil, partitions},
+			{provider.Query{Name: "sleeping", Statuses: []history.Status{history.StatusCompleted}}, nil, partitions},
+			{provider.Query{Name: "sleeping", Parked: true}, nil, partitions + len(named)},
+		} {
+			if got, n := b.listed(host, c.q); n > c.most || !slices.Equal(got, c.want) {
+				b.Errorf("%+v took %d operations, want at most %d, and gave %q", c.q, n, c.most, got)
+			}
+		}
+	})
+}
+
+// TestTheIndexHasTheNameThatAnInstanceHas: the name that a commit gives it, whether
+// it ends with that or goes on.
+func TestTheIndexHasTheNameThatAnInstanceHas(t *testing.T) {
+	for _, status := range []history.Status{history.StatusRunning, history.StatusCompleted} {
+		synctest.Test(t, func(t *testing.T) {
+			_, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+			s := open("server")
+			start := story("x", "start", "")
+			start.Start.Name = "draft"
+			if err := s.Send(t.Context(), start); err != nil {
+				t.Fatal(err)
+			}
+			h := ended(t, s, status) // its name is story now
+			for name, want := range map[string]int{"draft": 0, "story": 1} {
+				got, err := s.List(t.Context(), provider.Query{Name: name, Statuses: []history.Status{status}})
+				if err != nil || len(got) != want {
+					t.Errorf("%d are %s and called %s, want %d: %v", len(got), status, name, want, err)
+				}
+			}
+			if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestRowsThatStandAloneAreReadSeveralAtATime: and those that stand together are not

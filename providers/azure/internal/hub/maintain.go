@@ -69,11 +69,11 @@ func (p *partition) dropTombstones(ctx context.Context) {
 	before := p.store.cfg.Now().Add(-tombstoneAge).UnixNano()
 	err := p.store.scan(ctx, p.key, row.PurgedBefore(before), []string{row.IndexCell}, func(rows []storage.Row) error {
 		for i := range rows {
-			id, err := row.Indexed(rows[i].Cells)
+			x, err := row.ParseIndexed(rows[i].Cells)
 			if err != nil {
 				return err
 			}
-			if err := p.dropTombstone(ctx, id, rows[i].Key); err != nil {
+			if err := p.dropTombstone(ctx, x.ID, rows[i].Key); err != nil {
 				return err
 			}
 		}

@@ -400,14 +400,18 @@ type Letter struct {
 
 // IndexCells are the cells of an instance's row in the index.
 func IndexCells(m *Meta) map[string][]byte {
-	return map[string][]byte{IndexCell: wire.MustJSON(indexed{m.ID})}
+	return map[string][]byte{IndexCell: wire.MustJSON(Indexed{m.ID, m.Name})}
 }
 
-// IndexCell is the cell of a row of the index.
+// IndexCell is the cell of a row of the index with [Indexed], as JSON.
 const IndexCell = "Indexed"
 
-type indexed struct {
-	ID history.InstanceID `json:"id"`
+// Indexed is what a row of the index says of an instance. The name of the
+// orchestration is that of the instance's own row: whatever changes that changes
+// both. A tombstone has none.
+type Indexed struct {
+	ID   history.InstanceID `json:"id"`
+	Name string             `json:"name,omitempty"`
 }
 
 // Parse reads a cell that is JSON as it stands.
@@ -418,11 +422,9 @@ func Parse(cell []byte, into any) error {
 	return nil
 }
 
-// Indexed is the instance of a row of the index.
-func Indexed(cells map[string][]byte) (history.InstanceID, error) {
-	var x indexed
-	err := Parse(cells[IndexCell], &x)
-	return x.ID, err
+// ParseIndexed reads a row of the index.
+func ParseIndexed(cells map[string][]byte) (x Indexed, err error) {
+	return x, Parse(cells[IndexCell], &x)
 }
 
 // RequestOf is what a tombstone remembers of a start: the request, or else the
