@@ -285,6 +285,39 @@ func TestWhatWaitsHereRunsWhereOthersAreIdle(t *testing.T) {
 	})
 }
 
+// TestAnOrderThatIsRefusedLosesNoActivity: while it is judged, activities that wait for
+// a slot are offered to another host.
+func TestAnOrderThatIsRefusedLosesNoActivity(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{MaxActivities: 4})
+		s.host("idle", core.WorkerConfig{MaxActivities: 4})
+		const n = 12
+		var results []func() string
+		judging, stop := context.WithCancel(s.Context())
+		var judged sync.WaitGroup
+		for k := range n {
+			id := history.InstanceID(fmt.Sprint("order-", k))
+			results = append(results, begin(s, owner, longOne, 20*time.Second, id))
+			judged.Go(func() {
+				for judging.Err() == nil {
+					if err := owner.store.Purge(judging, id, false); err == nil {
+						s.Errorf("%s was purged, which ran", id)
+					}
+				}
+			})
+		}
+		<-time.After(5 * time.Second)
+		stop()
+		judged.Wait()
+		for _, result := range results {
+			result()
+		}
+		if got := s.starts(); len(got) != n {
+			s.Errorf("%d activities began %d times: %v", n, len(got), got)
+		}
+	})
+}
+
 // TestWhatWaitedForASlotForTooLongRunsOnceOnly: a host takes an activity for a
 // slot that is gone when it comes, and has a slot again when another host runs it.
 func TestWhatWaitedForASlotForTooLongRunsOnceOnly(t *testing.T) {

@@ -145,8 +145,11 @@ func (p *partition) unchanged(i *instance) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.instances[i.id]
-	if now == nil || p.removing[i.id] || now.born != i.born || now.execution != i.execution {
+	switch {
+	case now == nil || now.born != i.born || now.execution != i.execution:
 		return errNotOpen
+	case p.removing[i.id]:
+		return errBusy // the order may be refused
 	}
 	return nil
 }

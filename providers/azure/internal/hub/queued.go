@@ -408,14 +408,14 @@ func (p *partition) takeBack(all []broker.Diverted) {
 	}
 	for _, d := range all {
 		i := p.instances[d.ID.Instance]
-		if i == nil || p.removing[i.id] || i.execution != d.ID.Execution {
+		if i == nil || i.execution != d.ID.Execution {
 			continue // it was purged or replaced
 		}
 		p.member.broker.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
 	}
 }
 
-var errBusy = errors.New("a turn of the instance is under way")
+var errBusy = errors.New("a turn of the instance is under way, or an order for it")
 
 // divert commits that activities of an instance are offered to other hosts. A
 // turn of the instance would change the same row: then they stay.

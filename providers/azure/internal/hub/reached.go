@@ -149,7 +149,7 @@ func (p *partition) storeProgress(ctx context.Context, i *instance, id history.A
 			p.hasProgressLocked(id.Instance, id.Event)
 		},
 	})
-	if errors.Is(err, errNotOpen) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+	if errors.Is(err, errNotOpen) || errors.Is(err, errBusy) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
 		return nil // the next signal tells
 	}
 	return err

@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -50,6 +51,11 @@ func (p *partition) stayAwake() {
 	p.work.Go(func() { p.wakeSleepers(p.ctx, from, until) })
 }
 
+// maxBusy is how often an instance is tried to wake for which there is an order: for
+// the better part of a minute. An order is judged in moments, and a removal that is
+// held up must not keep others asleep.
+const maxBusy = 30
+
 // wakeSleepers reads timers that are due in a time, of instances that sleep.
 func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
 	for n := 0; ctx.Err() == nil; n++ {
@@ -61,12 +67,15 @@ func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
 		if bug.Planted("sleepers-forgotten") {
 			rows = nil
 		}
+		busy := false
 		for i := range rows {
-			if err == nil {
-				err = p.wakeUp(ctx, &rows[i])
+			if one := p.wakeUp(ctx, &rows[i]); errors.Is(one, errBusy) {
+				busy = true
+			} else {
+				err = errors.Join(err, one)
 			}
 		}
-		if err == nil {
+		if err == nil && (!busy || n >= maxBusy) {
 			break
 		}
 		pause(ctx, storage.RetryAfter(err, backoff(n)))
@@ -98,8 +107,11 @@ func (p *partition) wakeUp(ctx context.Context, r *storage.Row) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone || p.removing[i.id] {
+	switch {
+	case p.gone:
 		return nil
+	case p.removing[i.id]:
+		return errBusy // the order may be refused
 	}
 	switch known := p.instances[i.id]; {
 	case known == nil && !p.moved[i.id]:
@@ -147,7 +159,7 @@ func (p *partition) openTimersLocked(i *instance, progress map[int64]history.Pay
 }
 
 func (p *partition) openLocked(i *instance, timers []provider.Timer, progress map[int64]history.Payload) {
-	if p.member == nil || p.removing[i.id] {
+	if p.member == nil {
 		return
 	}
 	var soon []provider.Timer

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,41 @@ func TestARetryAfterHoursHasTheProgressOfBefore(t *testing.T) {
 				defer cancel()
 				if got, err := budgetStubborn.Handle(client, "order").Wait(ctx); err != nil || got != 7 {
 					s.Errorf("the second attempt gave %d, %v; want 7, which the first one left", got, err)
+				}
+			})
+		})
+	}
+}
+
+// TestAnOrderThatIsRefusedKeepsNobodyAsleep: it is judged while the timer of its
+// instance comes near, whether that is in memory or not.
+func TestAnOrderThatIsRefusedKeepsNobodyAsleep(t *testing.T) {
+	for _, cold := range []int{1, 100} {
+		t.Run(fmt.Sprint(cold, " in memory"), func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				s.cfg.Cold, s.cfg.Sleep = cold, 10*time.Second
+				x := s.host("owner", core.WorkerConfig{})
+				var results []func() int
+				for i := range 4 {
+					results = append(results, begin(s, x, budgetSleeping, 1, history.InstanceID(fmt.Sprint("sleeps-", i))))
+				}
+				<-time.After(40 * time.Second)
+				judging, stop := context.WithCancel(s.Context())
+				var judged sync.WaitGroup
+				for i := range results {
+					judged.Go(func() {
+						for judging.Err() == nil {
+							if err := x.store.Purge(judging, history.InstanceID(fmt.Sprint("sleeps-", i)), false); err == nil {
+								s.Error("what slept was purged")
+							}
+						}
+					})
+				}
+				<-time.After(17 * time.Second)
+				stop()
+				judged.Wait()
+				for _, result := range results {
+					result() // or else it sleeps for ever
 				}
 			})
 		})
