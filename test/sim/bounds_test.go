@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -187,41 +186,6 @@ func TestBoundsOfHandOver(t *testing.T) {
 	})
 }
 
-// TestBoundsOfHandOverWhileClientsPurge: clients do not take what is on its way from
-// host to host.
-func TestBoundsOfHandOverWhileClientsPurge(t *testing.T) {
-	inWorld(t, 15*time.Second, 3, func(ctx context.Context, w *world, c *clients) {
-		w.effects.slow = 10 * time.Second
-		all := c.spread(ctx, "runs", 12, 3)
-		done, watched := make(chan none), make(chan time.Duration)
-		go func() { watched <- w.watch(done) }()
-		purging, stop := context.WithCancel(ctx)
-		var purges sync.WaitGroup
-		for _, h := range all {
-			purges.Go(func() {
-				for w.wait(purging, 5*time.Millisecond) {
-					hasty, cancel := context.WithTimeout(purging, 30*time.Millisecond) // so that many begin
-					_ = c.process.Purge(hasty, h.ID(), false)                          // it runs
-					cancel()
-				}
-			})
-		}
-		w.running()[0].leave()
-		w.wait(ctx, 200*time.Millisecond)
-		stop()
-		w.wait(ctx, 5*time.Second)
-		close(done)
-		most := <-watched
-		purges.Wait()
-		if most == 0 || most > 500*time.Millisecond {
-			w.failed("from a release to the claim passed %v, at most 500 ms", most)
-		}
-		for _, h := range all {
-			gives(ctx, c, h, is(6))
-		}
-	})
-}
-
 // TestBoundsOfPause: a paused host that wakes commits nothing, and starts nothing
 // whose check came after it had fenced itself.
 func TestBoundsOfPause(t *testing.T) {
@@ -365,7 +329,7 @@ func (w *world) watch(done <-chan none) (longest time.Duration) {
 	for {
 		for n, o := range w.account.Owners() {
 			since, was := free[n]
-			owned := o.Incarnation != "" && !strings.HasPrefix(o.Incarnation, "client-")
+			owned := ownedByHost(o)
 			switch {
 			case !owned && !was:
 				free[n] = time.Now()

@@ -239,7 +239,7 @@ func (s *Store) post(ctx context.Context, id history.InstanceID, o row.Order, st
 
 // awaitAnswer waits for the answer of an order.
 func (s *Store) awaitAnswer(ctx context.Context, owner string, o *posted) error {
-	watch := &deathWatch{owner: owner, last: time.Now()}
+	watch := newDeathWatch(owner, s.cfg.TTL)
 	for try := 0; ; try++ {
 		pause(ctx, min(firstLook<<min(try, 8), time.Second, s.cfg.TTL/12))
 		if err := ctx.Err(); err != nil {
@@ -255,8 +255,8 @@ func (s *Store) awaitAnswer(ctx context.Context, owner string, o *posted) error 
 		if done {
 			return answer
 		}
-		if watch.due(s) && watch.dead(ctx, s) {
-			return errMoved // nobody else buries it: this client does, and carries the order out itself
+		if !time.Now().Before(watch.next) && watch.gone(ctx, s) {
+			return errMoved // to another host, or nobody is left: then this client carries the order out
 		}
 		if try%8 == 7 {
 			s.arrivedUnread(s.Partition(o.to), o.to) // the ring may have been lost, or the owner changed
@@ -293,27 +293,36 @@ func (p *partition) carryOut(ctx context.Context, key string) error {
 }
 
 // deathWatch finds out whether an owner died while no other host is there to see
-// it. As hosts do, it compares no clocks: a row that stays as it is for more than
-// the TTL is that of a dead host, and is removed in exactly that version. After a
-// gap between two reads it starts anew: whoever stood still may not have been alone.
+// it. As hosts do, it compares no clocks: a row that stays as it is for the TTL is that
+// of a dead host, and is removed in exactly that version. It starts anew after a gap
+// between two reads, since whoever stood still may not have been alone, and after a
+// removal that failed, since the heartbeats of others may have failed likewise.
 type deathWatch struct {
 	owner string
+	ttl   time.Duration
 	etag  string
 	since time.Time // the end of the first read that showed this version
 	last  time.Time // the end of the last read, or when the watch began
+	next  time.Time // when to read again
 }
 
-// due reports whether it is time to look.
-func (w *deathWatch) due(s *Store) bool { return time.Since(w.last) >= s.cfg.TTL/3 }
+// newDeathWatch begins a watch. Most owners have answered before it reads anything.
+func newDeathWatch(owner string, ttl time.Duration) *deathWatch {
+	now := time.Now()
+	return &deathWatch{owner: owner, ttl: ttl, last: now, next: now.Add(ttl / 12)}
+}
 
-func (w *deathWatch) dead(ctx context.Context, s *Store) bool {
+// gone reads the rows, and removes the owner's if it has been silent. It reports
+// whether the owner has none any more.
+func (w *deathWatch) gone(ctx context.Context, s *Store) bool {
 	d := &directory{store: s}
 	start := time.Now()
+	w.next = start.Add(w.ttl / 3)
 	hosts, err := d.Hosts(ctx)
 	if err != nil {
 		return false
 	}
-	gap := time.Since(w.last) > s.cfg.TTL/2 && !bug.Planted("burial-after-gap")
+	gap := time.Since(w.last) > w.ttl/2 && !bug.Planted("burial-after-gap")
 	w.last = time.Now()
 	etag := ""
 	for _, h := range hosts {
@@ -322,15 +331,22 @@ func (w *deathWatch) dead(ctx context.Context, s *Store) bool {
 		}
 	}
 	switch {
-	case etag == "": // another buried it
-		return len(hosts) == 0
+	case etag == "": // it left, or another buried it
+		return true
 	case gap || etag != w.etag:
 		w.etag, w.since = etag, w.last
 		return false
-	case start.Sub(w.since) <= s.cfg.TTL+s.cfg.TTL/3:
+	case start.Sub(w.since) >= w.ttl:
+		if d.Remove(ctx, w.owner, etag) == nil {
+			return true
+		}
+		w.etag = ""
 		return false
 	}
-	return d.Remove(ctx, w.owner, etag) == nil
+	if end := w.since.Add(w.ttl); end.Before(w.next) {
+		w.next = end
+	}
+	return false
 }
 
 // answer looks for what came of an order.

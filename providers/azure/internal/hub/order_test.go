@@ -283,6 +283,51 @@ func TestAReplacingStartReplacesWhatWasStartedWhileItWasCarriedOut(t *testing.T)
 	})
 }
 
+// TestAnOrderIsCarriedOutAlthoughWhoBuriedTheOwnerIsAway: nobody has the partition, and
+// the row of a host that does not take it is there.
+func TestAnOrderIsCarriedOutAlthoughWhoBuriedTheOwnerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		open := func(c *simulated.Client) *hub.Store {
+			s, err := hub.Open(t.Context(), c, hub.Config{Name: "hub", Partitions: 1, TTL: 3 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		owner := account.Client("owner")
+		server, client, other := open(owner), open(account.Client("client")), open(account.Client("other"))
+		ended(t, server, history.StatusCompleted)
+		away := false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Client != "other" {
+				return simulated.Fault{}
+			}
+			if away {
+				return simulated.Fault{Kind: simulated.LostRequest}
+			}
+			away = c.Partition == row.Management && slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Verb == storage.Delete })
+			return simulated.Fault{}
+		})
+		h, err := other.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner.Kill()
+		<-time.After(2 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := client.Purge(ctx, "x", false); err != nil || !away {
+			t.Errorf("the purge says %v, and that the owner was buried is %v", err, away)
+		}
+		account.Decide(nil)
+		if err := errors.Join(h.Leave(t.Context()), other.Close(), client.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestAClientThatStoodStillBuriesNobody: the owner stood still with it, as the
 // processes of one machine do, and beats a little later.
 func TestAClientThatStoodStillBuriesNobody(t *testing.T) {
