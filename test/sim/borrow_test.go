@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
 )
@@ -57,6 +59,62 @@ func TestBoundsOfDeathForAClientAlone(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestBoundsOfJoiningWhileClientsPurge: clients leave what nobody owns to a host that
+// has come. It has all partitions at once, but for what a client had at that moment,
+// for which it looks again after the grace.
+func TestBoundsOfJoiningWhileClientsPurge(t *testing.T) {
+	const ttl, most = 15 * time.Second, 2500 * time.Millisecond
+	for seed := uint64(1); seed <= 4; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			inWorldOf(t, seed, ttl, 1, func(ctx context.Context, w *world, c *clients) {
+				w.effects.slow = 10 * time.Minute
+				all := c.spread(ctx, "runs", 12, 1)
+				w.wait(ctx, time.Second)
+				w.running()[0].leave()
+				stop := w.purgesAgain(ctx, c, all)
+				w.wait(ctx, time.Second+time.Duration(draw(seed, "join").Int64N(int64(time.Second))))
+				began, before := time.Now(), w.account.Owners()
+				w.start(ctx)
+				took := w.untilOwned(ctx, began)
+				if t.Logf("all were owned after %v, and heads written %d times", took, claims(w.account.Owners())-claims(before)); took > most {
+					w.failed("a host that came had all partitions after %v, at most %v", took, most)
+				}
+				stop()
+				for _, h := range all {
+					gives(ctx, c, h, is(1))
+				}
+			})
+		})
+	}
+}
+
+// purgesAgain purges what runs, again and again, until it is stopped.
+func (w *world) purgesAgain(ctx context.Context, c *clients, all []*orchestration.Handle[int]) (stop func()) {
+	purging, end := context.WithCancel(ctx)
+	var purges sync.WaitGroup
+	for _, h := range all {
+		purges.Go(func() {
+			for w.wait(purging, 5*time.Millisecond) {
+				hasty, cancel := context.WithTimeout(purging, 300*time.Millisecond) // so that many begin
+				_ = c.process.Purge(hasty, h.ID(), false)
+				cancel()
+			}
+		})
+	}
+	return func() {
+		end()
+		purges.Wait()
+	}
+}
+
+// untilOwned waits until hosts own all partitions, and returns how long that took.
+func (w *world) untilOwned(ctx context.Context, began time.Time) time.Duration {
+	for ctx.Err() == nil && slices.ContainsFunc(w.account.Owners(), func(o azuretest.Owner) bool { return !ownedByHost(o) }) {
+		w.wait(ctx, time.Millisecond)
+	}
+	return time.Since(began)
 }
 
 func ownedByHost(o azuretest.Owner) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -36,19 +37,23 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) error {
 	n := s.Partition(id)
 	var waits *posted
-	maybe := false // an earlier try may have been applied
+	maybe := false        // an earlier try may have been applied
+	var unowned time.Time // since when no host owns the partition, as far as is known
 	for try := 0; ; try++ {
 		var err error
 		if p := s.owned(n); waits == nil && p != nil && p.live() {
 			err = p.called(ctx, id, &o, start)
 			maybe = maybe || undecided(err)
 		} else if free, owner, ok := s.ownerElsewhere(ctx, n); ok {
+			unowned = time.Time{}
 			if waits == nil {
 				waits, err = s.post(ctx, id, o, start)
 			}
 			if err == nil {
 				err = s.awaitAnswer(ctx, owner, waits)
 			}
+		} else if free.wanted && s.patient(&unowned) {
+			err = errMoved // to a host, soon
 		} else if waits == nil {
 			err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, &o, start, nil) })
 			maybe = maybe || undecided(err)
@@ -105,15 +110,27 @@ var errMoved = errors.New("the partition changed hands")
 
 // freeHead is the owner row of a partition that nobody owns, as it was read.
 type freeHead struct {
-	head row.Owner
-	etag string
+	head   row.Owner
+	etag   string
+	wanted bool // there are hosts, which ought to take it
+}
+
+// patient reports whether a partition that no host owns, since then, is to be left
+// to the hosts that there are: one that lives has looked twice by the end. A client
+// that takes it at the same moment makes a host fail, which looks again much later
+// than the client has what it wants.
+func (s *Store) patient(unowned *time.Time) bool {
+	if unowned.IsZero() {
+		*unowned = time.Now()
+	}
+	return time.Since(*unowned) < 2*s.cfg.TTL/3 && !bug.Planted("borrowed-beside-hosts")
 }
 
 // ownerElsewhere is the incarnation that owns a partition, or that it was released
 // for, if that is a host that has a row. Otherwise free is what a claim is to replace.
 func (s *Store) ownerElsewhere(ctx context.Context, n int) (free freeHead, owner string, ok bool) {
 	head, etag, err := s.readHead(ctx, n)
-	free = freeHead{head, etag}
+	free = freeHead{head: head, etag: etag}
 	if err != nil {
 		return free, "", true // what cannot be read is not for the taking
 	}
@@ -121,27 +138,19 @@ func (s *Store) ownerElsewhere(ctx context.Context, n int) (free freeHead, owner
 	if owner == "" && !bug.Planted("reserved-borrowed") {
 		owner = head.For // it claims at once, and others if it does not
 	}
-	if etag == "" || owner == "" {
-		return free, "", false
-	}
-	hosts, err := s.observer.Hosts(ctx)
-	if err != nil {
-		return free, owner, true
-	}
-	for _, h := range hosts {
-		if h.Incarnation == owner {
+	is := func(h sharding.Host) bool { return h.Incarnation == owner }
+	if owner != "" {
+		hosts, err := s.observer.Hosts(ctx)
+		if err != nil || slices.ContainsFunc(hosts, is) {
 			return free, owner, true
 		}
 	}
-	// The rows may be from before it joined: nobody takes from the living.
+	// The rows may be from before it joined, or another: nobody takes from the living,
+	// or before them.
 	s.observer.Forget()
-	hosts, err = s.observer.Hosts(ctx)
-	for _, h := range hosts {
-		if h.Incarnation == owner {
-			return free, owner, true
-		}
-	}
-	return free, owner, err != nil
+	hosts, err := s.observer.Hosts(ctx)
+	free.wanted = err != nil || slices.ContainsFunc(hosts, func(h sharding.Host) bool { return !h.Leaving })
+	return free, owner, owner != "" && (err != nil || slices.ContainsFunc(hosts, is))
 }
 
 // borrower begins what stands in the owner row for a client.
