@@ -33,8 +33,13 @@ func TestWorkGoesOnWhenItsInstanceLeaves(t *testing.T) {
 		if !held.Detached() || completed.Detached() {
 			t.Errorf("detached are the held work: %t, the completed one: %t; want true, false", held.Detached(), completed.Detached())
 		}
-		if s, err := held.Extend(history.Payload("1")); s.Cancelled || !errors.Is(err, broker.ErrDetached) {
-			t.Errorf("extending: %+v, %v; want no signal and ErrDetached", s, err)
+		for _, progress := range []history.Payload{history.Payload("1"), nil} {
+			if s, err := held.Extend(progress); s.Cancelled || !errors.Is(err, broker.ErrDetached) {
+				t.Errorf("extending: %+v, %v; want no signal and ErrDetached", s, err)
+			}
+			if got := held.Reached(); string(got) != "1" {
+				t.Errorf("it has reached %q, want 1", got)
+			}
 		}
 		held.Release(provider.Release{})
 		if err := held.Complete(done(1)); !errors.Is(err, broker.ErrDetached) {

@@ -162,6 +162,9 @@ type Place struct {
 	Name      string
 	Version   string
 	Final     bool
+	// Progress is that of activities which the commit completes, by event, where
+	// others had them: it counts, rather than what is known here.
+	Progress map[int64]history.Payload
 }
 
 // Commit applies a durable commit to the turn's instance, delivers what it sent
@@ -192,7 +195,7 @@ func (b *Broker) Commit(t *Turn, c *provider.Commit, at Place, sent ...Delivery)
 	if at.Final {
 		b.closeAllLocked(inst)
 	} else {
-		b.reopenLocked(inst, c)
+		b.reopenLocked(inst, c, at.Progress)
 	}
 	b.deliverLocked(sent)
 	inst.turn = nil
@@ -203,7 +206,7 @@ func (b *Broker) Commit(t *Turn, c *provider.Commit, at Place, sent ...Delivery)
 // reopenLocked applies what a commit opens and closes. An event may close an
 // attempt and open the next in one commit: completions come first. Nothing that
 // was cancelled comes again: cancellations come last.
-func (b *Broker) reopenLocked(inst *instance, c *provider.Commit) {
+func (b *Broker) reopenLocked(inst *instance, c *provider.Commit, reached map[int64]history.Payload) {
 	if c.NewExecution {
 		b.closeAllLocked(inst)
 	}
@@ -220,6 +223,7 @@ func (b *Broker) reopenLocked(inst *instance, c *provider.Commit) {
 	}
 	for _, event := range c.CompletedActivities {
 		keep(event, b.closeActivityLocked(inst, event))
+		keep(event, reached[event])
 	}
 	for _, event := range c.FiredTimers {
 		keep(event, b.closeTimerLocked(inst, event))

@@ -260,23 +260,33 @@ func (w *Work) Complete(m provider.Message) error {
 
 // Extend keeps progress, if it is not nil, for later deliveries and attempts,
 // and tells whether the activity was cancelled. [provider.ErrLockLost] if the
-// work was given back or completed; [ErrDetached], with nothing kept, if whether
-// it was cancelled is known elsewhere.
+// work was given back or completed; [ErrDetached] if whether it was cancelled is
+// known elsewhere: then [Work.Reached] alone has the progress.
 func (w *Work) Extend(progress history.Payload) (provider.Signals, error) {
 	b, a := w.host.broker, w.activity
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	counts := w.detached || a.work == w
+	if progress != nil && counts && !w.cancelled {
+		a.progress = progress
+	}
 	switch {
 	case w.cancelled:
 		return provider.Signals{Cancelled: true}, nil
 	case w.detached:
 		return provider.Signals{}, w.detachedError()
-	case a.work != w:
+	case !counts:
 		return provider.Signals{}, lost("activity", w.ID.Instance)
-	case progress != nil:
-		a.progress = progress
 	}
 	return provider.Signals{}, nil
+}
+
+// Reached is the progress of the work: what it began with, or what Extend was given
+// since.
+func (w *Work) Reached() history.Payload {
+	w.host.broker.mu.Lock()
+	defer w.host.broker.mu.Unlock()
+	return w.activity.progress
 }
 
 // Release gives the work back unfinished. Work that does not count any more, or

@@ -130,6 +130,30 @@ func TestProgressGoesAlongToDeliveriesAndRetries(t *testing.T) {
 	})
 }
 
+// TestProgressOfWhatOthersHadGoesAlongToRetries: the provider knows it.
+func TestProgressOfWhatOthersHadGoesAlongToRetries(t *testing.T) {
+	within(t, func(t *testing.T, w *world) {
+		w.opened("a", provider.Commit{Activities: []provider.Activity{activity(1, "")}})
+		if _, err := w.work(1).Extend(history.Payload("1")); err != nil {
+			t.Fatal(err)
+		}
+		again := []provider.Activity{activity(1, ""), activity(2, "")}
+		again[0].Attempt, again[1].Attempt = 2, 2
+		w.deliver("a", "failed")
+		at := running
+		at.Progress = map[int64]history.Payload{1: history.Payload("3"), 2: history.Payload("4")}
+		c := &provider.Commit{Consumed: 1, CompletedActivities: []int64{1, 2, 3}, Activities: again}
+		if err := w.b.Commit(w.turn("a"), c, at); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{"3", "4"} {
+			if work := w.work(int64(i + 1)); string(work.Progress) != want {
+				t.Errorf("attempt %d of activity %d has progress %q, want %q", work.Activity.Attempt, i+1, work.Progress, want)
+			}
+		}
+	})
+}
+
 func TestHostsGetActivitiesOfTheirTags(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {
 		gpu := w.b.Join(provider.HostInfo{Tags: []string{"gpu", "gpu", ""}})
