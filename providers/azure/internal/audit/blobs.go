@@ -11,7 +11,7 @@ import (
 )
 
 // references are the blobs that were there before any row was read, by hash:
-// true for those that a row names, or an activity that is open needs.
+// true for those that a row names, or an activity that others have needs.
 type references struct {
 	named    map[uint64]bool
 	progress reached

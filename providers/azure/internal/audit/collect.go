@@ -34,8 +34,9 @@ type Collected struct {
 //   - Once written, a name moves only from a row of an outbox to one of an
 //     inbox, which may be in a partition that was read before. So all rows are
 //     read twice, and what either reading showed is kept.
-//   - A blob of progress is written while its activity is open, and needed until
-//     that is closed. What is open stands in a row.
+//   - A blob of progress is written while its activity is left to others, and
+//     needed until that is closed or with its owner again. What is left to others
+//     stands in a row, and what comes back or goes once more needs another blob.
 //   - The blobs are listed after both, and their age counts from before the
 //     first.
 //

@@ -159,7 +159,7 @@ func TestACollectionGoesOnWhereDeletesFail(t *testing.T) {
 }
 
 // TestProgressIsCollectedWhenItsActivityIsOver: a message of a work queue names the
-// blob, and no row does.
+// blob, and no row does. It is so as well when the activity is with its owner again.
 func TestProgressIsCollectedWhenItsActivityIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
@@ -182,7 +182,7 @@ func TestProgressIsCollectedWhenItsActivityIsOver(t *testing.T) {
 		} {
 			l.blob(blob)
 		}
-		put(row.OpenWork{Execution: 3, Activities: open.Encode(), Queued: open.Encode()})
+		put(row.OpenWork{Execution: 3, Activities: open.Encode(), Queued: open.Without(9).Encode(), Running: map[string]string{"host": spans.Set{{First: 9, Last: 9, Attempt: 1}}.Encode()}})
 		rest(25 * time.Hour)
 		if r := l.audit(audit.Options{}); r.Orphans != 3 {
 			t.Errorf("the audit counts %d orphans, want those of 3 activities that are not open", r.Orphans)
@@ -190,9 +190,9 @@ func TestProgressIsCollectedWhenItsActivityIsOver(t *testing.T) {
 		if c := l.collect(0); c.Blobs != 3 || c.Kept != 2 {
 			t.Errorf("collected %+v, want those of 3 activities that are not open, and 2 kept", c)
 		}
-		put(row.OpenWork{Execution: 3, Activities: open.Without(2).Encode()})
+		put(row.OpenWork{Execution: 3, Activities: open.Encode(), Queued: open.Without(2).Encode()})
 		if c := l.collect(0); c.Blobs != 1 || c.Kept != 1 {
-			t.Errorf("collected %+v, want that of the activity which ended", c)
+			t.Errorf("collected %+v, want that of the activity which came back", c)
 		}
 		put(row.OpenWork{Purging: true})
 		if c := l.collect(0); c.Blobs != 1 || c.Kept != 0 {

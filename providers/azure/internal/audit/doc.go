@@ -79,7 +79,7 @@
 //     these are notes.
 //   - Z13 Every blob that a row names is there, and every row lists the blobs in
 //     which its values stand. Old blobs that no row names are noted, except the
-//     progress of activities that are open, which messages of work queues name.
+//     progress of activities that others have, which messages of work queues name.
 //
 // What cannot be told from storage: whether something left before its commit
 // was known to be applied (Z3) if it was applied; who removed a message of a

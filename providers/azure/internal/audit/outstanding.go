@@ -32,7 +32,8 @@ type timers struct {
 type work struct {
 	row.OpenWork
 	open  spans.Set
-	given spans.Set // to other hosts
+	given spans.Set   // to other hosts
+	left  []spans.Set // to one host each
 }
 
 // readOutstanding reads what a new owner of the partition would.
@@ -140,9 +141,11 @@ func (w *work) decode() (err error) {
 		return err
 	}
 	for _, running := range w.Running {
-		if _, bad := spans.Decode(running); bad != nil {
+		set, bad := spans.Decode(running)
+		if bad != nil {
 			err = bad
 		}
+		w.left = append(w.left, set)
 	}
 	return err
 }
