@@ -27,6 +27,7 @@ var layers = map[string]struct{ run, flags string }{
 var ofTheHub = []string{
 	"APurgeOfWhichTheOutcomeWasLost", "AnOrderThatItsClientCarriesOut", "AHandOverLosesNoActivityOfACommit", "OwnersThatFollowEachOther",
 	"TheLastWordsOfAHost", "APurgeThatIsHeldUp", "AnActivityThatRunsElsewhere", "WhatASessionsFormerHostGaveBack", "ALateEndOfALease",
+	".*Progress",
 }
 
 // caughtBy names the layer that catches each planted bug.
@@ -95,6 +96,10 @@ var caughtBy = map[string]string{
 	"end-not-written":     "bounds",
 	"taken-is-delivered":  "seeds",
 	"requests-forgotten":  "seeds",
+
+	"progress-not-passed":    "bounds",
+	"former-progress-kept":   "hub",
+	"returned-progress-kept": "hub",
 }
 
 // TestEachBugThatCanBePlantedHasALayer: none is left out.

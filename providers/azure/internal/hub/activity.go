@@ -136,7 +136,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 	kept := admit.Keep(completion)
 	err = w.Complete(kept)
 	if errors.Is(err, broker.ErrDetached) {
-		if err := h.store.insertOf(ctx, &kept, born); err != nil {
+		if err := h.completeDetached(ctx, w, &kept, born); err != nil {
 			return failed(op, err)
 		}
 		h.ended(w)

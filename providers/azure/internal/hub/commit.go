@@ -91,9 +91,10 @@ func (c *commit) settled(a journal.Applied) {
 	for event := range c.places {
 		p.withholdLocked(i.id, event)
 	}
-	if i.seen.final() || c.given.NewExecution {
-		delete(p.progress, i.id)
+	for n := range c.progress {
+		c.stale = append(c.stale, p.wroteLocked(&c.progress[n])...)
 	}
+	c.stale = append(c.stale, p.erasedLocked(i.id, c.erased)...)
 	p.mu.Unlock()
 	p.applied.Add(int64(max(c.given.Consumed, 1)))
 
@@ -110,7 +111,7 @@ func (c *commit) settled(a journal.Applied) {
 		p.relays.add(a.Outbox, a.Send)
 	}
 	p.calm(turnPiece(i.id)) // before the next turn may begin
-	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final()}
+	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final(), Progress: c.reached}
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, offered, at)
 	p.mu.Lock()
@@ -160,6 +161,11 @@ func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.C
 		defer h.store.putBlobs(ctx, c.blobs) //nolint:errcheck // as it goes
 	} else if err := h.store.putBlobs(ctx, c.blobs); err != nil {
 		return reading(ctx, op, err) // no row names them: nothing happened
+	}
+	if err := c.writeEarly(ctx); errors.Is(err, errNotOpen) {
+		return fmt.Errorf("azure: %s: %w: it was purged or replaced", op, provider.ErrLockLost)
+	} else if err != nil {
+		return reading(ctx, op, err)
 	}
 	if bug.Planted("blob-before-row") {
 		for _, l := range c.rows {

@@ -39,7 +39,7 @@
 //	mail.go relay.go          messages for others: at once, or by the outbox
 //	host.go activity.go       what a worker calls
 //	queued.go guest.go        activities that run elsewhere, and those of others
-//	reached.go                their progress, wherever it stands
+//	progress.go reached.go    what activities have reached, with the owner and elsewhere
 //	withheld.go               activities of former owners, until it is known what came of them
 //	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it

@@ -39,6 +39,11 @@ type commit struct {
 	mail   mail
 	offers map[string][]row.Offer // by work queue
 	places map[int64]string       // hosts of the sessions of activities that it opens, by event
+
+	reached  map[int64]history.Payload // by activities that others had and that are tried again, by event
+	progress []progressRow             // that are in it
+	early    []progressRow             // that are to be written before it
+	erased   []int64                   // events of the rows of progress that it deletes
 }
 
 // encode makes rows of a commit. Nothing is written, and nothing changes.
@@ -72,6 +77,9 @@ func (h *host) encode(ctx context.Context, lock *turnLock, given *provider.Commi
 		return nil, err
 	}
 	c.encodeConsumed()
+	if err := c.encodeReached(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.encodeOpen(); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
@@ -295,10 +303,11 @@ func (c *commit) encodeOpen() error {
 	}
 	if final || given.NewExecution {
 		for n, event := range c.p.progressOf(id) {
-			if n == maxSideRows || c.room() < sendRoom { // the rest is found by who reads what is outstanding
+			if n == maxSideRows || c.room() < sendRoom { // the rest goes with the next execution, or with the instance
 				break
 			}
 			c.delete(row.Progress(id, event))
+			c.erased = append(c.erased, event)
 		}
 	}
 	changed := len(given.Timers)+len(given.FiredTimers)+len(given.CancelTimers) > 0 || final || given.NewExecution

@@ -49,6 +49,7 @@ type guest struct {
 	gone    bool            // removed, or given back
 	changed bool            // the offer, since it was taken
 	blobs   []string        // of progress: that which the message names, and those that it named or may name
+	inBlob  history.Payload // the progress in the blob that the offer names; nil if it was not read
 }
 
 var errNotOpen = errors.New("the activity is not open any more")
@@ -339,7 +340,7 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress history.Payload) (provider.Signals, error) {
 	g := guestOf(w)
 	if g == nil {
-		return provider.Signals{}, nil // it goes on, and its new owner hears of its end
+		return provider.Signals{}, nil // it goes on, and its new owner hears of its end, and of its progress then
 	}
 	if err := g.extend(ctx, workLease, progress); err != nil {
 		if isTaken(err) {
@@ -365,7 +366,7 @@ func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, born string
 		h.giveBackGuest(ctx, g, r)
 		return
 	}
-	post, err := h.store.encodeReturned(w.ID.Instance, born, row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}, nil)
+	post, err := h.store.encodeReturned(w.ID.Instance, born, row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}, w.Reached())
 	if err == nil {
 		err = h.store.insertPost(context.WithoutCancel(ctx), w.ID.Instance, post)
 	}

@@ -26,7 +26,7 @@ type letter struct {
 	seq       int64
 	envelope  row.Envelope
 	messages  []provider.Message
-	progress  history.Payload // of an activity that was given back
+	progress  history.Payload // of an activity that was given back, or that it completes
 	blobs     []string
 	alias     []*letter // rows with the same messages, sent again
 	handed    []int     // messages that the broker has or had, by index
@@ -96,10 +96,8 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	if err != nil {
 		return l, err
 	}
-	if l.envelope.Returned != nil {
-		if l.progress, err = row.Value(ctx, r.Cells, row.ProgressCell, p.store.getBlob); err != nil {
-			return l, err
-		}
+	if l.progress, err = row.Value(ctx, r.Cells, row.ProgressCell, p.store.getBlob); err != nil {
+		return l, err
 	}
 	for line := range bytes.Lines(lines) {
 		m, err := wire.Decode(bytes.TrimSuffix(line, []byte{'\n'}))

@@ -257,10 +257,10 @@ func (p *partition) restore(found outstanding) (all []broker.Restored, err error
 	}
 	slices.Sort(ids)
 	p.mu.Lock()
-	for id, events := range progress {
-		p.progress[id] = map[int64]bool{}
-		for event := range events {
-			p.progress[id][event] = true
+	for id, rows := range progress {
+		p.progress[id] = map[int64]stored{}
+		for event, r := range rows {
+			p.progress[id][event] = r.stored
 		}
 	}
 	p.mu.Unlock()
@@ -268,7 +268,7 @@ func (p *partition) restore(found outstanding) (all []broker.Restored, err error
 		if p.damaged[row.Escape(id)] != nil {
 			continue
 		}
-		r, err := p.restoreOne(instances[id], progress[id])
+		r, err := p.restoreOne(instances[id], progress.of(id, instances[id].execution))
 		if err != nil {
 			p.damage(row.Work(id), err)
 			continue
@@ -301,25 +301,6 @@ func readTimerSet(ctx context.Context, cells map[string][]byte, get row.GetBlob)
 		}
 	}
 	return set, err
-}
-
-// progressRead is progress by instance and event.
-type progressRead map[history.InstanceID]map[int64]history.Payload
-
-func (p *partition) readProgress(progress progressRead, r storage.Row) error {
-	value, err := row.Value(p.ctx, r.Cells, row.ProgressCell, p.store.getBlob)
-	if err != nil {
-		return err
-	}
-	var whose row.Whose
-	if err := row.Parse(r.Cells[row.WhoseCell], &whose); err != nil {
-		return err
-	}
-	if progress[whose.ID] == nil {
-		progress[whose.ID] = map[int64]history.Payload{}
-	}
-	progress[whose.ID][whose.Event] = value
-	return nil
 }
 
 func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Row) error {

@@ -49,14 +49,14 @@ type partition struct {
 	resolving  map[history.InstanceID]chan struct{} // closed when that is done
 	gathered   []broker.Delivery                    // to be handed to the broker at once
 	behind     behind
-	sweeping   int                                   // sweeps under way
-	swept      map[string]bool                       // keys deleted while one is
-	progress   map[history.InstanceID]map[int64]bool // activities with a row of progress
-	damaged    map[string]error                      // instances of which open work cannot be read, by escaped id
-	troubled   bool                                  // commits are held up
-	withheld   map[history.InstanceID]map[int64]bool // activities that former owners may still run
-	freeing    bool                                  // of those whose owner is gone
-	burying    bool                                  // letters whose receiver does not exist
+	sweeping   int                                     // sweeps under way
+	swept      map[string]bool                         // keys deleted while one is
+	progress   map[history.InstanceID]map[int64]stored // the rows of progress, by event
+	damaged    map[string]error                        // instances of which open work cannot be read, by escaped id
+	troubled   bool                                    // commits are held up
+	withheld   map[history.InstanceID]map[int64]bool   // activities that former owners may still run
+	freeing    bool                                    // of those whose owner is gone
+	burying    bool                                    // letters whose receiver does not exist
 	answers    answers
 	probation  probation
 	rings      rings
@@ -88,7 +88,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 		unresolved: map[history.InstanceID][]*letter{},
 		reading:    map[history.InstanceID]*recalling{},
 		resolving:  map[history.InstanceID]chan struct{}{},
-		progress:   map[history.InstanceID]map[int64]bool{},
+		progress:   map[history.InstanceID]map[int64]stored{},
 		damaged:    map[string]error{},
 		withheld:   map[history.InstanceID]map[int64]bool{},
 		answers:    answers{of: map[history.InstanceID]map[string]row.Answer{}},
@@ -277,7 +277,7 @@ func (p *partition) lost() {
 		if of := p.get(left.completions[i].To); of != nil {
 			born = of.born
 		}
-		p.store.background(func(ctx context.Context) { _ = p.store.insertOf(ctx, &left.completions[i], born) })
+		p.store.background(func(ctx context.Context) { _ = p.store.insertOf(ctx, &left.completions[i], born, nil) })
 	}
 	if first && p.life != nil {
 		p.log().Warn("partition lost: another host owns it by now")
@@ -349,13 +349,6 @@ func (p *partition) get(id history.InstanceID) *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.instances[id]
-}
-
-// progressOf are the activities of an instance with a row of progress, in order.
-func (p *partition) progressOf(id history.InstanceID) []int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Sorted(maps.Keys(p.progress[id]))
 }
 
 // commit submits an entry and waits until it is settled.

@@ -73,3 +73,63 @@ func TestLateProgressDoesNotReachTheNextInstanceOfItsID(t *testing.T) {
 		}
 	})
 }
+
+// TestProgressOfAnExecutionIsNotThatOfTheNextOne: there is more of it than one commit
+// deletes, and the next owner finds the rest.
+func TestProgressOfAnExecutionIsNotThatOfTheNextOne(t *testing.T) {
+	const n = 25
+	synctest.Test(t, func(t *testing.T) {
+		store, _ := checked(t)
+		h, err := store.Join(t.Context(), provider.HostInfo{Name: "host"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Send(t.Context(), story("order", "start", "")); err != nil {
+			t.Fatal(err)
+		}
+		begins := func(execution int64, again bool) {
+			turn := turnOf(t, h, "order")
+			started := history.Event{Execution: execution, ID: 1, Time: time.Now(), Data: &history.ExecutionStarted{Name: "story"}}
+			c := &provider.Commit{
+				Consumed: len(turn.Messages), NewExecution: true, Status: history.StatusRunning, Name: "story", Again: again,
+				Events: []history.Event{started},
+			}
+			for i := range int64(n) {
+				e := history.Event{Execution: execution, ID: i + 2, Time: time.Now(), Data: &history.ActivityScheduled{Name: "work"}}
+				c.Events, c.Activities = append(c.Events, e), append(c.Activities, provider.Activity{Scheduled: e, Attempt: 1})
+			}
+			if err := h.CommitTurn(t.Context(), turn, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begins(1, true)
+		for range n {
+			task, err := h.NextActivity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.ExtendActivity(t.Context(), task, history.Payload("1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begins(2, false)
+		if err := h.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if h, err = store.Join(t.Context(), provider.HostInfo{Name: "next"}); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			task, err := h.NextActivity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if task.ID.Execution != 2 || task.Progress != nil {
+				t.Errorf("%v begins with the progress %s", task.ID, task.Progress)
+			}
+		}
+		if err := h.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

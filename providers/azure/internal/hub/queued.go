@@ -66,7 +66,7 @@ func (c *commit) encodeQueued(effects *provider.Commit) {
 		if c.offers == nil {
 			c.offers = map[string][]row.Offer{}
 		}
-		queue, offer := c.p.send(host, o, c.after.id, a, 0, nil)
+		queue, offer := c.p.send(host, o, c.after.id, a, 0, c.reached[event])
 		c.offers[queue] = append(c.offers[queue], offer)
 	}
 }
@@ -95,7 +95,7 @@ func (p *partition) offer(o *open, id history.InstanceID, a *provider.Activity, 
 	if progress != nil && len(progress) <= maxScheduled/2 {
 		off.Progress = progress
 	} else {
-		off.Stored = progress != nil || p.hasProgress(id, a.Scheduled.ID)
+		off.Stored = progress != nil || p.hasProgress(history.ActivityID{Instance: id, Execution: o.execution, Event: a.Scheduled.ID})
 	}
 	if a.Scheduled.Data != nil {
 		if event, err := history.Marshal(a.Scheduled); err == nil && len(event) <= maxScheduled {
@@ -272,16 +272,15 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 	if p.get(i.id) != i {
 		return errBusy
 	}
-	reached, err := p.progressNow(ctx, i.id)
+	reached, err := p.progressNow(ctx, i.id, i.execution)
 	if err != nil {
 		return err
 	}
-	var blobs []row.BlobData
+	var came progressRow
 	if progress != nil {
-		var op storage.Op
-		op, blobs = p.storedProgress(i.id, all[0].Event, progress)
+		came = p.progressRow(history.ActivityID{Instance: i.id, Execution: i.execution, Event: all[0].Event}, progress)
 		reached = map[int64]history.Payload{all[0].Event: progress}
-		e.Ops = append(e.Ops, op)
+		e.Ops = append(e.Ops, came.op)
 	}
 	after := *i
 	sent := map[int64]bool{}
@@ -298,7 +297,7 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 	}
 	c := row.Cells{Name: func() string { return p.store.blobName(i.id) }}
 	c.Set(row.WorkCell, wire.MustJSON(stored.row(i.id)))
-	if err := p.store.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
+	if err := p.store.putBlobs(ctx, append(came.blobs, c.Blobs...)); err != nil {
 		return err
 	}
 	e.Ops = append(e.Ops, storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Work(i.id), Cells: c.Map}})
@@ -308,10 +307,11 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 		if a.Outbox != "" {
 			p.relays.add(a.Outbox, a.Send)
 		}
+		var former []string
 		p.mu.Lock()
 		p.putLocked(&after)
 		if progress != nil {
-			p.hasProgressLocked(i.id, all[0].Event)
+			former = p.wroteLocked(&came)
 		}
 		for k := range all {
 			r := &all[k]
@@ -320,6 +320,7 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 			}
 		}
 		p.mu.Unlock()
+		p.store.dropBlobs(former)
 	}
 	return p.commit(ctx, e)
 }

@@ -2,24 +2,25 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
-// Where the progress of an activity stands. Its owner keeps it in a row; a host that
-// took it from a work queue in the queue's message, or if it does not fit in there in
-// a blob that the message names. It goes along: an offer has it or says that the row
-// does, and what is given back to the owner has it in its letter.
+// Where the progress of an activity stands. Its owner keeps it in a row, see
+// progress.go; a host that took it from a work queue in the queue's message, or if it
+// does not fit in there in a blob that the message names. It goes along: an offer has
+// it or says that the row does, and the letter has it by which an activity is given
+// back to its owner, or has failed.
 //
 // No row names the blob. It is removed when the message names another one, or is
-// removed; and what that misses is collected, as long as its activity is not open.
+// removed; and what that misses is collected, unless its activity is with others.
 
 // maxOffer is the largest message for a work queue, in bytes: base64 makes it a
 // third larger.
@@ -47,6 +48,9 @@ func (g *guest) reach(ctx context.Context, progress history.Payload) error {
 		g.blobs = append(g.blobs, with.Blob)
 	}
 	g.offer.Progress, g.offer.Blob, g.offer.Stored, g.changed = with.Progress, with.Blob, with.Stored, true
+	if g.inBlob = nil; with.Blob != "" {
+		g.inBlob = progress
+	}
 	return nil
 }
 
@@ -66,17 +70,23 @@ func apart(names []string, name string) (kept, others []string) {
 func (g *guest) reached(ctx context.Context) (history.Payload, error) {
 	s := g.member.store
 	g.mu.Lock()
-	o := g.offer
+	o, value := g.offer, g.inBlob
 	g.mu.Unlock()
-	var value []byte
 	var err error
 	switch {
+	case value != nil:
+		return value, nil
 	case o.Blob != "":
 		value, err = row.Value(ctx, map[string][]byte{row.ProgressCell: row.InBlob(o.Blob)}, row.ProgressCell, s.getBlob)
 	case o.Stored:
-		value, err = s.readProgress(ctx, &o)
+		value, err = s.getProgress(ctx, g.key().id)
 	default:
 		return o.Progress, nil
+	}
+	if err == nil && o.Blob != "" {
+		g.mu.Lock()
+		g.inBlob = value
+		g.mu.Unlock()
 	}
 	if !storage.Is(err, storage.Missing) {
 		return value, err
@@ -93,22 +103,20 @@ func (g *guest) reached(ctx context.Context) (history.Payload, error) {
 	return nil, corrupt(o.ID, "its progress", fmt.Errorf("of activity %d of execution %d: %w", o.Event, o.Execution, err))
 }
 
-// readProgress reads the row of progress of an offered activity. Without the row
-// there is none: it goes with the execution.
-func (s *Store) readProgress(ctx context.Context, o *row.Offer) (history.Payload, error) {
-	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(o.Partition), row.Progress(o.ID, o.Event))
-	if storage.Is(err, storage.Missing) {
+// news is what the guest has reached; nil if its owner has that in a row.
+func (g *guest) news(ctx context.Context) (history.Payload, error) {
+	g.mu.Lock()
+	stored := g.offer.Stored
+	g.mu.Unlock()
+	if stored {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return row.Value(ctx, r.Cells, row.ProgressCell, s.getBlob)
+	return g.reached(ctx)
 }
 
 // giveToOwner gives a guest to the owner of its instance, with what it has reached.
 func (g *guest) giveToOwner(ctx context.Context) error {
-	progress, err := g.reached(ctx)
+	progress, err := g.news(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,52 +128,26 @@ func (g *guest) giveToOwner(ctx context.Context) error {
 		err = s.insertPost(ctx, o.ID, post)
 	}
 	if err == nil {
+		if bug.Planted("returned-progress-kept") {
+			g.blobs = nil
+		}
 		g.done(ctx)
 	}
 	return err
 }
 
-// storedProgress is the row of progress of an activity, and what must be written
-// before it.
-func (p *partition) storedProgress(id history.InstanceID, event int64, progress history.Payload) (storage.Op, []row.BlobData) {
-	c := row.Cells{Name: func() string { return p.store.blobName(id) }}
-	c.Set(row.ProgressCell, progress)
-	c.Map[row.WhoseCell] = wire.MustJSON(row.Whose{ID: id, Event: event})
-	return storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id, event), Cells: c.Map}}, c.Blobs
-}
-
-// storeProgress writes what an activity of an instance that runs here has reached.
-func (p *partition) storeProgress(ctx context.Context, i *instance, id history.ActivityID, progress history.Payload) error {
-	op, blobs := p.storedProgress(id.Instance, id.Event, progress)
-	if err := p.store.putBlobs(ctx, blobs); err != nil {
+// completeDetached sends the completion of an activity to the owner of its instance,
+// and what it has reached, unless it cannot be tried again.
+func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider.Message, born string) (err error) {
+	var progress history.Payload
+	if f, failed := m.Data.(*history.ActivityFailed); failed && (f.Failure == nil || !f.Failure.NonRetryable) {
+		progress = w.Reached()
+		if g := guestOf(w); g != nil {
+			progress, err = g.news(ctx)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	err := p.commit(ctx, &journal.Entry{
-		Ops:   []storage.Op{op},
-		Valid: func() error { return p.unchanged(i) },
-		Applied: func(journal.Applied) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.hasProgressLocked(id.Instance, id.Event)
-		},
-	})
-	if errors.Is(err, errNotOpen) || errors.Is(err, errBusy) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
-		return nil // the next signal tells
-	}
-	return err
-}
-
-// hasProgressLocked notes that an activity has a row of progress.
-func (p *partition) hasProgressLocked(id history.InstanceID, event int64) {
-	if p.progress[id] == nil {
-		p.progress[id] = map[int64]bool{}
-	}
-	p.progress[id][event] = true
-}
-
-// hasProgress reports whether an activity has a row of progress.
-func (p *partition) hasProgress(id history.InstanceID, event int64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.progress[id][event]
+	return h.store.insertOf(ctx, m, born, progress)
 }

@@ -83,7 +83,7 @@ func (p *partition) recall(ctx context.Context, id history.InstanceID, known *in
 			return got, err
 		}
 		if there {
-			got.progress, err = p.progressNow(ctx, id)
+			got.progress, err = p.progressNow(ctx, id, m.Execution)
 			return got, err
 		}
 		// It was changed between the two reads, or its rows are damaged.

@@ -101,7 +101,7 @@ func (p *partition) wakeUp(ctx context.Context, r *storage.Row) error {
 	if err != nil {
 		return err
 	}
-	progress, err := p.progressNow(ctx, i.id)
+	progress, err := p.progressNow(ctx, i.id, i.execution)
 	if err != nil {
 		return err
 	}
@@ -126,23 +126,6 @@ func (p *partition) wakeUp(ctx context.Context, r *storage.Row) error {
 	}
 	p.openLocked(i, timers, progress)
 	return nil
-}
-
-// progressNow reads the progress of activities of an instance that have some.
-func (p *partition) progressNow(ctx context.Context, id history.InstanceID) (map[int64]history.Payload, error) {
-	if len(p.progressOf(id)) == 0 {
-		return nil, nil
-	}
-	progress := progressRead{}
-	err := p.store.scan(ctx, p.key, row.ProgressOf(id), nil, func(rows []storage.Row) error {
-		for _, r := range rows {
-			if err := p.readProgress(progress, r); err != nil && !unreadable(err) {
-				return err
-			}
-		}
-		return nil
-	})
-	return progress[id], err
 }
 
 // openTimersLocked has the broker open those of the instance's timers that are due

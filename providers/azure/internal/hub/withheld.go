@@ -74,16 +74,25 @@ func (p *partition) freeSoon() {
 // freeWithheld offers activities whose former owner is gone. What it said of them
 // before it went is in the inbox, so that is looked into first.
 func (p *partition) freeWithheld(ctx context.Context) {
-	left := p.leftByTheGone(p.deadHosts(ctx))
+	dead := p.deadHosts(ctx)
+	left := p.leftByTheGone(dead)
 	if len(left) == 0 || !bug.Planted("freed-unread") && p.trySweep(ctx, row.Inbox()) != nil {
 		return // at the next time
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(left)) {
-		if i := p.instances[id]; i != nil && p.behind.of[id] == 0 {
-			p.freeLocked(i, left[id])
+		i := p.get(id)
+		if i == nil {
+			continue
 		}
+		reached, err := p.progressNow(ctx, id, i.execution)
+		if err != nil {
+			return // at the next time
+		}
+		p.mu.Lock()
+		if now := p.instances[id]; now != nil && now.execution == i.execution && p.behind.of[id] == 0 {
+			p.freeLocked(now, left[id], dead, reached)
+		}
+		p.mu.Unlock()
 	}
 }
 
@@ -113,14 +122,16 @@ func (p *partition) leftByTheGone(dead map[string]bool) map[history.InstanceID][
 	return left
 }
 
-// freeLocked offers activities of an instance, except those of which the inbox
-// has a completion, or the letter with which they were given back.
-func (p *partition) freeLocked(i *instance, events []int64) {
+// freeLocked offers activities of an instance that dead hosts still have, with what
+// they have reached, except those of which the inbox has a completion, or the letter
+// with which they were given back.
+func (p *partition) freeLocked(i *instance, events []int64, dead map[string]bool, reached map[int64]history.Payload) {
 	said := p.saidLocked(i)
 	slices.Sort(events)
 	for _, event := range events {
-		if n, ok := i.spans.Find(event); ok && !said[event] {
-			p.reopenLocked(i, event, i.spans[n].Attempt, nil)
+		host, _ := i.running.find(event)
+		if n, ok := i.spans.Find(event); ok && dead[host] && !said[event] {
+			p.reopenLocked(i, event, i.spans[n].Attempt, reached[event])
 		}
 	}
 }

@@ -147,8 +147,8 @@ const EventsCell = "Events"
 // StateCell is the cell with an instance's durable state, a JSON object.
 const StateCell = "State"
 
-// Cells of an inbox row. That of an activity given back has [ProgressCell], if
-// there is progress.
+// Cells of an inbox row. That of an activity which was given back, or failed where
+// others ran it, has [ProgressCell], if there is progress.
 const (
 	MessagesCell = "Messages" // [wire.Message], a line each
 	EnvelopeCell = "Envelope" // [Envelope]
@@ -260,8 +260,9 @@ const WhoseCell = "Whose"
 
 // Whose says whose progress a row holds.
 type Whose struct {
-	ID    history.InstanceID `json:"id"`
-	Event int64              `json:"event"`
+	ID        history.InstanceID `json:"id"`
+	Execution int64              `json:"execution"`
+	Event     int64              `json:"event"`
 }
 
 // TimersCell is the cell with [Timers].
