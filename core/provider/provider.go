@@ -116,7 +116,8 @@ type Host interface {
 	CompleteActivity(ctx context.Context, t *ActivityTask, completion Message) error
 
 	// ExtendActivity renews the lock and, if progress is not nil, keeps it for
-	// later deliveries. An error is not a cancellation: only Signals are.
+	// later deliveries and attempts, wherever they run and after whatever delay. An
+	// error is not a cancellation: only Signals are.
 	ExtendActivity(ctx context.Context, t *ActivityTask, progress history.Payload) (Signals, error)
 
 	// ReleaseActivity gives an activity back unfinished.

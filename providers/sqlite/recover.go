@@ -138,7 +138,7 @@ func (f *recovery) restore(c *conn, r *row, progress map[int64]history.Payload) 
 			Attempts: f.handed.Attempts(i.ID, p.message.ID),
 		})
 	}
-	open := broker.Restored{Instance: i.ID, Execution: i.Execution, Name: i.Name, Version: i.Version, Again: r.again}
+	open := broker.Restored{Instance: i.ID, Execution: i.Execution, Name: i.Name, Version: i.Version, Again: r.again, Progress: progress}
 	if r.timers {
 		var err error
 		if open.Timers, err = findTimers(c, r); err != nil {

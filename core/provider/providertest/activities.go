@@ -165,6 +165,25 @@ var activityProperties = []property{
 			e.breaks("attempt is %d and delivery %d, want 2 and 1", a.Activity.Attempt, a.Delivery)
 		}
 	}},
+	{"progress outlives the delay of a retry, and the host that kept it", p9, func(e *env) {
+		d := e.running("order", func(d *draft) { d.schedule("charge") })
+		a := e.activityOf("order", 1, 2)
+		e.extend(a, history.Payload(`"half"`))
+		e.wants(e.tryFail(e.host, a), nil, "completing activity %v as failed", a.ID)
+		t := e.turnOf("order")
+		delayed := take(t)
+		delayed.CompletedActivities = []int64{2}
+		delayed.Timers = []provider.Timer{{Event: 2, Due: time.Now().Add(30 * time.Millisecond), Fire: &history.ActivityRetried{Source: 2, Attempt: 2}}}
+		e.commit(t, delayed)
+		e.rejoin(everything("next"))
+		t = e.turnOf("order")
+		next := take(t)
+		next.FiredTimers = []int64{2}
+		next.Activities = []provider.Activity{{Scheduled: d.Activities[0].Scheduled, Attempt: 2}}
+		e.commit(t, next)
+		a = e.activityOf("order", 1, 2)
+		e.wantPayload("progress of the next attempt", a.Progress, history.Payload(`"half"`))
+	}},
 	{"only who holds an activity extends it", p9, func(e *env) {
 		e.running("order", func(d *draft) { d.schedule("charge") })
 		a := e.activityOf("order", 1, 2)

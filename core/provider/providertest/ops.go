@@ -141,6 +141,15 @@ func (e *env) tryComplete(t *provider.ActivityTask) error {
 	return e.host.CompleteActivity(ctx, t, completion(t))
 }
 
+// tryFail completes an activity as failed.
+func (e *env) tryFail(h provider.Host, t *provider.ActivityTask) error {
+	ctx, cancel := e.context()
+	defer cancel()
+	m := completion(t)
+	m.Data = &history.ActivityFailed{Source: t.ID.Event, Attempt: t.Activity.Attempt, Failure: &history.Failure{Kind: history.FailureError, Message: "not yet"}}
+	return h.CompleteActivity(ctx, t, m)
+}
+
 func (e *env) extend(t *provider.ActivityTask, progress history.Payload) provider.Signals {
 	e.Helper()
 	s, err := e.tryExtend(t, progress)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -149,4 +150,67 @@ var sharedProperties = []property{
 		defer e.leave(second)
 		shareWork(e, []provider.Host{e.host, second})
 	}},
+	{"what an activity has reached on one host is there for its next attempt on any", p9, func(e *env) {
+		e.needsSharedClients()
+		e.needsManyHosts()
+		d := e.running("order", func(d *draft) {
+			d.schedule("charge")
+			d.Activities[0].Tag = "second"
+		})
+		second := e.join(e.attach(), provider.HostInfo{Name: "second", Tags: []string{"second"}})
+		defer e.leave(second)
+		hosts := []provider.Host{e.host, second}
+		ctx, cancel := e.context()
+		defer cancel()
+		var progress history.Payload
+		for attempt, tag := range []string{"second", "second", ""} {
+			h, a := atAny(e, hosts, provider.Host.NextActivity)
+			if a.Activity.Attempt != attempt+1 {
+				e.breaks("attempt is %d, want %d", a.Activity.Attempt, attempt+1)
+			}
+			e.wantPayload("progress", a.Progress, progress)
+			if attempt == 0 { // the next one keeps what this one has reached
+				progress = history.Payload(`"half"`)
+				_, err := h.ExtendActivity(ctx, a, progress)
+				e.wants(err, nil, "extending activity %v", a.ID)
+			}
+			e.wants(e.tryFail(h, a), nil, "completing activity %v as failed", a.ID)
+			owner, t := atAny(e, hosts, provider.Host.NextTurn)
+			next := take(t)
+			next.CompletedActivities = []int64{2}
+			next.Activities = []provider.Activity{{Scheduled: d.Activities[0].Scheduled, Attempt: attempt + 2, Tag: tag}}
+			e.wants(owner.CommitTurn(ctx, t, &next.Commit), nil, "committing a turn of %q", t.Instance.ID)
+		}
+		_, a := atAny(e, hosts, provider.Host.NextActivity)
+		e.wantPayload("progress of the last attempt", a.Progress, progress)
+	}},
+}
+
+// atAny calls all hosts until one of them is given something.
+func atAny[T any](e *env, hosts []provider.Host, next func(provider.Host, context.Context) (*T, error)) (at provider.Host, got *T) {
+	e.Helper()
+	ctx, cancel := e.context()
+	defer cancel()
+	found := make([]*T, len(hosts))
+	var all sync.WaitGroup
+	for i, h := range hosts {
+		all.Go(func() {
+			defer cancel()
+			found[i], _ = next(h, ctx) // without any that is told below
+		})
+	}
+	all.Wait()
+	for i, f := range found {
+		switch {
+		case f == nil:
+		case got != nil:
+			e.breaks("two hosts were given something: %v and %v", got, f)
+		default:
+			at, got = hosts[i], f
+		}
+	}
+	if got == nil {
+		e.breaks("no host was given anything")
+	}
+	return at, got
 }
