@@ -19,13 +19,14 @@ type effects struct {
 	rows    []ledger.Row
 	keys    map[string]bool
 	running map[history.ActivityID]int
-	ended   map[tried]bool // by themselves: what came of them is for the store to keep
-	doubled int            // runs that began while another was running
-	again   int            // runs of what had ended
-	odd     []string       // both, described
-	began   []running      // every run
-	fast    bool           // every activity takes a millisecond
-	slow    time.Duration  // every activity takes this long
+	ended   map[tried]bool             // by themselves: what came of them is for the store to keep
+	doubled int                        // runs that began while another was running
+	again   int                        // runs of what had ended
+	odd     []string                   // both, described
+	began   []running                  // every run
+	fast    bool                       // every activity takes a millisecond
+	slow    time.Duration              // every activity takes this long
+	ticked  map[history.ActivityID]int // what watches have reached
 }
 
 // tried is one attempt of an activity, however often it is delivered.
@@ -42,7 +43,7 @@ type running struct {
 }
 
 func newEffects() effects {
-	return effects{keys: map[string]bool{}, running: map[history.ActivityID]int{}, ended: map[tried]bool{}}
+	return effects{keys: map[string]bool{}, running: map[history.ActivityID]int{}, ended: map[tried]bool{}, ticked: map[history.ActivityID]int{}}
 }
 
 func triedOf(info activity.Details) tried {
@@ -107,6 +108,20 @@ func (e *effects) end(ctx context.Context, info activity.Details, h *host) {
 			e.ended[a] = true
 		}
 	}
+}
+
+// reaches notes how far a watch is.
+func (e *effects) reaches(id history.ActivityID, ticks int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ticked[id] = ticks
+}
+
+// reached is how far a watch was.
+func (e *effects) reached(id history.ActivityID) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ticked[id]
 }
 
 func (e *effects) apply(info activity.Details) {

@@ -77,6 +77,9 @@ func (h *host) watch(ctx context.Context, s shift) (int, error) {
 		} else if resumed {
 			h.world.count("progress resumed")
 		}
+		if at := h.world.effects.reached(idOf(info)); h.world.exact && ticked < at {
+			h.world.failed("%v goes on at %d, and an earlier delivery or attempt had reached %d", idOf(info), ticked, at)
+		}
 		if info.Delivery > 1 && s.Far {
 			h.world.count("remote work delivered again")
 		}
@@ -88,6 +91,7 @@ func (h *host) watch(ctx context.Context, s shift) (int, error) {
 			if err := activity.Heartbeat(ctx, reached{ticked, strings.Repeat("x", s.Bulk)}); err != nil {
 				return err
 			}
+			h.world.effects.reaches(idOf(info), ticked)
 		}
 		return nil
 	})
@@ -146,6 +150,35 @@ func TestBoundsOfProgress(t *testing.T) {
 				gives(ctx, c, h, is(45))
 				if again, resumed := w.counted("remote work delivered again"), w.counted("progress resumed"); again == 0 || resumed == 0 {
 					w.failed("it was delivered again %d times, and went on %d times", again, resumed)
+				}
+			})
+		})
+	}
+}
+
+// TestBoundsOfProgressOfAFailure: where nothing is in the way, the next attempt goes
+// on exactly where the one before has failed, wherever both run.
+func TestBoundsOfProgressOfAFailure(t *testing.T) {
+	for _, bulk := range []int{0, 60_000, 600_000} {
+		t.Run(fmt.Sprint(bulk), func(t *testing.T) {
+			inWorld(t, 3*time.Second, 2, func(ctx context.Context, w *world, c *clients) {
+				w.exact = true
+				for w.varied = true; !w.reaches() && ctx.Err() == nil; {
+					w.start(ctx)
+				}
+				l := load{}
+				for _, ticks := range []int{1, 5, 20} {
+					l.Watches = append(l.Watches, shift{Ticks: ticks, Far: true, Fails: true, Bulk: bulk}, shift{Ticks: ticks, Fails: true, Bulk: bulk})
+				}
+				h, err := begun(ctx, c, busy, l, orchestration.StartOptions{ID: "k-busy"})
+				if err != nil {
+					return
+				}
+				w.wait(ctx, 3*time.Second)
+				w.start(ctx) // partitions move to it, and activities go on where they were
+				gives(ctx, c, h, is(52))
+				if resumed := w.counted("progress resumed"); resumed != len(l.Watches) {
+					w.failed("%d attempts went on where others had failed, and %d should", resumed, len(l.Watches))
 				}
 			})
 		})

@@ -67,7 +67,7 @@ func live(t *testing.T, seed uint64) (o outcome) {
 		ch := characterOf(seed)
 		began := time.Now()
 		w := newWorld(seed, ch.config(r))
-		w.skewed, w.varied = r.IntN(2) == 0, true
+		w.skewed, w.varied, w.exact = r.IntN(2) == 0, true, ch.undisturbed
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		for range 1 + r.IntN(wanted) {

@@ -29,6 +29,7 @@ type world struct {
 	names  int
 	skewed bool     // clocks of hosts may be wrong
 	varied bool     // hosts serve tags or not, and have few slots or many
+	exact  bool     // nothing fails and no host dies: nothing is lost of what an activity has reached
 	users  *clients // the latest
 	waits  int64
 	dead   int            // letters that a test expects
