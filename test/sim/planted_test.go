@@ -98,6 +98,7 @@ var caughtBy = map[string]string{
 	"requests-forgotten":  "seeds",
 
 	"progress-not-passed":    "bounds",
+	"former-owner-silent":    "bounds",
 	"former-progress-kept":   "hub",
 	"returned-progress-kept": "hub",
 }

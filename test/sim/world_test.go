@@ -29,7 +29,8 @@ type world struct {
 	names  int
 	skewed bool     // clocks of hosts may be wrong
 	varied bool     // hosts serve tags or not, and have few slots or many
-	exact  bool     // nothing fails and no host dies: nothing is lost of what an activity has reached
+	exact  bool     // no request fails: nothing is lost of what an activity has reached
+	late   int      // except so many ticks, if hosts die
 	users  *clients // the latest
 	waits  int64
 	dead   int            // letters that a test expects

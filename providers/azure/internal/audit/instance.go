@@ -247,7 +247,7 @@ const longPruned = 32
 func (v *verdict) awake() bool {
 	s := v.s
 	return s.work != nil && s.work.Again || slices.ContainsFunc(s.letters, func(l letter) bool {
-		return l.Returned == nil && !s.consumed(&l) && (l.Born == "" || l.Born == s.meta.Born)
+		return l.Returned == nil && l.Reached == nil && !s.consumed(&l) && (l.Born == "" || l.Born == s.meta.Born)
 	})
 }
 

@@ -245,7 +245,7 @@ func (a *auditor) checkLetter(p *partition, r *storage.Row) {
 		tell(ExactlyOnce, "it is for instance %q, which looks for its messages elsewhere", l.To)
 	case a.home(string(l.To)) != p.number:
 		tell(ExactlyOnce, "its receiver lives in partition %d", a.home(string(l.To)))
-	case l.Order == nil && l.Returned == nil && (l.Count < 1 || l.Done < 0 || l.Done >= l.Count):
+	case l.Order == nil && l.Returned == nil && l.Reached == nil && (l.Count < 1 || l.Done < 0 || l.Done >= l.Count):
 		tell(Consumption, "%d of its %d messages were consumed: a row is removed with its last message", l.Done, l.Count)
 	}
 }

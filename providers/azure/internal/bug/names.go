@@ -65,6 +65,7 @@ var Names = []string{
 	"taken-is-delivered",     // a start whose id is taken counts as delivered (Z4)
 	"requests-forgotten",     // a tombstone does not remember the starts of its instance (Z10)
 	"progress-not-passed",    // what an attempt elsewhere has reached is not there for the next one
+	"former-owner-silent",    // a former owner does not tell the next one what its activities reach
 	"former-progress-kept",   // a row of progress that is replaced leaves its blob
 	"returned-progress-kept", // … and so does a message of a work queue whose activity is given back
 }

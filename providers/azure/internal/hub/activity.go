@@ -155,7 +155,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 // ExtendActivity implements [provider.Host]. Locks last as long as the host;
 // progress is made durable.
 func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, progress history.Payload) (provider.Signals, error) {
-	w, _, err := h.workOf(t)
+	w, born, err := h.workOf(t)
 	if err != nil {
 		return provider.Signals{}, err
 	}
@@ -171,7 +171,7 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	}
 	signals, err := w.Extend(progress)
 	if errors.Is(err, broker.ErrDetached) {
-		signals, err := h.extendDetached(ctx, w, progress)
+		signals, err := h.extendDetached(ctx, w, born, progress)
 		if signals.Cancelled || errors.Is(err, provider.ErrLockLost) {
 			h.ended(w)
 		}

@@ -81,9 +81,9 @@ func (p *partition) buryOrphan(ctx context.Context, l *letter, buried func()) er
 
 // late reports whether the row arrived so long after it was sent that it may be a
 // copy of one that was consumed, and forgotten. One that made its instance is
-// none, since it was there first. What a host gives back is judged by itself.
+// none, since it was there first. What a host says of an activity is judged by itself.
 func (l *letter) late() bool {
-	if _, partition := l.from.Partition(); partition || l.envelope.Born != "" || l.envelope.Returned != nil || bug.Planted("late-copies-count") {
+	if _, partition := l.from.Partition(); partition || l.envelope.Born != "" || l.ofActivity() != nil || bug.Planted("late-copies-count") {
 		return false
 	}
 	return l.envelope.Arrived-l.envelope.Sent > int64(journal.Late)

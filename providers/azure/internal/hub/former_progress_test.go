@@ -12,89 +12,175 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
+// handedOver are two hosts. Some of the activities that the former runs are of
+// instances that moved to the next.
+type handedOver struct {
+	*testing.T
+	account      *simulated.Account
+	client       *simulated.Client // of the former
+	stores       []*hub.Store
+	former, next provider.Host
+	tasks        []*provider.ActivityTask
+}
+
+// handsOver starts n instances on a host, each with an activity that has reached
+// something, and hands half of the partitions over.
+func handsOver(t *testing.T, n int, test func(o *handedOver)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := hub.Config{Name: "hub", Partitions: 4, TTL: 3 * time.Second}
+		_, account := checkedWith(t, cfg)
+		o := &handedOver{T: t, account: account, client: account.Client("former")}
+		joins := func(c *simulated.Client, name string) provider.Host {
+			store, err := hub.Open(t.Context(), c, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.stores = append(o.stores, store)
+			h, err := store.Join(t.Context(), provider.HostInfo{Name: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}
+		o.former = joins(o.client, "former")
+		for i := range n {
+			opens(t, o.stores[0], o.former, history.InstanceID(fmt.Sprint("order-", i)), provider.Activity{})
+		}
+		for range n {
+			task, err := o.former.NextActivity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.extend(task, reached(100))
+			o.tasks = append(o.tasks, task)
+		}
+		o.next = joins(account.Client("next"), "next")
+		<-time.After(4 * cfg.TTL)
+		test(o)
+		if err := o.next.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+		closed := make(chan error)
+		go func() { closed <- errors.Join(o.stores[1].Close(), o.stores[0].Close()) }()
+		account.Close() // lets go of the calls of the dead
+		_ = <-closed    // the calls of the dead fail
+	})
+}
+
+func (o *handedOver) extend(task *provider.ActivityTask, progress history.Payload) {
+	o.Helper()
+	if s, err := o.former.ExtendActivity(o.Context(), task, progress); err != nil || s.Cancelled {
+		o.Errorf("extending %v: %+v, %v", task.ID, s, err)
+	}
+}
+
 // TestProgressGoesFromAFormerOwnerToTheNext: activities run on where their instances
-// were, reach more there, and fail or are given back.
+// were, reach more there, and fail or are given back, or their host dies.
 func TestProgressGoesFromAFormerOwnerToTheNext(t *testing.T) {
 	const n = 12
-	for _, fails := range []bool{false, true} {
-		t.Run(fmt.Sprintf("fails %t", fails), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := hub.Config{Name: "hub", Partitions: 4, TTL: 3 * time.Second}
-				store, account := checkedWith(t, cfg)
-				other, err := hub.Open(t.Context(), account.Client("other"), cfg)
-				if err != nil {
-					t.Fatal(err)
+	for _, end := range []string{"returned", "failed", "killed"} {
+		t.Run(end, func(t *testing.T) {
+			handsOver(t, n, func(o *handedOver) {
+				if len(served(o.T, o.stores[1], "next")) == 0 {
+					o.Error("the next host serves no partition: nothing was handed over")
 				}
-				former, err := store.Join(t.Context(), provider.HostInfo{Name: "former"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i := range n {
-					opens(t, store, former, history.InstanceID(fmt.Sprint("order-", i)), provider.Activity{})
-				}
-				var tasks []*provider.ActivityTask
-				for range n {
-					task, err := former.NextActivity(t.Context())
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := former.ExtendActivity(t.Context(), task, reached(100)); err != nil {
-						t.Fatal(err)
-					}
-					tasks = append(tasks, task)
-				}
-				next, err := other.Join(t.Context(), provider.HostInfo{Name: "next"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				<-time.After(4 * cfg.TTL) // half of the partitions move to it
-				progress := map[history.InstanceID]history.Payload{}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
 				defer cancel()
-				got := make(chan *provider.ActivityTask, n)
-				for _, h := range []provider.Host{former, next} {
-					go triesAgain(ctx, t, h)
+				for _, h := range []provider.Host{o.former, o.next} {
+					go triesAgain(ctx, o.T, h)
 				}
-				for i, task := range tasks {
+				progress := map[history.InstanceID]history.Payload{}
+				for i, task := range o.tasks {
 					p := reached([]int{100, 20_000, large}[i%3])
 					progress[task.ID.Instance] = p
-					if _, err := former.ExtendActivity(t.Context(), task, p); err != nil {
-						t.Error(err)
-					}
-					if fails {
-						err = former.CompleteActivity(t.Context(), task, failure(task))
-					} else {
-						err = former.ReleaseActivity(t.Context(), task, provider.Release{})
+					o.extend(task, p)
+					var err error
+					switch end {
+					case "failed":
+						err = o.former.CompleteActivity(o.Context(), task, failure(task))
+					case "returned":
+						err = o.former.ReleaseActivity(o.Context(), task, provider.Release{})
 					}
 					if err != nil {
-						t.Error(err)
+						o.Error(err)
 					}
 				}
-				for _, h := range []provider.Host{former, next} {
-					go takes(ctx, h, got)
+				got := make(chan *provider.ActivityTask, n)
+				if end == "killed" {
+					<-time.After(time.Second) // what arrived is committed
+					o.client.Kill()
+				} else {
+					go takes(ctx, o.former, got)
 				}
+				go takes(ctx, o.next, got)
 				for range n {
 					task := <-got
 					if task == nil {
-						t.Fatal("not every activity was offered again")
+						o.Fatal("not every activity was offered again")
 					}
 					if id := task.ID.Instance; !bytes.Equal(task.Progress, progress[id]) {
-						t.Errorf("%s goes on with %d bytes of progress, want the %d that it had reached", id, len(task.Progress), len(progress[id]))
+						o.Errorf("%s goes on with %d bytes of progress, want the %d that it had reached", id, len(task.Progress), len(progress[id]))
 					}
-				}
-				if len(served(t, other, "next")) == 0 {
-					t.Error("the next host serves no partition: nothing was handed over")
 				}
 				cancel()
 				synctest.Wait()
-				if err := errors.Join(former.Leave(t.Context()), next.Leave(t.Context()), other.Close()); err != nil {
-					t.Error(err)
+				if end == "killed" {
+					return
+				}
+				if err := o.former.Leave(o.Context()); err != nil {
+					o.Error(err)
 				}
 			})
 		})
 	}
+}
+
+// TestProgressOfAFormerOwnerThatComesLateIsNotTheLast: what an activity has reached
+// since is there, and stays.
+func TestProgressOfAFormerOwnerThatComesLateIsNotTheLast(t *testing.T) {
+	const n = 4
+	handsOver(t, n, func(o *handedOver) {
+		late := 0
+		o.account.Decide(func(c simulated.Call) simulated.Fault {
+			for _, op := range c.Ops {
+				if op.Verb == storage.Insert && row.KindOf(op.Row.Key) == row.KindInbox {
+					late++
+					return simulated.Fault{Kind: simulated.Late, Delay: 20 * time.Second}
+				}
+			}
+			return simulated.Fault{}
+		})
+		for _, task := range o.tasks {
+			_, _ = o.former.ExtendActivity(o.Context(), task, reached(100)) // its outcome is unknown
+		}
+		o.account.Decide(nil)
+		last := reached(200)
+		for _, task := range o.tasks {
+			o.extend(task, last)
+		}
+		<-time.After(30 * time.Second)
+		if late == 0 {
+			o.Error("nothing comes late")
+		}
+		o.client.Kill()
+		ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
+		defer cancel()
+		for range n {
+			task, err := o.next.NextActivity(ctx)
+			if err != nil {
+				o.Fatal(err)
+			}
+			if !bytes.Equal(task.Progress, last) {
+				o.Errorf("%v goes on with %d bytes of progress, want the last of %d", task.ID, len(task.Progress), len(last))
+			}
+		}
+	})
 }
 
 // opens starts an instance with an activity.
@@ -233,6 +319,6 @@ func TestProgressOfWhatADeadHostHadIsThereForTheNextOne(t *testing.T) {
 		closed := make(chan error)
 		go func() { closed <- other.Close() }()
 		account.Close() // lets go of the calls of the dead
-		<-closed
+		_ = <-closed    // the calls of the dead fail
 	})
 }

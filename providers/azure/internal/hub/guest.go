@@ -337,10 +337,10 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 
 // extendDetached renews an activity whose instance another host owns, and learns
 // whether it was cancelled. What cannot be read is no cancellation.
-func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress history.Payload) (provider.Signals, error) {
+func (h *host) extendDetached(ctx context.Context, w *broker.Work, born string, progress history.Payload) (provider.Signals, error) {
 	g := guestOf(w)
-	if g == nil {
-		return provider.Signals{}, nil // it goes on, and its new owner hears of its end, and of its progress then
+	if g == nil { // it goes on, and its new owner hears of its end
+		return provider.Signals{}, h.reachDetached(ctx, w, born, progress)
 	}
 	if err := g.extend(ctx, workLease, progress); err != nil {
 		if isTaken(err) {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -36,7 +37,10 @@ type letter struct {
 
 // special reports whether the letter is for the owner of the partition, rather
 // than for the instance.
-func (l *letter) special() bool { return l.envelope.Order != nil || l.envelope.Returned != nil }
+func (l *letter) special() bool { return l.envelope.Order != nil || l.ofActivity() != nil }
+
+// ofActivity is the activity of which the letter says something that is no completion.
+func (l *letter) ofActivity() *row.Returned { return cmp.Or(l.envelope.Returned, l.envelope.Reached) }
 
 // foreign reports whether the letter is about an activity of another instance of the
 // id, which was purged: its activities had the same event ids.

@@ -21,26 +21,31 @@ import (
 
 // stored is a row of progress, as the owner knows it.
 type stored struct {
-	execution int64  // of the activity
-	blob      string // that the row names; empty if it names none
+	row.Whose
+	blob string // that the row names; empty if it names none
 }
 
 // progressRow is a row of progress that is to be written, and what must be written
 // before it.
 type progressRow struct {
 	stored
-	id    history.ActivityID
 	op    storage.Op
 	blobs []row.BlobData
 }
 
-func (p *partition) progressRow(id history.ActivityID, progress history.Payload) progressRow {
+// progressRow is the row of what an activity has reached; by is the letter in which a
+// former owner said it, nil if none did.
+func (p *partition) progressRow(id history.ActivityID, progress history.Payload, by *letter) progressRow {
+	whose := row.Whose{ID: id.Instance, Execution: id.Execution, Event: id.Event}
+	if by != nil {
+		whose.From, whose.Seq = by.from, by.seq
+	}
 	c := row.Cells{Name: func() string { return p.store.blobName(id.Instance) }}
 	c.Set(row.ProgressCell, progress)
 	blob, _ := row.BlobOf(c.Map, row.ProgressCell)
-	c.Map[row.WhoseCell] = wire.MustJSON(row.Whose{ID: id.Instance, Execution: id.Execution, Event: id.Event})
+	c.Map[row.WhoseCell] = wire.MustJSON(whose)
 	return progressRow{
-		stored: stored{id.Execution, blob}, id: id, blobs: c.Blobs,
+		stored: stored{whose, blob}, blobs: c.Blobs,
 		op: storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Progress(id.Instance, id.Event), Cells: c.Map}},
 	}
 }
@@ -48,15 +53,15 @@ func (p *partition) progressRow(id history.ActivityID, progress history.Payload)
 // wroteLocked notes that a row of progress is there. It returns the blob of the one
 // before, which nothing names any more.
 func (p *partition) wroteLocked(r *progressRow) (former []string) {
-	of := p.progress[r.id.Instance]
+	of := p.progress[r.ID]
 	if of == nil {
 		of = map[int64]stored{}
-		p.progress[r.id.Instance] = of
+		p.progress[r.ID] = of
 	}
-	if was := of[r.id.Event].blob; was != "" && !bug.Planted("former-progress-kept") {
+	if was := of[r.Event].blob; was != "" && !bug.Planted("former-progress-kept") {
 		former = []string{was}
 	}
-	of[r.id.Event] = r.stored
+	of[r.Event] = r.stored
 	return former
 }
 
@@ -99,7 +104,7 @@ func (p *partition) writeProgress(ctx context.Context, i *instance, rows ...prog
 
 // storeProgress writes what an activity of an instance that runs here has reached.
 func (p *partition) storeProgress(ctx context.Context, i *instance, id history.ActivityID, progress history.Payload) error {
-	err := p.writeProgress(ctx, i, p.progressRow(id, progress))
+	err := p.writeProgress(ctx, i, p.progressRow(id, progress, nil))
 	if errors.Is(err, errNotOpen) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
 		return nil // the next signal tells
 	}
@@ -111,7 +116,7 @@ func (p *partition) hasProgress(id history.ActivityID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, ok := p.progress[id.Instance][id.Event]
-	return ok && s.execution == id.Execution
+	return ok && s.Execution == id.Execution
 }
 
 // progressOf are the events of the rows of progress of an instance, in order.
@@ -133,7 +138,7 @@ type readRow struct {
 func (read progressRead) of(id history.InstanceID, execution int64) map[int64]history.Payload {
 	reached := map[int64]history.Payload{}
 	for event, r := range read[id] {
-		if r.execution == execution {
+		if r.Execution == execution {
 			reached[event] = r.progress
 		}
 	}
@@ -149,7 +154,7 @@ func (p *partition) readProgress(read progressRead, r storage.Row) error {
 		read[whose.ID] = map[int64]readRow{}
 	}
 	blob, _ := row.BlobOf(r.Cells, row.ProgressCell)
-	read[whose.ID][whose.Event] = readRow{stored{whose.Execution, blob}, progress}
+	read[whose.ID][whose.Event] = readRow{stored{whose, blob}, progress}
 	return nil
 }
 
@@ -222,7 +227,7 @@ func (c *commit) encodeReached(ctx context.Context) error {
 				return
 			}
 			c.knows(id.Event, l.progress)
-			r := c.p.progressRow(id, l.progress)
+			r := c.p.progressRow(id, l.progress, nil)
 			if size += r.op.Row.Size(); size > maxSideBytes || len(c.progress) == maxSideRows || c.room() < sendRoom+1 {
 				c.early = append(c.early, r)
 				return

@@ -238,12 +238,10 @@ func (p *partition) keepRunning(ctx context.Context, j *journal.Journal, running
 	}
 }
 
-// takeReturned takes back an activity that a host gave back unfinished. That the
-// host does not run it any more is noted in the same commit.
-func (p *partition) takeReturned(ctx context.Context, l *letter) {
-	r := l.envelope.Returned
+// takeSaid takes in what a letter says of an activity.
+func (p *partition) takeSaid(ctx context.Context, l *letter, try func(context.Context, *letter) error) {
 	for n := 0; ctx.Err() == nil && p.waits(l); n++ {
-		err := p.tryReturn(ctx, l, r)
+		err := try(ctx, l)
 		if err == nil || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
 			return
 		}
@@ -251,7 +249,10 @@ func (p *partition) takeReturned(ctx context.Context, l *letter) {
 	}
 }
 
-func (p *partition) tryReturn(ctx context.Context, l *letter, r *row.Returned) error {
+// tryReturn takes back an activity that a host gave back unfinished. That the host
+// does not run it any more is noted in the same commit.
+func (p *partition) tryReturn(ctx context.Context, l *letter) error {
+	r := l.envelope.Returned
 	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
 	i := p.get(l.to)
 	if !i.has(r) || l.foreign(i) {
@@ -278,7 +279,7 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 	}
 	var came progressRow
 	if progress != nil {
-		came = p.progressRow(history.ActivityID{Instance: i.id, Execution: i.execution, Event: all[0].Event}, progress)
+		came = p.progressRow(history.ActivityID{Instance: i.id, Execution: i.execution, Event: all[0].Event}, progress, nil)
 		reached = map[int64]history.Payload{all[0].Event: progress}
 		e.Ops = append(e.Ops, came.op)
 	}

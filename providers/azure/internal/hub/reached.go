@@ -7,6 +7,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
@@ -150,4 +151,62 @@ func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider
 		return err
 	}
 	return h.store.insertOf(ctx, m, born, progress)
+}
+
+// reachDetached tells the new owner of an instance what an activity has reached that
+// goes on here.
+func (h *host) reachDetached(ctx context.Context, w *broker.Work, born string, progress history.Payload) error {
+	if progress == nil || bug.Planted("former-owner-silent") {
+		return nil
+	}
+	s, id := h.store, w.ID
+	r := &row.Returned{Execution: id.Execution, Event: id.Event, Attempt: w.Activity.Attempt}
+	post, err := s.encode(id.Instance, nil, row.Envelope{Reached: r, Of: born}, progress)
+	if err != nil {
+		return err
+	}
+	return s.insertPost(ctx, id.Instance, post)
+}
+
+// tryReached takes in what an activity has reached that a former owner runs, unless
+// something came of that, or it said more since.
+func (p *partition) tryReached(ctx context.Context, l *letter) error {
+	r := l.envelope.Reached
+	id := history.ActivityID{Instance: l.to, Execution: r.Execution, Event: r.Event}
+	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}, Applied: func(journal.Applied) { p.dropped(l) }}
+	i := p.get(l.to)
+	if !p.isNews(i, id, l) {
+		return p.commit(ctx, e)
+	}
+	w := p.progressRow(id, l.progress, l)
+	if err := p.store.putBlobs(ctx, w.blobs); err != nil {
+		return err
+	}
+	e.Ops = []storage.Op{w.op}
+	e.Valid = func() error {
+		if !p.isNews(p.get(l.to), id, l) {
+			return errBusy // it is to be consumed alone
+		}
+		return p.unchanged(i)
+	}
+	e.Applied = func(journal.Applied) {
+		p.mu.Lock()
+		former := p.wroteLocked(&w)
+		p.mu.Unlock()
+		p.store.dropBlobs(former)
+		p.dropped(l)
+	}
+	return p.commit(ctx, e)
+}
+
+// isNews reports whether a letter says what a former owner has reached last with an
+// activity that it still has.
+func (p *partition) isNews(i *instance, id history.ActivityID, l *letter) bool {
+	if !i.has(l.envelope.Reached) || l.foreign(i) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.progress[id.Instance][id.Event]
+	return p.withheld[id.Instance][id.Event] && (s.Execution != id.Execution || s.From != l.from || s.Seq < l.seq)
 }

@@ -101,7 +101,9 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 		case l.envelope.Returned != nil:
 			// It may take until the instance has no turn: what comes after it does
 			// not wait for that.
-			p.work.Go(func() { p.takeReturned(p.ctx, l) })
+			p.work.Go(func() { p.takeSaid(p.ctx, l, p.tryReturn) })
+		case l.envelope.Reached != nil:
+			p.work.Go(func() { p.takeSaid(p.ctx, l, p.tryReached) })
 		case i == nil && len(l.messages) > 0 && l.envelope.Done == 0 && l.messages[0].Start != nil:
 			return func(ctx context.Context) error { return p.create(ctx, l) }
 		case i == nil:

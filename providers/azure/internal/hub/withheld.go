@@ -137,14 +137,14 @@ func (p *partition) freeLocked(i *instance, events []int64, dead map[string]bool
 }
 
 // saidLocked are the activities of an instance of which the inbox has a completion,
-// or the letter with which they were given back.
+// or another letter: they were given back, or have reached something.
 func (p *partition) saidLocked(i *instance) map[int64]bool {
 	said := map[int64]bool{}
 	for _, l := range p.inboxOf[i.id] {
 		if l.foreign(i) {
 			continue
 		}
-		if r := l.envelope.Returned; r != nil && r.Execution == i.execution {
+		if r := l.ofActivity(); r != nil && r.Execution == i.execution {
 			said[r.Event] = true
 		}
 		l.completes(func(id history.ActivityID, _ int) {

@@ -148,7 +148,7 @@ const EventsCell = "Events"
 const StateCell = "State"
 
 // Cells of an inbox row. That of an activity which was given back, or failed where
-// others ran it, has [ProgressCell], if there is progress.
+// others run it, or has reached something there, has [ProgressCell].
 const (
 	MessagesCell = "Messages" // [wire.Message], a line each
 	EnvelopeCell = "Envelope" // [Envelope]
@@ -180,14 +180,17 @@ type Envelope struct {
 	ParkedAt int64  `json:"parkedAt,omitempty"`
 	// Order says that the row asks the owner for something.
 	Order *Order `json:"order,omitempty"`
-	// Returned is an activity that a host gives back unfinished.
+	// Returned is an activity that a host gives back unfinished, Reached one that a
+	// former owner still runs.
 	Returned *Returned `json:"returned,omitempty"`
+	Reached  *Returned `json:"reached,omitempty"`
 	// Of, of what a host says of an activity whose instance another owns, is what
 	// tells that instance from others of its id.
 	Of string `json:"of,omitempty"`
 }
 
-// Returned names an activity that a host does not run any more, or will not.
+// Returned names an activity that a host does not run any more, or will not, or of
+// which it says what it has reached.
 type Returned struct {
 	Execution int64 `json:"execution"`
 	Event     int64 `json:"event"`
@@ -263,6 +266,10 @@ type Whose struct {
 	ID        history.InstanceID `json:"id"`
 	Execution int64              `json:"execution"`
 	Event     int64              `json:"event"`
+	// From and Seq are those of the message in which a former owner of the instance
+	// said it, if one did.
+	From Sender `json:"from,omitempty"`
+	Seq  int64  `json:"seq,omitempty"`
 }
 
 // TimersCell is the cell with [Timers].
