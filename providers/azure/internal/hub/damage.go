@@ -32,31 +32,31 @@ func (p *partition) damage(key string, err error) {
 	p.mu.Unlock()
 	p.log().Error("a row of an instance's open work cannot be read: the instance is set aside", "row", key, "error", err)
 	p.begin(func(ctx context.Context) {
-		if await(ctx, p.ready); ctx.Err() == nil {
-			p.parkDamaged(ctx, escaped)
+		await(ctx, p.ready)
+		for n := 0; ctx.Err() == nil && transient(p.parkDamaged(ctx, escaped)); n++ {
+			pause(ctx, backoff(n))
 		}
 	})
 }
 
 // parkDamaged shows an instance that is set aside as parked.
-func (p *partition) parkDamaged(ctx context.Context, escaped string) {
+func (p *partition) parkDamaged(ctx context.Context, escaped string) error {
 	reason := p.damageOf(escaped)
 	if reason == nil {
-		return // it was purged
+		return nil // it was purged
 	}
 	r, err := p.store.account.Get(ctx, p.store.cfg.Name, p.key, row.InstanceEscaped(escaped))
 	if err != nil {
-		return // the log has told it
+		return err // the log has told it
 	}
 	m, err := readMeta(ctx, r.Cells, p.store.getBlob)
 	if err != nil || !m.Exists() || m.Status.Final() {
-		return
+		return err
 	}
 	m.Parked, m.ParkedAt = corrupt(m.ID, "the open work", reason).Error(), wire.Nanos(p.store.cfg.Now())
 	c := row.Cells{Name: func() string { return p.store.blobName(m.ID) }}
 	c.Set(row.InstanceCell, wire.MustJSON(m))
-	// What becomes of it the log has told.
-	_ = p.commit(ctx, &journal.Entry{
+	return p.commit(ctx, &journal.Entry{
 		Ops: []storage.Op{{Verb: storage.Merge, Row: storage.Row{Key: r.Key, Cells: c.Map}}},
 		Valid: func() error {
 			if p.damageOf(escaped) == nil {

@@ -88,6 +88,35 @@ func TestAnInstanceOfWhichTheOpenWorkCannotBeReadIsSetAsideAlone(t *testing.T) {
 	})
 }
 
+// TestAnInstanceThatIsSetAsideIsShownAsParkedAlsoWhenStorageIsBusy: operators learn
+// from its status what they can do.
+func TestAnInstanceThatIsSetAsideIsShownAsParkedAlsoWhenStorageIsBusy(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		if _, err := budgetSleeping.Start(b.Context(), client, 1_000, orchestration.StartOptions{ID: "damaged"}); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(90 * time.Second)
+		b.end()
+		for pk, r := range b.account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindTimers {
+				b.spoil(pk, r.Key, row.TimersCell, []byte("jnonsense"))
+			}
+		}
+		b.account.Decide(simulated.Nth(1, func(c simulated.Call) bool {
+			return c.Kind == simulated.Get && c.Key == row.Instance("damaged")
+		}, simulated.Fault{Kind: simulated.Busy}))
+		_, client = b.restart()
+		<-time.After(time.Minute)
+		b.account.Decide(nil)
+		i, err := client.Status(b.Context(), "damaged")
+		if err != nil || i.Parked == nil {
+			b.Errorf("the damaged instance is %+v, %v; want it parked", i, err)
+		}
+	})
+}
+
 func TestAMissingBlobIsDamageAndNotAnEndlessSearch(t *testing.T) {
 	measured(t, 1, func(b *bench) {
 		host, client := b.open("host")
