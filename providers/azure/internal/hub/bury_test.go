@@ -95,40 +95,49 @@ func TestManyDeadLettersShareTransactions(t *testing.T) {
 	})
 }
 
-// TestAPartitionThatIsHeldUpKeepsNobodyFromLookingIntoOthers: a message for nobody
-// waits in it to become a dead letter.
-func TestAPartitionThatIsHeldUpKeepsNobodyFromLookingIntoOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		account, open := processes(t, hub.Config{Name: "hub", Partitions: 2, OrphanAfter: time.Minute, SweepEvery: 30 * time.Second})
-		server, client := open("server"), open("client")
-		h, err := server.Join(t.Context(), provider.HostInfo{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		nobody, x := history.InstanceID("nobody"), history.InstanceID("x")
-		for server.Partition(x) == server.Partition(nobody) {
-			x += "x"
-		}
-		if err := client.Send(t.Context(), event(nobody, "event")); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(30 * time.Second)
-		held := server.PartitionKey(server.Partition(nobody))
-		account.Decide(simulated.When(func(c simulated.Call) bool {
-			return c.Kind == simulated.Transact && c.Partition == held || c.Kind == simulated.Enqueue
-		}, simulated.Fault{Kind: simulated.LostRequest}))
-		<-time.After(3 * time.Minute)
-		if err := client.Send(t.Context(), story(x, "start", "")); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
-		if turn, err := h.NextTurn(ctx); err != nil || turn.Instance.ID != x {
-			t.Errorf("the turn is %+v, %v; want that of %s, which nobody rang for", turn, err, x)
-		}
-		account.Decide(nil)
-		if err := errors.Join(h.Leave(t.Context()), client.Close(), server.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+// TestPartitionsThatAreHeldUpKeepNobodyFromLookingIntoOthers: their commits are, with a
+// message for nobody that waits to become a dead letter; or their inboxes cannot be read.
+func TestPartitionsThatAreHeldUpKeepNobodyFromLookingIntoOthers(t *testing.T) {
+	for _, kind := range []simulated.Kind{simulated.Transact, simulated.Scan} {
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { heldUp(t, kind) })
+		})
+	}
+}
+
+func heldUp(t *testing.T, kind simulated.Kind) {
+	account, open := processes(t, hub.Config{Name: "hub", Partitions: 8, OrphanAfter: time.Minute, SweepEvery: 30 * time.Second})
+	server, client := open("server"), open("client")
+	h, err := server.Join(t.Context(), provider.HostInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody, x := history.InstanceID("a"), history.InstanceID("b") // in the first and the last partition
+	for server.Partition(nobody) != 0 {
+		nobody += "a"
+	}
+	for server.Partition(x) != 7 {
+		x += "b"
+	}
+	if err := client.Send(t.Context(), event(nobody, "event")); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(30 * time.Second)
+	account.Decide(simulated.When(func(c simulated.Call) bool {
+		held := c.Partition != row.Management && c.Partition != server.PartitionKey(7)
+		return c.Kind == kind && held || c.Kind == simulated.Enqueue
+	}, simulated.Fault{Kind: simulated.LostRequest}))
+	<-time.After(3 * time.Minute)
+	if err := client.Send(t.Context(), story(x, "start", "")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 31*time.Second)
+	defer cancel()
+	if turn, err := h.NextTurn(ctx); err != nil || turn.Instance.ID != x {
+		t.Errorf("the turn is %+v, %v; want that of %s, which nobody rang for", turn, err, x)
+	}
+	account.Decide(nil)
+	if err := errors.Join(h.Leave(t.Context()), client.Close(), server.Close()); err != nil {
+		t.Error(err)
+	}
 }
