@@ -41,8 +41,8 @@ var Names = []string{
 	"deaths-not-counted",     // a claim by expiry is like any other
 	"borrow-hides-deaths",    // a client that borrows from a dead host does not count its death
 	"burial-after-gap",       // a client that stood still takes a row that did not change for that of a dead host
-	"reserved-borrowed",      // a client borrows what is on its way from host to host
 	"borrowed-beside-hosts",  // a client borrows what nobody owns, although hosts are about to take it
+	"reserved-borrowed",      // … and what is on its way from host to host
 	"not-named",              // what begins is not named in head although owners die
 	"self-fencing-off",       // a host out of touch starts things (L6)
 	"large-progress-dropped", // progress that does not fit into the message of a work queue is lost

@@ -123,7 +123,10 @@ func (s *Store) patient(unowned *time.Time) bool {
 	if unowned.IsZero() {
 		*unowned = time.Now()
 	}
-	return time.Since(*unowned) < 2*s.cfg.TTL/3 && !bug.Planted("borrowed-beside-hosts")
+	if bug.Planted("borrowed-beside-hosts") || bug.Planted("reserved-borrowed") {
+		return false
+	}
+	return time.Since(*unowned) < 2*s.cfg.TTL/3
 }
 
 // ownerElsewhere is the incarnation that owns a partition, or that it was released
