@@ -432,7 +432,8 @@ func Parse(cell []byte, into any) error {
 
 // ParseIndexed reads a row of the index.
 func ParseIndexed(cells map[string][]byte) (x Indexed, err error) {
-	return x, Parse(cells[IndexCell], &x)
+	err = Parse(cells[IndexCell], &x)
+	return x, err
 }
 
 // RequestOf is what a tombstone remembers of a start: the request, or else the
