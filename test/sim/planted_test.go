@@ -46,7 +46,7 @@ var caughtBy = map[string]string{
 	"lost-work-forgotten":  "seeds",
 	"next-instance-pruned": "prunes",
 	"kept-pruned":          "seeds",
-	"sleepers-forgotten":   "seeds",
+	"sleepers-forgotten":   "hub.TestWhoSleepsForHours",
 	"sleepers-half-awake":  "seeds",
 	"session-stolen":       "TestBoundsOfSession",
 	"session-not-checked":  "seeds",
