@@ -26,7 +26,7 @@ var faultPlans = []struct{ name, rules string }{
 	{"completions fail, nobody knows how", "complete p=0.3 unknown"},
 	{"completions succeed and nobody learns it", "complete p=0.3 after"},
 	{"progress cannot be stored", "extend p=0.5 before\nextend p=0.5 after"},
-	{"histories cannot be read", "history p=0.5 before\nhistory p=0.8 after\ncommit p=0.1 after"},
+	{"histories cannot be read", "history p=0.5 before\nhistory p=0.8 after\ncommit p=0.3 after"},
 	{"waits break off", "wait p=0.5 before\nwait p=0.5 after"},
 	{"everything is slow now and then", "* p=0.02 delay=3ms"},
 	{"everything fails now and then", "* p=0.04 before\n* p=0.04 unknown\n* p=0.04 after\n* p=0.02 delay=1ms"},
