@@ -89,6 +89,7 @@ var caughtBy = map[string]string{
 	"removal-given-up":       "hub.TestAPurgeThatIsHeldUp",
 	"next-instance-ended":    "hub.TestAnActivityThatRunsElsewhere",
 	"borrowed-beside-hosts":  "TestBoundsOfJoiningWhileClientsPurge",
+	"taken-from-clients":     "hub.TestOrdersWithoutHosts",
 	"progress-not-passed":    "TestBoundsOfProgressOfAFailure",
 	"former-owner-silent":    "TestBoundsOfProgressOfAFormerOwner",
 	"former-progress-kept":   "hub.TestProgressThatIsReplacedLeavesNoBlob",

@@ -42,6 +42,7 @@ var Names = []string{
 	"borrow-hides-deaths",    // a client that borrows from a dead host does not count its death
 	"burial-after-gap",       // a client that stood still takes a row that did not change for that of a dead host
 	"borrowed-beside-hosts",  // a client borrows what nobody owns, although hosts are about to take it
+	"taken-from-clients",     // a client takes a partition from another that borrows it
 	"reserved-borrowed",      // … and what is on its way from host to host
 	"not-named",              // what begins is not named in head although owners die
 	"self-fencing-off",       // a host out of touch starts things (L6)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -37,28 +38,34 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) error {
 	n := s.Partition(id)
 	var waits *posted
-	maybe := false        // an earlier try may have been applied
-	var unowned time.Time // since when no host owns the partition, as far as is known
+	maybe := false // an earlier try may have been applied
+	var patience patience
 	for try := 0; ; try++ {
 		var err error
 		if p := s.owned(n); waits == nil && p != nil && p.live() {
 			err = p.called(ctx, id, &o, start)
 			maybe = maybe || undecided(err)
 		} else if free, owner, ok := s.ownerElsewhere(ctx, n); ok {
-			unowned = time.Time{}
+			patience.unowned = time.Time{}
 			if waits == nil {
 				waits, err = s.post(ctx, id, o, start)
 			}
 			if err == nil {
 				err = s.awaitAnswer(ctx, owner, waits)
 			}
-		} else if free.wanted && s.patient(&unowned) {
-			err = errMoved // to a host, soon
+		} else if patience.leaves(&free, s) {
+			err = errMoved // to a host, soon, or back from another client
 		} else if waits == nil {
-			err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, &o, start, nil) })
-			maybe = maybe || undecided(err)
-		} else if err = errMoved; s.borrow(ctx, n, free, func(p *partition) error { return p.carryOut(ctx, waits.key) }) == nil {
+			if err = s.aim(ctx, id, &o); err == nil {
+				err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, &o, start, nil) })
+				maybe = maybe || undecided(err)
+			}
+		} else if err = s.borrow(ctx, n, free, func(p *partition) error { return p.carryOut(ctx, waits.key) }); err == nil {
 			err = s.awaitAnswer(ctx, "", waits)
+		} else if transient(err) || undecided(err) {
+			err = errMoved // it waits in the inbox for the next try, or whoever comes first
+		} else if !errors.Is(err, errMoved) {
+			err = fmt.Errorf("%w: it is in the inbox of its partition, and cannot be carried out from there: %w", provider.ErrUnknown, err)
 		}
 		if maybe && o.Purge && errors.Is(err, provider.ErrNotFound) && !bug.Planted("purge-guessed") {
 			return fmt.Errorf("%w: it is gone, and this purge or another has done it: %w", provider.ErrUnknown, errMoved)
@@ -115,18 +122,37 @@ type freeHead struct {
 	wanted bool // there are hosts, which ought to take it
 }
 
-// patient reports whether a partition that no host owns, since then, is to be left
-// to the hosts that there are: one that lives has looked twice by the end. A client
-// that takes it at the same moment makes a host fail, which looks again much later
-// than the client has what it wants.
-func (s *Store) patient(unowned *time.Time) bool {
-	if unowned.IsZero() {
-		*unowned = time.Now()
+// patience is how a client leaves a partition that nobody owns to others for a while.
+type patience struct {
+	unowned time.Time // since when no host owns it, as far as is known
+	epoch   int64     // as it was seen last,
+	since   time.Time // and since when
+}
+
+// borrowLasts is how long a client leaves a partition to another one that borrows it.
+// That takes a dozen requests; who takes longer is slow, or gone.
+const borrowLasts = time.Second
+
+// leaves reports whether a partition is to be left alone. If there are hosts it is left
+// to them until one that lives has looked twice: a client that takes it at the same
+// moment makes a host fail, which looks again much later than the client has what it
+// wants. And clients that took it from each other would all begin again.
+func (w *patience) leaves(free *freeHead, s *Store) bool {
+	now := time.Now()
+	if w.since.IsZero() || w.epoch != free.head.Epoch {
+		w.epoch, w.since = free.head.Epoch, now
 	}
-	if bug.Planted("borrowed-beside-hosts") || bug.Planted("reserved-borrowed") {
+	by := free.head.Owner
+	if strings.HasPrefix(by, borrower) && by != s.borrower() && now.Sub(w.since) < borrowLasts && !bug.Planted("taken-from-clients") {
+		return true
+	}
+	if !free.wanted || bug.Planted("borrowed-beside-hosts") || bug.Planted("reserved-borrowed") {
 		return false
 	}
-	return time.Since(*unowned) < 2*s.cfg.TTL/3
+	if w.unowned.IsZero() {
+		w.unowned = now
+	}
+	return now.Sub(w.unowned) < 2*s.cfg.TTL/3
 }
 
 // ownerElsewhere is the incarnation that owns a partition, or that it was released
@@ -159,6 +185,8 @@ func (s *Store) ownerElsewhere(ctx context.Context, n int) (free freeHead, owner
 // borrower begins what stands in the owner row for a client.
 const borrower = "client-"
 
+func (s *Store) borrower() string { return borrower + string(s.sender) }
+
 // borrow claims a partition that nobody owned when its head was read, calls f
 // with it, and releases it. Those who borrow it in this process come one after the
 // other: they would take it from each other.
@@ -185,7 +213,7 @@ func (s *Store) borrow(ctx context.Context, n int, free freeHead, f func(*partit
 func (s *Store) borrowFree(ctx context.Context, n int, free freeHead, f func(*partition) error) error {
 	head := free.head
 	head.Format = row.Format
-	client := borrower + string(s.sender)
+	client := s.borrower()
 	head.Crash = s.takenFrom(head, client)
 	head.Owner, head.For, head.Epoch, head.Commit = client, "", head.Epoch+1, 0
 	etag, err := s.writeHead(ctx, n, head, free.etag)
@@ -223,16 +251,8 @@ type posted struct {
 
 // post leaves an order in the inbox of a partition that another host owns.
 func (s *Store) post(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) (*posted, error) {
-	got, err := s.getSeen(ctx, id)
-	damaged := o.Purge && errors.Is(err, row.ErrFormat) // to purge it is what an operator can do
-	if err != nil && !damaged {
+	if err := s.aim(ctx, id, &o); err != nil {
 		return nil, err
-	}
-	if o.Purge && !damaged && (got == nil || !got.meta.Exists() || o.Born != "" && o.Born != got.meta.Born) {
-		return nil, provider.ErrNotFound
-	}
-	if o.Purge && !damaged {
-		o.Born = got.meta.Born // a copy that comes late purges no other
 	}
 	o.ID = s.born()
 	var messages []*provider.Message
@@ -247,6 +267,24 @@ func (s *Store) post(ctx context.Context, id history.InstanceID, o row.Order, st
 		return nil, err
 	}
 	return &posted{id, o.ID, p.row.Key}, nil
+}
+
+// aim finds out which instance a purge is about: no other one of its id is purged,
+// neither by a copy that comes late nor when it begins again. For an id without one no
+// partition is borrowed, and nobody is asked. A start reads the row, too: what it
+// would replace must be readable.
+func (s *Store) aim(ctx context.Context, id history.InstanceID, o *row.Order) error {
+	got, err := s.getSeen(ctx, id)
+	switch {
+	case o.Purge && errors.Is(err, row.ErrFormat):
+		return nil // to purge what is damaged is what an operator can do
+	case err != nil || !o.Purge:
+		return err
+	case got == nil || !got.meta.Exists() || o.Born != "" && o.Born != got.meta.Born:
+		return provider.ErrNotFound
+	}
+	o.Born = got.meta.Born
+	return nil
 }
 
 // awaitAnswer waits for the answer of an order.

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -410,38 +411,69 @@ func TestAnOrderEndsWithItsHub(t *testing.T) {
 	})
 }
 
-// TestOrdersOfOneClientDoNotTakeThePartitionFromEachOther: there is no host, and each
-// of them borrows it.
-func TestOrdersOfOneClientDoNotTakeThePartitionFromEachOther(t *testing.T) {
+// TestOrdersWithoutHostsDoNotTakeThePartitionFromEachOther: each of them borrows it,
+// whether one client gave all or several did.
+func TestOrdersWithoutHostsDoNotTakeThePartitionFromEachOther(t *testing.T) {
+	for _, clients := range []int{1, 4} {
+		t.Run(fmt.Sprint(clients, " clients"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { replacedAtOnce(t, clients, 40) })
+		})
+	}
+}
+
+func replacedAtOnce(t *testing.T, clients, all int) {
+	account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+	server := open("server")
+	h := ended(t, server, history.StatusCompleted)
+	if err := errors.Join(h.Leave(t.Context()), server.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var stores []*hub.Store
+	for n := range clients {
+		stores = append(stores, open(fmt.Sprint("client-", n)))
+	}
+	writes := 0 // of the owner row; guarded by the account
+	account.Decide(func(c simulated.Call) simulated.Fault {
+		if slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Head }) {
+			writes++
+		}
+		return simulated.Fault{}
+	})
+	began := time.Now()
+	var orders sync.WaitGroup
+	for n := range all {
+		orders.Go(func() {
+			again := story("x", "again", "")
+			again.Start.Reuse = provider.ReuseReplace
+			if err := stores[n%clients].Send(t.Context(), again); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	orders.Wait()
+	account.Decide(nil)
+	t.Logf("%d orders of %d clients at once: %d writes of the owner row, %v", all, clients, writes, time.Since(began))
+	if writes > 6*all {
+		t.Errorf("%d orders at once wrote the owner row %d times, want six times each at most", all, writes)
+	}
+	for _, s := range stores {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestWhatIsNotThereIsPurgedByNobody: no partition is borrowed for it.
+func TestWhatIsNotThereIsPurgedByNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
-		server, client := open("server"), open("client")
-		h := ended(t, server, history.StatusCompleted)
-		if err := errors.Join(h.Leave(t.Context()), server.Close()); err != nil {
-			t.Fatal(err)
+		client := open("client")
+		before := account.Counts()
+		if err := client.Purge(t.Context(), "x", true); !errors.Is(err, provider.ErrNotFound) {
+			t.Errorf("it says %v, want that there is none", err)
 		}
-		writes := 0 // of the owner row; guarded by the account
-		account.Decide(func(c simulated.Call) simulated.Fault {
-			if slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Head }) {
-				writes++
-			}
-			return simulated.Fault{}
-		})
-		const all = 20
-		var orders sync.WaitGroup
-		for range all {
-			orders.Go(func() {
-				again := story("x", "again", "")
-				again.Start.Reuse = provider.ReuseReplace
-				if err := client.Send(t.Context(), again); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		orders.Wait()
-		account.Decide(nil)
-		if writes > 3*all {
-			t.Errorf("%d orders at once wrote the owner row %d times, want three times each", all, writes)
+		if used := account.Counts().Sub(before); used.Of(simulated.Transact) > 0 {
+			t.Errorf("it took %v, want reads alone", used)
 		}
 		if err := client.Close(); err != nil {
 			t.Error(err)
