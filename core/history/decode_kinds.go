@@ -175,6 +175,8 @@ func (r *reader) childCompleted(d *ChildCompleted) {
 			readInt(r, &d.Source)
 		case "output":
 			r.payload(&d.Output)
+		case "seed":
+			r.text(&d.Seed)
 		default:
 			r.ok = false
 		}

@@ -92,6 +92,7 @@ func (w *writer) data(d Data) {
 	case *ChildCompleted:
 		w.int("source", d.Source)
 		w.payload("output", d.Output)
+		w.someText("seed", d.Seed)
 	default:
 		w.plain = false
 	}

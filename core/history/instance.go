@@ -123,6 +123,9 @@ type ParentRef struct {
 	Event     int64      `json:"event"`
 	Name      string     `json:"name,omitempty"` // of the parent orchestration
 	Version   string     `json:"version,omitempty"`
+	// Seed is that of the execution, which tells it from the one of the same number
+	// that an instance has which is started under the id when this one is purged.
+	Seed string `json:"seed,omitempty"`
 }
 
 // ActivityID names one scheduled activity for ever: the event that scheduled

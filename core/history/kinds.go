@@ -224,12 +224,17 @@ type ChildScheduled struct {
 type ChildCompleted struct {
 	Source int64   `json:"source"`
 	Output Payload `json:"output,omitempty"`
+	// Seed is that of the parent's execution while this is a message, and empty in a
+	// history: what comes for an instance that was purged is nothing to the next one
+	// of its id.
+	Seed string `json:"seed,omitempty"`
 }
 
 // ChildFailed says that a child failed, was cancelled, or could not start.
 type ChildFailed struct {
 	Source  int64    `json:"source"`
 	Failure *Failure `json:"failure"`
+	Seed    string   `json:"seed,omitempty"` // as that of ChildCompleted
 }
 
 // ChildCancelled is the decision to give up on a child and ask it to cancel.

@@ -59,7 +59,7 @@ var themes = []theme{
 	{name: "started", events: []history.Data{
 		&history.ExecutionStarted{
 			Name: "fulfil", Seed: seed,
-			Parent:    &history.ParentRef{Instance: "order-7", Execution: 2, Event: 5, Name: "shop", Version: "2.0.0"},
+			Parent:    &history.ParentRef{Instance: "order-7", Execution: 2, Event: 5, Name: "shop", Version: "2.0.0", Seed: seed},
 			Tags:      map[string]string{"customer": "ann", "region": "north"},
 			Scheduled: new(at(-time.Hour)),
 			Deadline:  new(at(24 * time.Hour)),
@@ -125,8 +125,8 @@ var themes = []theme{
 		},
 		&history.ChildScheduled{Name: "fulfil", Instance: "order-7::3"},
 		&history.ChildScheduled{Name: "fulfil", Instance: "order-7::4"},
-		&history.ChildCompleted{Source: 2, Output: payload(`{"parcel":"P1"}`)},
-		&history.ChildFailed{Source: 3, Failure: failure(history.FailureExists, "an instance order-7::3 exists")},
+		&history.ChildCompleted{Source: 2, Output: payload(`{"parcel":"P1"}`), Seed: seed},
+		&history.ChildFailed{Source: 3, Failure: failure(history.FailureExists, "an instance order-7::3 exists"), Seed: seed},
 		&history.ChildCancelled{Source: 4},
 		&history.DetachedStarted{
 			Name: "invoice", Version: "1.0.0", Instance: "invoice-7", Input: payload(`7`), Scheduled: new(at(time.Hour)),

@@ -131,6 +131,27 @@ func TestAChildOfAnEarlierExecutionDoesNotAnswerTheNext(t *testing.T) {
 	})
 }
 
+func TestAChildOfAPurgedInstanceDoesNotAnswerTheNextOfItsID(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		w.purged = true
+		parent := orchestration.Declare[int, string]("parent")
+		w.run(waiter.Func(waits), parent.Func(func(ctx *octx, n int) (string, error) {
+			return waiter.Call(ctx, none{}, orchestration.ChildOptions{ID: history.InstanceID(fmt.Sprint("c", n))}).Await()
+		}))
+		begun(w, parent, 1, start{ID: "p"})
+		w.until("the first child runs", func() bool { return len(children(w, "waiter")) == 1 })
+		if err := w.store.Purge(w.ctx, "p", true); err != nil {
+			t.Fatal(err)
+		}
+		h := begun(w, parent, 2, start{ID: "p"})
+		w.until("the second child runs", func() bool { return len(children(w, "waiter")) == 2 })
+		raise(w, goOn, "c1", "first")
+		w.ended("c1")
+		raise(w, goOn, "c2", "second")
+		gives(w, h, "second")
+	})
+}
+
 func TestParentCloseDecidesWhatBecomesOfAChild(t *testing.T) {
 	for name, c := range map[string]struct {
 		close history.ParentClose

@@ -43,9 +43,13 @@ func (m *Machine) receive(msg *provider.Message, arrival history.Arrival) {
 		if t.is(taskTimer) {
 			m.arrive(d)
 		}
-	case *history.ChildCompleted, *history.ChildFailed:
-		if t.is(taskChild) {
-			m.arrive(arrival)
+	case *history.ChildCompleted:
+		if t.is(taskChild) && m.meant(d.Seed) {
+			m.arrive(&history.ChildCompleted{Source: d.Source, Output: d.Output})
+		}
+	case *history.ChildFailed:
+		if t.is(taskChild) && m.meant(d.Seed) {
+			m.arrive(&history.ChildFailed{Source: d.Source, Failure: d.Failure})
 		}
 	case *history.EventRaised:
 		raised := *d // the message stays as it is
@@ -62,6 +66,10 @@ func (m *Machine) receive(msg *provider.Message, arrival history.Arrival) {
 		}
 	}
 }
+
+// meant reports whether the outcome of a child is for this execution, and not for one
+// of an instance that was purged and had the same id.
+func (m *Machine) meant(seed string) bool { return seed == "" || seed == m.started.Seed }
 
 func limitFailure(limit *history.LimitError) *history.Failure {
 	return &history.Failure{Kind: history.FailureLimit, Message: limit.Error(), NonRetryable: true}

@@ -134,7 +134,7 @@ func (m *Machine) send(msg provider.Message) {
 
 // ref names an event of this execution, as the parent of what it schedules.
 func (m *Machine) ref(event int64) *history.ParentRef {
-	return &history.ParentRef{Instance: m.cfg.Instance, Execution: m.execution, Event: event, Name: m.started.Name, Version: m.started.Version}
+	return &history.ParentRef{Instance: m.cfg.Instance, Execution: m.execution, Event: event, Name: m.started.Name, Version: m.started.Version, Seed: m.started.Seed}
 }
 
 func (m *Machine) sendChild(id int64, d *history.ChildScheduled) {

@@ -80,8 +80,8 @@ func (m *Machine) close(final history.Data) {
 	switch d := final.(type) {
 	case *history.ExecutionCompleted:
 		c.Status, c.Output = history.StatusCompleted, d.Output
-		m.tellParent(func(source int64) history.Data {
-			return &history.ChildCompleted{Source: source, Output: d.Output}
+		m.tellParent(func(p *history.ParentRef) history.Data {
+			return &history.ChildCompleted{Source: p.Event, Output: d.Output, Seed: p.Seed}
 		})
 	case *history.ExecutionFailed:
 		c.Status, c.Failure = history.StatusFailed, d.Failure
@@ -117,15 +117,15 @@ func cancelMessage(reason string) string {
 func (m *Machine) tellParentFailed(f *history.Failure) {
 	child := *f
 	child.Child = m.cfg.Instance
-	m.tellParent(func(source int64) history.Data {
-		return &history.ChildFailed{Source: source, Failure: &child}
+	m.tellParent(func(p *history.ParentRef) history.Data {
+		return &history.ChildFailed{Source: p.Event, Failure: &child, Seed: p.Seed}
 	})
 }
 
-func (m *Machine) tellParent(outcome func(source int64) history.Data) {
+func (m *Machine) tellParent(outcome func(*history.ParentRef) history.Data) {
 	if p := m.started.Parent; p != nil {
 		m.send(provider.Message{
-			ID: m.messageID(m.lastEvent, "outcome"), To: p.Instance, Execution: p.Execution, Data: outcome(p.Event),
+			ID: m.messageID(m.lastEvent, "outcome"), To: p.Instance, Execution: p.Execution, Data: outcome(p),
 		})
 	}
 }
@@ -206,6 +206,6 @@ func Refusal(id history.InstanceID, start *history.ExecutionStarted, now time.Ti
 		Data: &history.ChildFailed{Source: p.Event, Failure: &history.Failure{
 			Kind: history.FailureExists, Child: id, NonRetryable: true,
 			Message: fmt.Sprintf("instance %q exists already: give the child another id", id),
-		}},
+		}, Seed: p.Seed},
 	}
 }
