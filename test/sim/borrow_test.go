@@ -135,7 +135,7 @@ func TestBoundsOfHandOverWhileClientsPurge(t *testing.T) {
 		for _, h := range all {
 			purges.Go(func() {
 				for w.wait(purging, 5*time.Millisecond) {
-					hasty, cancel := context.WithTimeout(purging, 30*time.Millisecond) // so that many begin
+					hasty, cancel := context.WithTimeout(purging, 60*time.Millisecond) // so that many begin
 					_ = c.process.Purge(hasty, h.ID(), false)                          // it runs
 					cancel()
 				}

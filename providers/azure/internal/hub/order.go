@@ -142,11 +142,14 @@ func (w *patience) leaves(free *freeHead, s *Store) bool {
 	if w.since.IsZero() || w.epoch != free.head.Epoch {
 		w.epoch, w.since = free.head.Epoch, now
 	}
+	if bug.Planted("reserved-borrowed") {
+		return false
+	}
 	by := free.head.Owner
 	if strings.HasPrefix(by, borrower) && by != s.borrower() && now.Sub(w.since) < borrowLasts && !bug.Planted("taken-from-clients") {
 		return true
 	}
-	if !free.wanted || bug.Planted("borrowed-beside-hosts") || bug.Planted("reserved-borrowed") {
+	if !free.wanted || bug.Planted("borrowed-beside-hosts") {
 		return false
 	}
 	if w.unowned.IsZero() {
