@@ -31,6 +31,7 @@ var (
 	longMany = orchestration.Declare[int, int]("long many")
 	longBusy = orchestration.Declare[int, int]("long busy")
 	longBoth = orchestration.Declare[int, string]("long both")
+	longTags = orchestration.Declare[time.Duration, []string]("long tags")
 )
 
 // site is a host with what its activities did.
@@ -94,6 +95,9 @@ func (s *sites) handlers(host string) []core.Handler {
 				return nil, err
 			}
 			return orchestration.All(first, longJob.Call(ctx, d)).Await()
+		}),
+		longTags.Func(func(ctx *orchestration.Context, d time.Duration) ([]string, error) {
+			return orchestration.All(longJob.Call(ctx, d, activity.Options{Tag: "GPU/8 "}), longJob.Call(ctx, d, activity.Options{Tag: "far"})).Await()
 		}),
 		longMany.Func(func(ctx *orchestration.Context, n int) (int, error) {
 			var all []*orchestration.Future[string]

@@ -3,9 +3,11 @@ package hub
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
@@ -59,16 +61,21 @@ func (m *member) findLostNowAndThen() {
 		pause(m.ctx, lostPause)
 		empty := map[string]bool{}
 		for p, of := range found {
-			for queue, all := range of {
-				if all = p.stillLeft(queue, all); len(all) == 0 {
+			var lost []inQueue
+			for _, queue := range slices.Sorted(maps.Keys(of)) {
+				all := p.stillLeft(queue, of[queue])
+				if len(all) == 0 {
 					continue
 				}
 				if _, known := empty[queue]; !known {
 					empty[queue] = m.store.isEmpty(m.ctx, queue)
 				}
 				if empty[queue] {
-					p.begin(func(ctx context.Context) { p.takeBackLost(ctx, queue, all) })
+					lost = append(lost, all...)
 				}
+			}
+			if len(lost) > 0 {
+				p.begin(func(ctx context.Context) { p.takeBackLost(ctx, lost) })
 			}
 		}
 	}
@@ -126,17 +133,21 @@ func (p *partition) stillLeft(queue string, all []inQueue) (left []inQueue) {
 }
 
 // takeBackLost looks into the inbox, and takes back the activities of which nothing
-// is there.
-func (p *partition) takeBackLost(ctx context.Context, queue string, all []inQueue) {
+// is there: those of an instance together, whatever queues they were in.
+func (p *partition) takeBackLost(ctx context.Context, lost []inQueue) {
 	if p.trySweep(ctx, row.Inbox()) != nil {
 		return // at the next time
 	}
+	of := map[history.InstanceID]inQueue{}
+	for _, l := range lost {
+		of[l.instance.id] = inQueue{l.instance, append(of[l.instance.id].all, l.all...)}
+	}
 	n := 0
-	for _, l := range all {
-		n += p.takeBackOf(ctx, l)
+	for _, id := range slices.Sorted(maps.Keys(of)) {
+		n += p.takeBackOf(ctx, of[id])
 	}
 	if n > 0 {
-		p.log().Warn("activities were lost with a work queue, which is empty although they are open: they are offered again", "queue", queue, "activities", n)
+		p.log().Warn("activities were lost with a work queue, which is empty although they are open: they are offered again", "activities", n)
 	}
 }
 

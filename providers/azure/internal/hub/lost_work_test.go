@@ -85,6 +85,34 @@ func TestWorkOfABusyInstanceThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
 	})
 }
 
+// TestWorkThatIsLostWithSeveralQueuesIsOfferedAgainAtOnce: that of an instance together,
+// and not that of one queue after the other.
+func TestWorkThatIsLostWithSeveralQueuesIsOfferedAgainAtOnce(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		result := begin(s, owner, longTags, time.Second, "a")
+		<-time.After(10 * time.Second)
+		operator := s.account.Client("operator")
+		queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
+		if err != nil || len(queues) != 2 {
+			s.Fatalf("the work queues are %v, %v; want two", queues, err)
+		}
+		for _, queue := range queues {
+			if err := operator.DeleteQueue(s.Context(), queue); err != nil {
+				s.Fatal(err)
+			}
+		}
+		s.host("both", core.WorkerConfig{Tags: []string{"GPU/8 ", "far"}})
+		deleted := time.Now()
+		if hosts := result(); !slices.Equal(hosts, []string{"both", "both"}) {
+			s.Errorf("they ran on %v", hosts)
+		}
+		if took := time.Since(deleted); took > 6*time.Minute {
+			s.Errorf("that took %v: more than one count of the queues", took)
+		}
+	})
+}
+
 // TestWorkInAQueueIsLeftThere: for however long nobody takes it, and while it runs,
 // hidden. That costs its owner a request now and then.
 func TestWorkInAQueueIsLeftThere(t *testing.T) {
