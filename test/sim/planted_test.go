@@ -21,8 +21,8 @@ var layers = map[string]struct{ run, flags string }{
 	"prunes":      {"TestEveryFaultWhereHistoriesArePruned", "-sim.stop -sim.every=false"},
 }
 
-// caughtBy names what catches each planted bug: a layer, a test, or a test of package
-// hub.
+// caughtBy names what catches each planted bug: a layer, a test, or a test of another
+// package of the provider.
 var caughtBy = map[string]string{
 	"no-fence":             "seeds",
 	"unknown-is-success":   "seeds",
@@ -86,6 +86,13 @@ var caughtBy = map[string]string{
 	"taken-is-delivered":  "seeds",
 	"requests-forgotten":  "seeds",
 
+	"packed-again":           "seeds",
+	"rows-twice":             "journal.TestEntriesOnOneRow",
+	"rejected-again":         "seeds",
+	"notices-by-age":         "journal.TestIDsAreForgotten",
+	"trials-crowded":         "TestBoundsOfQuarantine",
+	"purge-not-recorded":     "hub.TestAPurgeThatItsOwnerDidNot",
+	"dead-come-back":         "seeds",
 	"removal-given-up":       "hub.TestAPurgeThatIsHeldUp",
 	"next-instance-ended":    "hub.TestAnActivityThatRunsElsewhere",
 	"borrowed-beside-hosts":  "TestBoundsOfJoiningWhileClientsPurge",
@@ -116,14 +123,16 @@ func TestEachBugThatCanBePlantedHasALayer(t *testing.T) {
 // TestPlantedBugsAreCaught runs the tests with each bug in turn, in a process of
 // its own: they must fail.
 func TestPlantedBugsAreCaught(t *testing.T) {
-	hub := filepath.Join(t.TempDir(), "hub.test")
-	if out, err := exec.Command("go", "test", "-tags", "simbugs", "-c", "-o", hub, "../../providers/azure/internal/hub").CombinedOutput(); err != nil {
-		t.Fatalf("building the tests of the hub: %v\n%s", err, out)
+	dir := t.TempDir()
+	for _, pkg := range []string{"hub", "journal"} {
+		if out, err := exec.Command("go", "test", "-tags", "simbugs", "-c", "-o", filepath.Join(dir, pkg), "../../providers/azure/internal/"+pkg).CombinedOutput(); err != nil {
+			t.Fatalf("building the tests of %s: %v\n%s", pkg, err, out)
+		}
 	}
 	for name, by := range caughtBy {
 		l, program := layers[by], os.Args[0]
-		if test, of := strings.CutPrefix(by, "hub."); of {
-			l.run, program = test, hub
+		if pkg, test, of := strings.Cut(by, "."); of {
+			l.run, program = test, filepath.Join(dir, pkg)
 		} else if l.run == "" {
 			l.run, l.flags = by+"$", "-sim.stop -sim.every=false"
 		}

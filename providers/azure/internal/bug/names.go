@@ -65,6 +65,13 @@ var Names = []string{
 	"end-not-written",        // head blames a turn that ended for what comes after it
 	"taken-is-delivered",     // a start whose id is taken counts as delivered (Z4)
 	"requests-forgotten",     // a tombstone does not remember the starts of its instance (Z10)
+	"packed-again",           // after an unknown outcome other entries go under the same commit number (J1)
+	"rows-twice",             // a transaction has a row of two entries (J6)
+	"rejected-again",         // an entry that is rejected holds up the others for ever (J7)
+	"notices-by-age",         // what was consumed is forgotten by its age alone (Z5)
+	"trials-crowded",         // the last suspect of a partition runs beside those of others
+	"purge-not-recorded",     // a purge that is half done is not gone on with
+	"dead-come-back",         // the row of a host that was buried comes back (L5)
 	"progress-not-passed",    // what an attempt elsewhere has reached is not there for the next one
 	"former-owner-silent",    // a former owner does not tell the next one what its activities reach
 	"former-progress-kept",   // a row of progress that is replaced leaves its blob

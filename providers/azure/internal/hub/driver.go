@@ -201,7 +201,11 @@ func (d *directory) Join(ctx context.Context, h sharding.Host) error {
 
 // Beat implements [sharding.Directory].
 func (d *directory) Beat(ctx context.Context, h sharding.Host) error {
-	_, err := d.store.account.Transact(ctx, d.store.cfg.Name, row.Management, []storage.Op{{Verb: storage.Replace, Row: d.row(h)}})
+	verb := storage.Replace // a row that is gone does not come back (L5)
+	if bug.Planted("dead-come-back") {
+		verb = storage.Put
+	}
+	_, err := d.store.account.Transact(ctx, d.store.cfg.Name, row.Management, []storage.Op{{Verb: verb, Row: d.row(h)}})
 	if storage.Is(err, storage.Missing) {
 		return sharding.ErrGone
 	}

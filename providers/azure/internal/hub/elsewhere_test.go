@@ -78,6 +78,7 @@ func (s *sites) handlers(host string) []core.Handler {
 			return longJob.Call(ctx, d).Await()
 		}),
 		travel.Func(runTravel),
+		eternal.Func(runEternal),
 		longTag.Func(func(ctx *orchestration.Context, d time.Duration) (string, error) {
 			return longJob.Call(ctx, d, activity.Options{Tag: "GPU/8 "}).Await()
 		}),

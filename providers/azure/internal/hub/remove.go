@@ -298,7 +298,7 @@ func (p *partition) removePartly(ctx context.Context, old *row.Meta, found *remn
 	mark := row.Cells{Name: func() string { return p.store.blobName(id) }}
 	mark.Set(row.InstanceCell, wire.MustJSON(&meta))
 	work := row.Cells{}
-	work.Set(row.WorkCell, wire.MustJSON(row.OpenWork{Format: row.Format, ID: id, Purging: true}))
+	work.Set(row.WorkCell, wire.MustJSON(row.OpenWork{Format: row.Format, ID: id, Purging: !bug.Planted("purge-not-recorded")}))
 	key := row.Work(id)
 	found.keys = slices.DeleteFunc(found.keys, func(k string) bool { return k == key })
 	ops := []storage.Op{

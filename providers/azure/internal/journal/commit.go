@@ -53,7 +53,11 @@ func (j *Journal) commit(ctx context.Context, b *batch) bool {
 			return j.lose(b)
 		case settledStopped:
 			return j.abandon(b, err) || bug.Planted("unknown-is-failure") && ctx.Err() == nil
-		case settledNot: // the identical transaction goes again
+		case settledNot: // the identical transaction goes again (J1)
+			if bug.Planted("packed-again") {
+				j.requeue(b.entries)
+				return true
+			}
 		}
 	}
 }
@@ -122,6 +126,10 @@ func (j *Journal) compare(b *batch, r storage.Row) settled {
 // eject takes the entry that the service rejected out of the batch; the others
 // are packed again, under a new commit number (J7).
 func (j *Journal) eject(b *batch, r *storage.Rejection) bool {
+	if bug.Planted("rejected-again") {
+		j.requeue(b.entries)
+		return true
+	}
 	e, at, op := b.entryOf(r.Index)
 	if r.Index < 0 || e == nil {
 		return j.bisect(b, r)
