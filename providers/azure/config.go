@@ -48,8 +48,8 @@ type Config struct {
 	Credential azcore.TokenCredential
 
 	// TTL is how long a host may be silent before others take its partitions:
-	// 500 ms to 10 min. All hosts of a hub must agree on it. Shorter means a
-	// quicker takeover after a crash, and more requests of a hub at rest:
+	// 500 ms to 10 min. All hosts and clients of a hub must agree on it. Shorter
+	// means a quicker takeover after a crash, and more requests of a hub at rest:
 	// heartbeats (three per host and TTL), and below 15 s sweeps of inboxes (one
 	// per partition and four TTLs). Below 3 s slow requests look like deaths, so
 	// that is for tests. 0 means 15 s.

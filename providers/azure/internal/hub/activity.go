@@ -49,7 +49,11 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 		}
 		if err != nil {
 			h.ended(w)
-			if errors.Is(err, errNotOpen) || w.Detached() && guestOf(w) == nil {
+			if w.Detached() && guestOf(w) == nil { // its partition was handed over, and this host has it as far as that says
+				h.giveBackDetached(ctx, w, "", provider.Release{Uncounted: true})
+				continue
+			}
+			if errors.Is(err, errNotOpen) {
 				continue
 			}
 			if errors.Is(err, provider.ErrCorrupt) || errors.Is(err, provider.ErrNotFound) {
@@ -214,7 +218,9 @@ func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Rele
 	if r.Uncounted {
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery-1)
 	}
-	w.Release(r)
+	if w.Release(r); w.Detached() { // just now
+		h.giveBackDetached(ctx, w, "", r)
+	}
 }
 
 // scheduled are the events of activities that a former owner left open. They

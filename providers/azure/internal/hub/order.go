@@ -71,6 +71,9 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 			return fmt.Errorf("%w: it is gone, and this purge or another has done it: %w", provider.ErrUnknown, errMoved)
 		}
 		if !errors.Is(err, errMoved) {
+			if maybe && err != nil && !definite(err) && !errors.Is(err, provider.ErrUnknown) {
+				err = fmt.Errorf("%w: its partition changed hands while it was carried out: %w", provider.ErrUnknown, err)
+			}
 			return err
 		}
 		if bug.Planted("order-forgotten") {
@@ -85,16 +88,21 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 }
 
 // called carries out an order of a client of this process. Once it has begun it goes
-// on to its end, whether its client waits for that or not.
+// on to its end, whether its client waits for that or not. While others are carried
+// out for the instance it has not: what it would find then is not what its client saw.
 func (p *partition) called(ctx context.Context, id history.InstanceID, o *row.Order, start *provider.Message) error {
+	if err := p.reserve(ctx, id); err != nil {
+		return err
+	}
 	mine, done := *o, make(chan error, 1)
 	if !p.begin(func(own context.Context) {
-		err := p.perform(own, id, &mine, start, nil)
+		err := p.performReserved(own, id, &mine, start, nil)
 		if err != nil && own.Err() != nil && !definite(err) {
 			err = moved(journal.ErrStopped)
 		}
 		done <- err
 	}) {
+		p.unreserve(id)
 		return errMoved
 	}
 	select {
@@ -206,9 +214,9 @@ func (s *Store) borrow(ctx context.Context, n int, free freeHead, f func(*partit
 	case <-ctx.Done():
 		return errMoved
 	}
-	free, _, elsewhere := s.ownerElsewhere(ctx, n) // it has another head by now
-	if elsewhere {
-		return errMoved
+	free, by, elsewhere := s.ownerElsewhere(ctx, n) // it has another head by now
+	if elsewhere || free.wanted || strings.HasPrefix(by, borrower) && by != s.borrower() && !bug.Planted("taken-from-clients") {
+		return errMoved // which is for patience to judge
 	}
 	return s.borrowFree(ctx, n, free, f)
 }

@@ -256,7 +256,11 @@ func (p *partition) keepCompletions(ctx context.Context, j *journal.Journal, lef
 	for batch := range slices.Chunk(bundles(left), maxSideRows) {
 		e := &journal.Entry{}
 		for _, b := range batch {
-			post, err := p.store.encodePost(b.to, b.messages, row.Envelope{})
+			of := ""
+			if i := p.get(b.to); i != nil {
+				of = i.born
+			}
+			post, err := p.store.encodePost(b.to, b.messages, row.Envelope{Of: of})
 			if err == nil {
 				err = p.store.putBlobs(ctx, post.blobs)
 			}

@@ -257,15 +257,17 @@ func (p *partition) tryReturn(ctx context.Context, l *letter) error {
 	i := p.get(l.to)
 	if !i.has(r) || l.foreign(i) {
 		e.Applied = func(journal.Applied) { p.dropped(l) }
+		e.Valid = func() error { return p.decided(l.to) }
 		return p.commit(ctx, e)
 	}
-	return p.reoffer(ctx, e, i, []row.Returned{*r}, l.progress, func() { p.dropped(l) })
+	return p.reoffer(ctx, e, i, []row.Returned{*r}, l, func() { p.dropped(l) })
 }
 
 // reoffer commits that activities of an instance are with nobody else any more, and
-// offers them: here, or where their sessions are. Progress is what the only one came
-// back with. A turn of the instance would change the same row: then it is tried again.
-func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, all []row.Returned, progress history.Payload, applied func()) error {
+// offers them: here, or where their sessions are. By is the letter by which the only one
+// came back, and what it has reached with it. A turn of the instance would change the
+// same row: then it is tried again.
+func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, all []row.Returned, by *letter, applied func()) error {
 	if !p.member.broker.Reserve(i.id) {
 		return errBusy
 	}
@@ -278,9 +280,10 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 		return err
 	}
 	var came progressRow
-	if progress != nil {
-		came = p.progressRow(history.ActivityID{Instance: i.id, Execution: i.execution, Event: all[0].Event}, progress, nil)
-		reached = map[int64]history.Payload{all[0].Event: progress}
+	news := by != nil && by.progress != nil
+	if news {
+		came = p.progressRow(history.ActivityID{Instance: i.id, Execution: i.execution, Event: all[0].Event}, by.progress, by)
+		reached = map[int64]history.Payload{all[0].Event: by.progress}
 		e.Ops = append(e.Ops, came.op)
 	}
 	after := *i
@@ -311,7 +314,7 @@ func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, 
 		var former []string
 		p.mu.Lock()
 		p.putLocked(&after)
-		if progress != nil {
+		if news {
 			former = p.wroteLocked(&came)
 		}
 		for k := range all {

@@ -173,7 +173,11 @@ func (h *host) reachDetached(ctx context.Context, w *broker.Work, born string, p
 func (p *partition) tryReached(ctx context.Context, l *letter) error {
 	r := l.envelope.Reached
 	id := history.ActivityID{Instance: l.to, Execution: r.Execution, Event: r.Event}
-	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}, Applied: func(journal.Applied) { p.dropped(l) }}
+	e := &journal.Entry{
+		Consumed: []journal.Consumed{l.consumption("")},
+		Valid:    func() error { return p.decided(l.to) },
+		Applied:  func(journal.Applied) { p.dropped(l) },
+	}
 	i := p.get(l.to)
 	if !p.isNews(i, id, l) {
 		return p.commit(ctx, e)

@@ -23,6 +23,11 @@ func (p *partition) perform(ctx context.Context, id history.InstanceID, o *row.O
 	if err := p.reserve(ctx, id); err != nil {
 		return err
 	}
+	return p.performReserved(ctx, id, o, start, by)
+}
+
+// performReserved is perform, for who has reserved the instance, and ends that.
+func (p *partition) performReserved(ctx context.Context, id history.InstanceID, o *row.Order, start *provider.Message, by *letter) error {
 	defer p.unreserve(id)
 	begun := false
 	for n := 0; ; n++ {
@@ -107,6 +112,17 @@ func (p *partition) unreserve(id history.InstanceID) {
 	p.resolveSoonLocked(id)
 }
 
+// decided is errBusy while an instance is being removed: it may yet stay, and what a
+// host says of its activities is not to be lost then.
+func (p *partition) decided(id history.InstanceID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.removing[id] {
+		return errBusy
+	}
+	return nil
+}
+
 // neverWas is when an instance was purged that never existed.
 const neverWas = 1
 
@@ -154,6 +170,7 @@ func (p *partition) quit(id history.InstanceID) {
 	delete(p.instances, id)
 	p.movesLocked(id)
 	delete(p.progress, id)
+	delete(p.withheld, id)
 	delete(p.damaged, row.Escape(id))
 	if !bug.Planted("next-instance-pruned") {
 		delete(p.pruning, id)
@@ -315,14 +332,38 @@ func (p *partition) removePartly(ctx context.Context, old *row.Meta, found *remn
 		n = min(maxRemoved-n, len(found.letters))
 		e.Consumed = found.letters[:n]
 		found.letters = found.letters[n:]
+		lenient(e)
 		if err := p.commit(ctx, e); err != nil {
 			return err
 		}
 		p.droppedKeys(e.Consumed)
+		if ops != nil {
+			p.store.waiters.Look(id) // it is gone for those who wait for it, too
+		}
 		ops = nil
 	}
 	found.keys = append(found.keys, key)
 	return nil
+}
+
+// lenient has an entry go on without what is gone by now of the rows that it deletes
+// or consumes.
+func lenient(e *journal.Entry) {
+	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
+		again := *e
+		switch n := len(e.Ops); {
+		case r.Reason != storage.Missing:
+			return nil
+		case op >= n:
+			again.Consumed = slices.Delete(slices.Clone(e.Consumed), op-n, op-n+1)
+		case e.Ops[op].Verb == storage.Delete:
+			again.Ops = slices.Delete(slices.Clone(e.Ops), op, op+1)
+		default:
+			return nil
+		}
+		e.Ops, e.Consumed = again.Ops, again.Consumed
+		return &again
+	}
 }
 
 func deletion(key string) storage.Op {
@@ -362,14 +403,13 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	var blobs []row.BlobData
 	var fresh *storage.Row
 	e := &journal.Entry{Consumed: found.letters, Applied: func(journal.Applied) {
-		// A commit that was under way when the removal began has put it back.
-		p.mu.Lock()
+		// A commit that was under way when the removal began has put it back, and what
+		// was taken out of the broker may have come back with it.
 		if !bug.Planted("replaced-put-back") {
-			delete(p.instances, id)
-			p.movesLocked(id)
+			p.quit(id)
 		}
-		p.mu.Unlock()
 	}}
+	lenient(e)
 	for _, k := range found.keys {
 		e.Ops = append(e.Ops, deletion(k))
 	}
@@ -409,21 +449,6 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	}
 	if err := s.putBlobs(ctx, append(blobs, c.Blobs...)); err != nil {
 		return err
-	}
-	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
-		again := *e
-		switch n := len(e.Ops); {
-		case r.Reason != storage.Missing:
-			return nil
-		case op >= n: // it was consumed or dropped already
-			again.Consumed = slices.Delete(slices.Clone(e.Consumed), op-n, op-n+1)
-		case e.Ops[op].Verb == storage.Delete:
-			again.Ops = slices.Delete(slices.Clone(e.Ops), op, op+1)
-		default:
-			return nil
-		}
-		e.Ops, e.Consumed = again.Ops, again.Consumed
-		return &again
 	}
 	if err := p.commit(ctx, e); err != nil {
 		return err

@@ -238,3 +238,37 @@ func TestAPurgeThatItsOwnerDidNotLiveToEndIsGoneOnWith(t *testing.T) {
 		}
 	})
 }
+
+// TestAPurgeThatWasGivenUpPurgesNoInstanceThatComesLater: it waited for another purge
+// of the id, which was held up, and its client waits no longer.
+func TestAPurgeThatWasGivenUpPurgesNoInstanceThatComesLater(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		begin(s, owner, longOne, time.Hour, "a")
+		<-time.After(time.Second)
+		s.account.Decide(simulated.When(func(c simulated.Call) bool {
+			return c.Kind == simulated.Scan && c.Range.From == row.InboxOf("a").From
+		}, simulated.Fault{Kind: simulated.Busy}))
+		first := make(chan error, 1)
+		go func() { first <- owner.store.Purge(s.Context(), "a", true) }()
+		<-time.After(30 * time.Second)
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		if err := owner.store.Purge(ctx, "a", true); err == nil {
+			s.Fatal("the second purge was not held up")
+		}
+		s.account.Decide(nil)
+		if err := <-first; err != nil {
+			s.Fatal(err)
+		}
+		begin(s, owner, longOne, time.Hour, "a")
+		<-time.After(10 * time.Second)
+		i, err := owner.store.Instance(s.Context(), "a")
+		if err != nil || i.Status != history.StatusRunning {
+			s.Errorf("the next instance of the id is %+v, %v; want that it runs", i, err)
+		}
+		if err := owner.store.Purge(s.Context(), "a", true); err != nil && i != nil {
+			s.Error(err)
+		}
+	})
+}
