@@ -167,11 +167,25 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if err := history.ValidatePayload("progress", len(progress)); err != nil {
 		return provider.Signals{}, fmt.Errorf("azure: %s: %w: %w", op, provider.ErrInvalid, err)
 	}
+	for n := 0; ; n++ {
+		signals, err := h.extend(ctx, w, born, op, progress)
+		if !errors.Is(err, errMoved) {
+			return signals, err
+		}
+		if pause(ctx, backoff(n)); ctx.Err() != nil {
+			return provider.Signals{}, fmt.Errorf("azure: %s: %w: its partition is changing hands", op, provider.ErrUnavailable)
+		}
+	}
+}
+
+// extend is ExtendActivity, once: errMoved if the progress could not be stored because
+// the partition is changing hands. The next owner is told of it a moment later.
+func (h *host) extend(ctx context.Context, w *broker.Work, born, op string, progress history.Payload) (provider.Signals, error) {
 	// Of an activity that is open now this was the instance before.
-	p := h.member.partition(h.store.Partition(t.ID.Instance))
+	p := h.member.partition(h.store.Partition(w.ID.Instance))
 	var i *instance
 	if p != nil && p.live() {
-		i = p.get(t.ID.Instance)
+		i = p.get(w.ID.Instance)
 	}
 	signals, err := w.Extend(progress)
 	if errors.Is(err, broker.ErrDetached) {
@@ -184,10 +198,16 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if err != nil {
 		return signals, fmt.Errorf("azure: %s: %w", op, err)
 	}
-	if signals.Cancelled || progress == nil || i == nil {
-		return signals, nil // without the instance its partition is changing hands: the next progress is stored again
+	switch {
+	case signals.Cancelled || progress == nil:
+		return signals, nil
+	case i == nil:
+		return signals, errMoved
 	}
-	return signals, failed(op, p.storeProgress(ctx, i, t.ID, progress))
+	if err = p.storeProgress(ctx, i, w.ID, progress); errors.Is(err, errMoved) {
+		return signals, err
+	}
+	return signals, failed(op, err)
 }
 
 // ReleaseActivity implements [provider.Host].

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,12 +28,22 @@ type handedOver struct {
 	client       *simulated.Client // of the former
 	stores       []*hub.Store
 	former, next provider.Host
+	joins        func() // the next one
 	tasks        []*provider.ActivityTask
 }
 
 // handsOver starts n instances on a host, each with an activity that has reached
 // something, and hands half of the partitions over.
 func handsOver(t *testing.T, n int, test func(o *handedOver)) {
+	t.Helper()
+	runsOn(t, n, func(o *handedOver) {
+		o.joins()
+		test(o)
+	})
+}
+
+// runsOn is handsOver, before the next host joins.
+func runsOn(t *testing.T, n int, test func(o *handedOver)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := hub.Config{Name: "hub", Partitions: 4, TTL: 3 * time.Second}
@@ -60,8 +73,10 @@ func handsOver(t *testing.T, n int, test func(o *handedOver)) {
 			o.extend(task, reached(100))
 			o.tasks = append(o.tasks, task)
 		}
-		o.next = joins(account.Client("next"), "next")
-		<-time.After(4 * cfg.TTL)
+		o.joins = func() {
+			o.next = joins(account.Client("next"), "next")
+			<-time.After(4 * cfg.TTL)
+		}
 		test(o)
 		if err := o.next.Leave(t.Context()); err != nil {
 			t.Error(err)
@@ -142,6 +157,60 @@ func TestProgressGoesFromAFormerOwnerToTheNext(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProgressThatWasAcknowledgedOutlivesAHandOver: activities reach something all the
+// time, and their host dies in the middle of handing their partitions over.
+func TestProgressThatWasAcknowledgedOutlivesAHandOver(t *testing.T) {
+	const n = 4
+	runsOn(t, n, func(o *handedOver) {
+		died := false // guarded by the account
+		o.account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Client != "former" || died || !slices.ContainsFunc(c.Ops, func(op storage.Op) bool {
+				return op.Verb == storage.Put && row.KindOf(op.Row.Key) == row.KindWork // what it still runs
+			}) {
+				return simulated.Fault{}
+			}
+			died = true
+			return simulated.Fault{Kind: simulated.CrashBefore}
+		})
+		extending, end := context.WithCancel(o.Context())
+		acknowledged := make([]int, n)
+		var all sync.WaitGroup
+		for i, task := range o.tasks {
+			all.Go(func() {
+				for k := 1; ; k++ {
+					if _, err := o.former.ExtendActivity(extending, task, history.Payload(strconv.Itoa(k))); err != nil {
+						return
+					}
+					acknowledged[i] = k
+				}
+			})
+		}
+		o.joins()
+		end()
+		all.Wait()
+		o.account.Decide(nil)
+		if !died {
+			o.Fatal("it was to die while it hands over")
+		}
+		ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
+		defer cancel()
+		got := make(chan *provider.ActivityTask, n)
+		go takes(ctx, o.next, got)
+		for range n {
+			task := <-got
+			if task == nil {
+				o.Fatal("not every activity was offered again")
+			}
+			i := slices.IndexFunc(o.tasks, func(t *provider.ActivityTask) bool { return t.ID == task.ID })
+			if has, err := strconv.Atoi(string(task.Progress)); err != nil || has < acknowledged[i] {
+				o.Errorf("%v goes on with progress %s, want %d, which was acknowledged, or more", task.ID, task.Progress, acknowledged[i])
+			}
+		}
+		cancel()
+		synctest.Wait()
+	})
 }
 
 // TestProgressOfAFormerOwnerThatComesLateIsNotTheLast: what an activity has reached

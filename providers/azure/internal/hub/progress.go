@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -105,10 +106,13 @@ func (p *partition) writeProgress(ctx context.Context, i *instance, rows ...prog
 // storeProgress writes what an activity of an instance that runs here has reached.
 func (p *partition) storeProgress(ctx context.Context, i *instance, id history.ActivityID, progress history.Payload) error {
 	err := p.writeProgress(ctx, i, p.progressRow(id, progress, nil))
-	if errors.Is(err, errNotOpen) || errors.Is(err, journal.ErrLost) || errors.Is(err, journal.ErrStopped) {
+	switch {
+	case errors.Is(err, errNotOpen):
 		return nil // the next signal tells
+	case errors.Is(err, errBusy):
+		return fmt.Errorf("%w: %w", errMoved, err) // or it stays, and has its progress stored then
 	}
-	return err
+	return moved(err)
 }
 
 // hasProgress reports whether an activity has a row of progress.
