@@ -142,7 +142,9 @@ func (w *writer) loop() {
 	defer close(w.stopped)
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
-	var seen int64 // the last data_version of the idle connection
+	// The last data_version of the idle connection. Whoever joins reads the file then,
+	// so only what changes from here on is news.
+	seen, _ := w.conn.int64("PRAGMA data_version")
 	for {
 		batch, closed := w.take()
 		if len(batch) > 0 {

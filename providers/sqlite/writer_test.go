@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -92,6 +93,17 @@ func TestWhatWaitsSharesATransaction(t *testing.T) {
 	}
 	if got := after.Turns - before.Turns; got != n {
 		t.Errorf("%d turns were counted, want %d", got, n)
+	}
+}
+
+// TestAnIdleWorkerCommitsNothing: it looks whether other processes changed the file.
+func TestAnIdleWorkerCommitsNothing(t *testing.T) {
+	s := open(t)
+	join(t, s)
+	before := s.Stats().Transactions
+	<-time.After(3 * pollEvery) // two looks at least
+	if got := s.Stats().Transactions - before; got != 0 {
+		t.Errorf("it committed %d times, want never", got)
 	}
 }
 
