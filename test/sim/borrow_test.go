@@ -73,7 +73,7 @@ func TestBoundsOfJoiningWhileClientsPurge(t *testing.T) {
 				all := c.spread(ctx, "runs", 12, 1)
 				w.wait(ctx, time.Second)
 				w.running()[0].leave()
-				stop := w.purgesAgain(ctx, c, all)
+				stop := w.purgesAgain(ctx, c, all, 300*time.Millisecond)
 				w.wait(ctx, time.Second+time.Duration(draw(seed, "join").Int64N(int64(time.Second))))
 				began, before := time.Now(), w.account.Owners()
 				w.start(ctx)
@@ -90,14 +90,15 @@ func TestBoundsOfJoiningWhileClientsPurge(t *testing.T) {
 	}
 }
 
-// purgesAgain purges what runs, again and again, until it is stopped.
-func (w *world) purgesAgain(ctx context.Context, c *clients, all []*orchestration.Handle[int]) (stop func()) {
+// purgesAgain purges what runs, again and again, until it is stopped. Each try gets
+// little time, so that many begin.
+func (w *world) purgesAgain(ctx context.Context, c *clients, all []*orchestration.Handle[int], each time.Duration) (stop func()) {
 	purging, end := context.WithCancel(ctx)
 	var purges sync.WaitGroup
 	for _, h := range all {
 		purges.Go(func() {
 			for w.wait(purging, 5*time.Millisecond) {
-				hasty, cancel := context.WithTimeout(purging, 300*time.Millisecond) // so that many begin
+				hasty, cancel := context.WithTimeout(purging, each)
 				_ = c.process.Purge(hasty, h.ID(), false)
 				cancel()
 			}
@@ -130,24 +131,13 @@ func TestBoundsOfHandOverWhileClientsPurge(t *testing.T) {
 		all := c.spread(ctx, "runs", 12, 3)
 		done, watched := make(chan none), make(chan time.Duration)
 		go func() { watched <- w.watch(done) }()
-		purging, stop := context.WithCancel(ctx)
-		var purges sync.WaitGroup
-		for _, h := range all {
-			purges.Go(func() {
-				for w.wait(purging, 5*time.Millisecond) {
-					hasty, cancel := context.WithTimeout(purging, 60*time.Millisecond) // so that many begin
-					_ = c.process.Purge(hasty, h.ID(), false)                          // it runs
-					cancel()
-				}
-			})
-		}
+		stop := w.purgesAgain(ctx, c, all, 60*time.Millisecond)
 		w.running()[0].leave()
 		w.wait(ctx, 200*time.Millisecond)
 		stop()
 		w.wait(ctx, 5*time.Second)
 		close(done)
 		most := <-watched
-		purges.Wait()
 		if most == 0 || most > 500*time.Millisecond {
 			w.failed("from a release to the claim passed %v, at most 500 ms", most)
 		}

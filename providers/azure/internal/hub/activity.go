@@ -219,27 +219,27 @@ func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r 
 	if err != nil {
 		return nil //nolint:nilerr // A lock that is gone is no error.
 	}
-	if w.Detached() {
-		h.ended(w)
-		h.giveBackDetached(ctx, w, born, r)
-		return nil
-	}
-	h.giveBackWork(ctx, w, r)
+	h.giveBackOf(ctx, w, born, r)
 	return nil
 }
 
 // giveBackWork gives an activity back, to whoever has it to offer.
 func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Release) {
+	h.giveBackOf(ctx, w, "", r)
+}
+
+// giveBackOf is giveBackWork for an activity of the instance that was born so.
+func (h *host) giveBackOf(ctx context.Context, w *broker.Work, born string, r provider.Release) {
 	h.ended(w)
 	if w.Detached() {
-		h.giveBackDetached(ctx, w, "", r)
+		h.giveBackDetached(ctx, w, born, r)
 		return
 	}
 	if r.Uncounted {
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery-1)
 	}
 	if w.Release(r); w.Detached() { // just now
-		h.giveBackDetached(ctx, w, "", r)
+		h.giveBackDetached(ctx, w, born, r)
 	}
 }
 

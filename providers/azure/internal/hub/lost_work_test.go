@@ -28,6 +28,21 @@ func (s *sites) ran(x *site, id history.InstanceID) string {
 	return host
 }
 
+// deleteQueues deletes the work queues of tags, of which there are so many.
+func (s *sites) deleteQueues(want int) {
+	s.Helper()
+	operator := s.account.Client("operator")
+	queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
+	if err != nil || len(queues) != want {
+		s.Fatalf("the work queues are %v, %v; want %d", queues, err, want)
+	}
+	for _, queue := range queues {
+		if err := operator.DeleteQueue(s.Context(), queue); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
 // TestWorkThatIsLostWithItsQueueIsOfferedAgain: it is deleted while nobody serves
 // the tag, and another host may take over then.
 func TestWorkThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
@@ -38,14 +53,7 @@ func TestWorkThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
 				begin(s, owner, longTag, time.Second, "a")
 				begin(s, owner, longTag, time.Second, "b")
 				<-time.After(10 * time.Second)
-				operator := s.account.Client("operator")
-				queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
-				if err != nil || len(queues) != 1 {
-					s.Fatalf("the work queues are %v, %v; want one", queues, err)
-				}
-				if err := operator.DeleteQueue(s.Context(), queues[0]); err != nil {
-					s.Fatal(err)
-				}
+				s.deleteQueues(1)
 				if takeover {
 					s.kill(owner)
 				}
@@ -70,14 +78,7 @@ func TestWorkOfABusyInstanceThatIsLostWithItsQueueIsOfferedAgain(t *testing.T) {
 		owner := s.host("owner", core.WorkerConfig{})
 		result := begin(s, owner, longBoth, 1_000, "a")
 		<-time.After(5 * time.Second)
-		operator := s.account.Client("operator")
-		queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
-		if err != nil || len(queues) != 1 {
-			s.Fatalf("the work queues are %v, %v; want one", queues, err)
-		}
-		if err := operator.DeleteQueue(s.Context(), queues[0]); err != nil {
-			s.Fatal(err)
-		}
+		s.deleteQueues(1)
 		s.host("gpu", gpu)
 		if host := result(); host != "gpu" {
 			s.Errorf("it ran on %q, want gpu", host)
@@ -92,16 +93,7 @@ func TestWorkThatIsLostWithSeveralQueuesIsOfferedAgainAtOnce(t *testing.T) {
 		owner := s.host("owner", core.WorkerConfig{})
 		result := begin(s, owner, longTags, time.Second, "a")
 		<-time.After(10 * time.Second)
-		operator := s.account.Client("operator")
-		queues, err := operator.Queues(s.Context(), s.cfg.Name+"-wt-")
-		if err != nil || len(queues) != 2 {
-			s.Fatalf("the work queues are %v, %v; want two", queues, err)
-		}
-		for _, queue := range queues {
-			if err := operator.DeleteQueue(s.Context(), queue); err != nil {
-				s.Fatal(err)
-			}
-		}
+		s.deleteQueues(2)
 		s.host("both", core.WorkerConfig{Tags: []string{"GPU/8 ", "far"}})
 		deleted := time.Now()
 		if hosts := result(); !slices.Equal(hosts, []string{"both", "both"}) {

@@ -39,21 +39,21 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 	n := s.Partition(id)
 	var waits *posted
 	maybe := false // an earlier try may have been applied
-	var patience patience
+	var waiting patience
 	for try := 0; ; try++ {
 		var err error
 		if p := s.owned(n); waits == nil && p != nil && p.live() {
 			err = p.called(ctx, id, &o, start)
 			maybe = maybe || undecided(err)
 		} else if free, owner, ok := s.ownerElsewhere(ctx, n); ok {
-			patience.unowned = time.Time{}
+			waiting.unowned = time.Time{}
 			if waits == nil {
 				waits, err = s.post(ctx, id, o, start)
 			}
 			if err == nil {
 				err = s.awaitAnswer(ctx, owner, waits)
 			}
-		} else if patience.leaves(&free, s) {
+		} else if waiting.leaves(&free, s) {
 			err = errMoved // to a host, soon, or back from another client
 		} else if waits == nil {
 			if err = s.aim(ctx, id, &o); err == nil {

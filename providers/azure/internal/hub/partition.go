@@ -256,11 +256,7 @@ func (p *partition) keepCompletions(ctx context.Context, j *journal.Journal, lef
 	for batch := range slices.Chunk(bundles(left), maxSideRows) {
 		e := &journal.Entry{}
 		for _, b := range batch {
-			of := ""
-			if i := p.get(b.to); i != nil {
-				of = i.born
-			}
-			post, err := p.store.encodePost(b.to, b.messages, row.Envelope{Of: of})
+			post, err := p.store.encodePost(b.to, b.messages, row.Envelope{Of: p.bornOf(b.to)})
 			if err == nil {
 				err = p.store.putBlobs(ctx, post.blobs)
 			}
@@ -277,10 +273,7 @@ func (p *partition) keepCompletions(ctx context.Context, j *journal.Journal, lef
 func (p *partition) lost() {
 	left, first := p.close()
 	for i := range left.completions {
-		born := ""
-		if of := p.get(left.completions[i].To); of != nil {
-			born = of.born
-		}
+		born := p.bornOf(left.completions[i].To)
 		p.store.background(func(ctx context.Context) { _ = p.store.insertOf(ctx, &left.completions[i], born, nil) })
 	}
 	if first && p.life != nil {
@@ -353,6 +346,14 @@ func (p *partition) get(id history.InstanceID) *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.instances[id]
+}
+
+// bornOf tells an instance from others of its id; empty if it is not in memory.
+func (p *partition) bornOf(id history.InstanceID) string {
+	if i := p.get(id); i != nil {
+		return i.born
+	}
+	return ""
 }
 
 // commit submits an entry and waits until it is settled.

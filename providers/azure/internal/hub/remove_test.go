@@ -111,6 +111,11 @@ func TestAStartWithoutARequestDoesNotRunAgainAfterItsPurge(t *testing.T) {
 	l.done(t)
 }
 
+// cannotBeRemoved lets no removal of the instance a find out what there is to remove.
+var cannotBeRemoved = simulated.When(func(c simulated.Call) bool {
+	return c.Kind == simulated.Scan && c.Range.From == row.InboxOf("a").From
+}, simulated.Fault{Kind: simulated.Busy})
+
 // TestAPurgeThatIsHeldUpGoesOnToItsEnd: when it begins, what was in memory of the
 // instance is gone, and nobody would run it any more.
 func TestAPurgeThatIsHeldUpGoesOnToItsEnd(t *testing.T) {
@@ -120,9 +125,7 @@ func TestAPurgeThatIsHeldUpGoesOnToItsEnd(t *testing.T) {
 				owner := s.host("owner", core.WorkerConfig{})
 				begin(s, owner, longOne, time.Minute, "a")
 				<-time.After(time.Second)
-				s.account.Decide(simulated.When(func(c simulated.Call) bool {
-					return c.Kind == simulated.Scan && c.Range.From == row.InboxOf("a").From
-				}, simulated.Fault{Kind: simulated.Busy}))
+				s.account.Decide(cannotBeRemoved)
 				ctx, cancel := context.WithTimeout(s.Context(), patience)
 				defer cancel()
 				purged := make(chan error, 1)
@@ -246,9 +249,7 @@ func TestAPurgeThatWasGivenUpPurgesNoInstanceThatComesLater(t *testing.T) {
 		owner := s.host("owner", core.WorkerConfig{})
 		begin(s, owner, longOne, time.Hour, "a")
 		<-time.After(time.Second)
-		s.account.Decide(simulated.When(func(c simulated.Call) bool {
-			return c.Kind == simulated.Scan && c.Range.From == row.InboxOf("a").From
-		}, simulated.Fault{Kind: simulated.Busy}))
+		s.account.Decide(cannotBeRemoved)
 		first := make(chan error, 1)
 		go func() { first <- owner.store.Purge(s.Context(), "a", true) }()
 		<-time.After(30 * time.Second)
