@@ -106,10 +106,12 @@ func (p *partition) reserve(ctx context.Context, id history.InstanceID) error {
 }
 
 func (p *partition) unreserve(id history.InstanceID) {
+	var drop []*letter
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	delete(p.removing, id)
-	p.resolveSoonLocked(id)
+	p.resolveLettersLocked(id, &drop)
+	p.mu.Unlock()
+	p.dropAll(drop)
 }
 
 // decided is errBusy while an instance is being removed: it may yet stay, and what a
@@ -460,17 +462,9 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	s.dropBlobs(found.blobs)
 	s.waiters.Look(id)
 	if fresh != nil && p.member != nil {
-		p.unreserved(id, func() { p.arrive(p.readLetters([]storage.Row{*fresh})...) })
+		p.arrive(p.readLetters([]storage.Row{*fresh})...)
 	}
 	return nil
-}
-
-// unreserved calls f while letters for a reserved instance are handed on.
-func (p *partition) unreserved(id history.InstanceID, f func()) {
-	p.mu.Lock()
-	delete(p.removing, id)
-	p.mu.Unlock()
-	f()
 }
 
 // resumePurge goes on with a removal that a former owner began.
