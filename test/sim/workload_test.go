@@ -179,7 +179,7 @@ func (h *host) handlers() []core.Handler {
 		tour.Func(runTour), visit.Func(h.visit),
 		doomed.Func(runDoomed), deadly.Func(h.deadly), suicidal.Func(h.suicidal),
 		busy.Func(runBusy), warehouse.Func(runWarehouse), shipper.Func(runShipper), godparent.Func(runGodparent),
-		loop.Func(runLoop), flood.Func(runFlood), still.Func(func(_ *octx, n int) (int, error) { return n, nil }),
+		loop.Func(runLoop), contest.Func(runContest), flood.Func(runFlood), still.Func(func(_ *octx, n int) (int, error) { return n, nil }),
 		step.Func(h.run), cleanUp.Func(h.run), watch.Func(h.watch), weigh.Func(h.weigh),
 		flaky.Func(func(ctx context.Context, n int) (int, error) {
 			n, err := h.run(ctx, n)
