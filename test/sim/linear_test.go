@@ -230,7 +230,10 @@ func observe(t *testing.T, seed uint64, ask []verb) map[history.InstanceID][]por
 			for u := range users {
 				all.Go(func() {
 					r := draw(seed, "user ", u, " of ", n)
-					for i := 0; i < each && w.wait(trouble, time.Duration(r.Int64N(int64(12*time.Second)))); i++ {
+					rest := func() time.Duration { // often next to none: they come in bursts
+						return time.Duration(r.Int64N([]int64{int64(20 * time.Second), int64(100 * time.Millisecond)}[r.IntN(2)]))
+					}
+					for i := 0; i < each && w.wait(trouble, rest()); i++ {
 						if u < len(own) {
 							seen.operation(ctx, own[u].process, u, id, r)
 						} else if hosts := w.running(); len(hosts) > 0 {
