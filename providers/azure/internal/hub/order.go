@@ -56,7 +56,8 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 		} else if waiting.leaves(&free, s) {
 			err = errMoved // to a host, soon, or back from another client
 		} else if waits == nil {
-			if err = s.aim(ctx, id, &o); err == nil {
+			aimed := o // until it is carried out, what it is about may be replaced
+			if err = s.aim(ctx, id, &aimed); err == nil {
 				err = s.borrow(ctx, n, free, func(p *partition) error { return p.perform(ctx, id, &o, start, nil) })
 				maybe = maybe || undecided(err)
 			}
