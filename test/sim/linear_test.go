@@ -127,10 +127,10 @@ func (s one) does(c call) (told string, then one) {
 		return "ok", then
 	case s.exists && s.request == c.request: // the same start
 		return "ok", s
-	case s.exists && c.verb == starts:
-		return "exists", s
 	case s.spent&(1<<c.request) != 0: // it ran, and nothing comes back
 		return "ok", s
+	case s.exists && c.verb == starts:
+		return "exists", s
 	case s.exists:
 		then.spent |= 1 << s.request
 	}

@@ -200,11 +200,12 @@ func requested(m *row.Meta, start *provider.Message) bool {
 	return slices.Contains(m.Requests, row.RequestOf(start.Start.RequestID, start.ID))
 }
 
-// reuse decides what a start does whose id is taken: replace, fail, or nothing
-// since it is the start that made the instance, or one that it replaces.
+// reuse decides what a start does whose id is taken: replace, fail, or nothing since
+// it is the start that made the instance, or one that was there before it: whoever
+// sends that again may not have heard that it was applied, and was replaced since.
 func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 	start := m.Start
-	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request {
+	if m.ID == old.Origin || start.RequestID != "" && start.RequestID == old.Request || requested(old, m) {
 		return false, nil
 	}
 	switch {
@@ -212,7 +213,7 @@ func reuse(old *row.Meta, m *provider.Message) (replace bool, err error) {
 		return false, nil
 	case start.Reuse == provider.ReuseReplace,
 		start.Reuse == provider.ReuseFinal && old.Status.Final():
-		return !requested(old, m), nil // it may have been replaced since
+		return true, nil
 	}
 	hint := "choose another id or a reuse policy"
 	if start.Reuse == provider.ReuseFinal {

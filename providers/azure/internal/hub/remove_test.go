@@ -43,9 +43,9 @@ func ends(turn *provider.Turn, sends ...provider.Message) *provider.Commit {
 	}
 }
 
-// A start that replaced an instance, and is sent again after its own was replaced,
-// replaces nothing: its sender did not learn that it had been applied.
-func TestAReplacingStartThatComesAgainReplacesNothing(t *testing.T) {
+// A start that is sent again after its instance was replaced succeeds, and replaces
+// nothing, whatever its policy: its sender did not learn that it had been applied.
+func TestAStartThatComesAgainAfterItWasReplacedReplacesNothing(t *testing.T) {
 	s := (&lab{partitions: 1}).open(t, nil)
 	h, err := s.Join(t.Context(), provider.HostInfo{})
 	if err != nil {
@@ -56,15 +56,15 @@ func TestAReplacingStartThatComesAgainReplacesNothing(t *testing.T) {
 		m.Start.Reuse = provider.ReuseReplace
 		return m
 	}
-	first, second, third := replacing("1", "a"), replacing("2", ""), replacing("3", "c")
-	for _, m := range []provider.Message{first, second, third, first, second} {
+	plain, first, second, third := story("one", "0", "z"), replacing("1", "a"), replacing("2", ""), replacing("3", "c")
+	for _, m := range []provider.Message{plain, first, second, third, first, second, plain} {
 		if err := s.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	turn := turnOf(t, h, "one")
 	if len(turn.Messages) != 1 || turn.Messages[0].ID != third.ID || turn.Instance.RequestID != "c" {
-		t.Errorf("the turn is of request %q, with %d messages; want that of the third start alone", turn.Instance.RequestID, len(turn.Messages))
+		t.Errorf("the turn is of request %q, with %d messages; want that of the last one alone", turn.Instance.RequestID, len(turn.Messages))
 	}
 	if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
 		t.Fatal(err)
