@@ -179,5 +179,5 @@ func (p *partition) unheardOf(l inQueue) []row.Returned {
 		return nil
 	}
 	said := p.saidLocked(l.instance)
-	return slices.DeleteFunc(slices.Clone(l.all), func(r row.Returned) bool { return said[r.Event] })
+	return slices.DeleteFunc(slices.Clone(l.all), func(r row.Returned) bool { return said[r.Event] || !l.instance.has(&r) })
 }

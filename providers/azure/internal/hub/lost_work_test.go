@@ -2,13 +2,17 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
@@ -120,6 +124,104 @@ func TestWorkInAQueueIsLeftThere(t *testing.T) {
 		s.host("gpu", gpu)
 		if host := s.ran(owner, "a"); host != "gpu" || !slices.Equal(s.starts(), []string{"gpu"}) {
 			s.Errorf("it ran on %q, and began on %v; want gpu, once", host, s.starts())
+		}
+	})
+}
+
+// TestWorkThatGoesOnWhileQueuesAreCountedIsNotTakenBack: one queue was counted, and
+// another is about to be, when an attempt ends that was in the first, and the next one
+// is offered there.
+func TestWorkThatGoesOnWhileQueuesAreCountedIsNotTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := hub.Config{Name: "hub", Partitions: 1}
+		store, account := checkedWith(t, cfg)
+		joins := func(name string, tags ...string) (*hub.Store, provider.Host) {
+			s, err := hub.Open(t.Context(), account.Client(name), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := s.Join(t.Context(), provider.HostInfo{Name: name, Tags: tags, Slots: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s, h
+		}
+		owner, err := store.Join(t.Context(), provider.HostInfo{Name: "owner"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Send(t.Context(), story("x", "m", "")); err != nil {
+			t.Fatal(err)
+		}
+		turn := turnOf(t, owner, "x")
+		c := &provider.Commit{
+			Consumed: 1, NewExecution: true, Status: history.StatusRunning, Name: "story",
+			Events: []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}},
+		}
+		for n, tag := range []string{"far", "near"} {
+			e := history.Event{Execution: 1, ID: int64(2 + n), Time: time.Now(), Data: &history.ActivityScheduled{Name: "work"}}
+			c.Events = append(c.Events, e)
+			c.Activities = append(c.Activities, provider.Activity{Scheduled: e, Attempt: 1, Tag: tag})
+		}
+		if err := owner.CommitTurn(t.Context(), turn, c); err != nil {
+			t.Fatal(err)
+		}
+		awayStore, away := joins("away", "far")
+		task, err := away.NextActivity(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		operator := account.Client("operator")
+		for _, tag := range []string{"far", "near"} {
+			if err := operator.DeleteQueue(t.Context(), "hub-wt-"+tag); err != nil {
+				t.Fatal(err)
+			}
+		}
+		counting := make(chan bool, 1)
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case c.Kind == simulated.CountMessages && c.Resource == "hub-wt-far":
+				select {
+				case counting <- true:
+				default:
+				}
+				return simulated.Fault{Kind: simulated.Slow, Delay: 2 * time.Second}
+			case c.Kind == simulated.Enqueue && c.Resource == "hub-wt-far":
+				return simulated.Fault{Kind: simulated.Slow, Delay: 5 * time.Second}
+			}
+			return simulated.Fault{}
+		})
+		<-counting
+		if err := away.CompleteActivity(t.Context(), task, failure(task)); err != nil {
+			t.Fatal(err)
+		}
+		turn = turnOf(t, owner, "x")
+		if err := owner.CommitTurn(t.Context(), turn, &provider.Commit{
+			Consumed: 1, CompletedActivities: []int64{2}, Activities: []provider.Activity{again(task)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		account.Decide(nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		second, err := away.NextActivity(ctx)
+		if err != nil || second.Activity.Attempt != 2 {
+			t.Fatalf("%+v, %v; want the second attempt", second, err)
+		}
+		// Its host is silent: it comes to another.
+		thirdStore, third := joins("third", "far")
+		got, err := third.NextActivity(ctx)
+		if err != nil || got.Activity.Attempt != 2 {
+			t.Errorf("%+v, %v; want the second attempt again", got, err)
+		}
+		for _, h := range []provider.Host{third, away, owner} {
+			if err := h.Leave(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := errors.Join(thirdStore.Close(), awayStore.Close()); err != nil {
+			t.Error(err)
 		}
 	})
 }
