@@ -255,6 +255,42 @@ func TestProgressOfAFormerOwnerThatComesLateIsNotTheLast(t *testing.T) {
 	})
 }
 
+// TestProgressThatIsTakenInWhileItsActivityIsFreedCounts: of what a dead host said last
+// the owner learns when it looks for that, and what was there before is read slowly.
+func TestProgressThatIsTakenInWhileItsActivityIsFreedCounts(t *testing.T) {
+	const n = 4
+	handsOver(t, n, func(o *handedOver) {
+		for _, task := range o.tasks {
+			o.extend(task, reached(large))
+		}
+		<-time.After(20 * time.Second)
+		o.account.Decide(simulated.When(func(c simulated.Call) bool { // nobody is rung
+			return c.Client == "former" && c.Kind == simulated.Enqueue
+		}, simulated.Fault{Kind: simulated.LostRequest}))
+		last := map[history.InstanceID]history.Payload{}
+		for _, task := range o.tasks {
+			last[task.ID.Instance] = reached(large + 1)
+			o.extend(task, last[task.ID.Instance])
+		}
+		o.account.Decide(simulated.When(func(c simulated.Call) bool {
+			return c.Client == "next" && c.Kind == simulated.GetBlob
+		}, simulated.Fault{Kind: simulated.Slow, Delay: time.Second}))
+		o.client.Kill()
+		ctx, cancel := context.WithTimeout(o.Context(), 5*time.Minute)
+		defer cancel()
+		for range n {
+			task, err := o.next.NextActivity(ctx)
+			if err != nil {
+				o.Fatal(err)
+			}
+			if !bytes.Equal(task.Progress, last[task.ID.Instance]) {
+				o.Errorf("%v goes on with %d bytes of progress, want the last of %d", task.ID, len(task.Progress), len(last[task.ID.Instance]))
+			}
+		}
+		o.account.Decide(nil)
+	})
+}
+
 // opens starts an instance with an activity.
 func opens(t *testing.T, store *hub.Store, h provider.Host, id history.InstanceID, a provider.Activity) {
 	t.Helper()

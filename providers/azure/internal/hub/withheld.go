@@ -84,13 +84,18 @@ func (p *partition) freeWithheld(ctx context.Context) {
 		if i == nil {
 			continue
 		}
+		p.mu.Lock()
+		before := maps.Clone(p.progress[id])
+		p.mu.Unlock()
 		reached, err := p.progressNow(ctx, id, i.execution)
 		if err != nil {
 			return // at the next time
 		}
 		p.mu.Lock()
+		// Where more became known meanwhile, that was not read: at the next time.
+		events := slices.DeleteFunc(left[id], func(event int64) bool { return p.progress[id][event] != before[event] })
 		if now := p.instances[id]; now != nil && now.execution == i.execution && p.behind.of[id] == 0 {
-			p.freeLocked(now, left[id], dead, reached)
+			p.freeLocked(now, events, dead, reached)
 		}
 		p.mu.Unlock()
 	}
