@@ -2,13 +2,17 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
@@ -97,6 +101,53 @@ func TestAnActivityOfTheNextInstanceIsNotTakenForDoneAtATakeover(t *testing.T) {
 		defer cancel()
 		if host, err := longOne.Handle(core.NewClient(second.store, core.ClientConfig{}), "a").Wait(ctx); err != nil || host != "second" {
 			s.Errorf("the instance says %q, %v; want that its activity ran on second", host, err)
+		}
+	})
+}
+
+// TestAStartDoesNotReplaceWhatAnotherMakesMeanwhile: the id is that of an instance that
+// was purged, and two starts find it free.
+func TestAStartDoesNotReplaceWhatAnotherMakesMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, account := checkedWith(t, hub.Config{Name: "hub", Partitions: 1})
+		h := ended(t, s, history.StatusCompleted)
+		if err := s.Purge(t.Context(), "x", false); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send(t.Context(), story("parent", "p", "")); err != nil {
+			t.Fatal(err)
+		}
+		making, once := make(chan bool), false
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			for _, op := range c.Ops {
+				if !once && op.Row.Key == row.Instance("x") && op.Verb == storage.Replace && op.IfMatch != "" {
+					once = true
+					close(making)
+					return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+				}
+			}
+			return simulated.Fault{}
+		})
+		turn := turnOf(t, h, "parent")
+		committed := make(chan error, 1)
+		go func() { committed <- h.CommitTurn(t.Context(), turn, ends(turn, story("x", "child", ""))) }()
+		<-making
+		err := s.Send(t.Context(), story("x", "2", ""))
+		if !errors.Is(err, provider.ErrExists) {
+			t.Errorf("the second start says %v, want that the id is taken", err)
+		}
+		if err := <-committed; err != nil {
+			t.Fatal(err)
+		}
+		turn = turnOf(t, h, "x")
+		if len(turn.Messages) != 1 || turn.Messages[0].ID != "child" {
+			t.Errorf("the turn has %+v, want the first start alone", turn.Messages)
+		}
+		if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
+			t.Error(err)
+		}
+		if err := h.Leave(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

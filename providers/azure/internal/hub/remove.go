@@ -53,6 +53,10 @@ func (p *partition) performReserved(ctx context.Context, id history.InstanceID, 
 // tryPerform is perform, once. When it has begun the instance is not in memory any
 // more, and would stand still if its removal were given up.
 func (p *partition) tryPerform(ctx context.Context, id history.InstanceID, o *row.Order, start *provider.Message, by *letter) (begun bool, err error) {
+	// What makes the instance may be on its way; see create.
+	if err := p.journal.Settle(ctx); err != nil {
+		return false, err
+	}
 	old, err := p.judge(ctx, id, *o, start)
 	if err != nil || old == nil {
 		return false, err

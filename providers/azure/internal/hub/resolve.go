@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -251,6 +252,7 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 			storage.Op{Verb: storage.Put, Row: storage.Row{Key: row.Open(l.to), Cells: row.IndexCells(m)}},
 			storage.Op{Verb: storage.Merge, Row: storage.Row{Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)}}},
 		),
+		Valid: func() error { return p.decided(l.to) },
 		Applied: func(journal.Applied) {
 			p.mu.Lock()
 			l.envelope = envelope
@@ -259,7 +261,7 @@ func (p *partition) create(ctx context.Context, l *letter) error {
 			p.store.waiters.Look(l.to)
 		},
 	})
-	if storage.Is(err, storage.Exists) || storage.Is(err, storage.Precondition) {
+	if storage.Is(err, storage.Exists) || storage.Is(err, storage.Precondition) || errors.Is(err, errBusy) {
 		return nil // a client was faster: the receiver is read again
 	}
 	return err
