@@ -36,13 +36,12 @@ func (p *partition) performReserved(ctx context.Context, id history.InstanceID, 
 		if storage.Is(err, storage.Exists) {
 			continue // a client has started one since: what becomes of that is for the policy to say
 		}
-		if err = moved(err); err == nil || !begun || errors.Is(err, errMoved) || definite(err) || bug.Planted("removal-given-up") {
+		switch err = moved(err); {
+		case err == nil, errors.Is(err, errMoved), definite(err):
 			return err
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil: // what was sent may yet be applied
 			return fmt.Errorf("%w: %w", provider.ErrUnknown, err)
-		}
-		if errors.Is(err, storage.ErrGone) || !provider.Retryable(classify(err)) {
+		case !begun, errors.Is(err, storage.ErrGone), !provider.Retryable(classify(err)), bug.Planted("removal-given-up"):
 			return err
 		}
 		p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err)

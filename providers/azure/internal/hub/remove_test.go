@@ -273,3 +273,91 @@ func TestAPurgeThatWasGivenUpPurgesNoInstanceThatComesLater(t *testing.T) {
 		}
 	})
 }
+
+// TestAnOrderThatEndsDoesNotEndTheNextOne: what a start made in place of another is
+// purged while the start is handed on, which takes some time. No turn of it counts
+// while its rows are looked for.
+func TestAnOrderThatEndsDoesNotEndTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, account := checkedWith(t, hub.Config{Name: "hub", Partitions: 1})
+		h := ended(t, s, history.StatusRunning)
+		scans, reads, made := 0, 0, make(chan bool)
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case c.Kind == simulated.GetBlob:
+				if reads++; reads == 1 {
+					close(made)
+					return simulated.Fault{Kind: simulated.Slow, Delay: 5 * time.Second}
+				}
+			case c.Kind == simulated.Scan && c.Range.From == row.Only(row.State("x")).From:
+				if scans++; scans == 2 {
+					return simulated.Fault{Kind: simulated.Slow, Delay: 20 * time.Second}
+				}
+			}
+			return simulated.Fault{}
+		})
+		replaced, purged := make(chan error, 1), make(chan error, 1)
+		go func() {
+			m := bulkyStart("x")
+			m.Start.Reuse = provider.ReuseReplace
+			replaced <- s.Send(t.Context(), m)
+		}()
+		<-made
+		go func() { purged <- s.Purge(t.Context(), "x", true) }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if turn, err := h.NextTurn(ctx); err == nil {
+			e := history.Event{Execution: 1, ID: 2, Time: time.Now(), Data: &history.ActivityScheduled{Name: "work"}}
+			if err := h.CommitTurn(t.Context(), turn, &provider.Commit{
+				Consumed: 1, NewExecution: true, Status: history.StatusRunning, Name: "story",
+				Events:     []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}, e},
+				Activities: []provider.Activity{{Scheduled: e, Attempt: 1}},
+			}); err != nil && !errors.Is(err, provider.ErrLockLost) {
+				t.Error(err)
+			}
+		}
+		if err := errors.Join(<-replaced, <-purged); err != nil {
+			t.Error(err)
+		}
+		if i, err := s.Instance(t.Context(), "x"); !errors.Is(err, provider.ErrNotFound) {
+			t.Errorf("after its purge it is %+v, %v; want not found", i, err)
+		}
+		if r, there := account.State().Row("hub", s.PartitionKey(0), row.Work("x")); there {
+			t.Errorf("what was purged leaves its open work: %v", r.Cells)
+		}
+		if err := h.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAStartThatItsClientDoesNotWaitForMayHaveBeenApplied: the id is that of an instance
+// that was purged, and the client has taken its partition for the moment.
+func TestAStartThatItsClientDoesNotWaitForMayHaveBeenApplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		if err := errors.Join(s.Purge(t.Context(), "x", false), h.Leave(t.Context()), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		client := open("client")
+		account.Decide(simulated.When(func(c simulated.Call) bool {
+			return slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
+				return o.Verb == storage.Replace && o.Row.Key == row.Instance("x")
+			})
+		}, simulated.Fault{Kind: simulated.Slow, Delay: 2 * time.Second}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := client.Send(ctx, story("x", "again", "")); !errors.Is(err, provider.ErrUnknown) {
+			t.Errorf("the start says %v, want that its outcome is not known", err)
+		}
+		<-time.After(10 * time.Second)
+		if i, err := client.Instance(t.Context(), "x"); err != nil {
+			t.Errorf("it is %+v, %v; want that it was applied in the end", i, err)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
