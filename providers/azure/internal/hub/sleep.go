@@ -58,7 +58,7 @@ const maxBusy = 30
 
 // wakeSleepers reads timers that are due in a time, of instances that sleep.
 func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
-	for n := 0; ctx.Err() == nil; n++ {
+	for n, tries := 0, 0; ctx.Err() == nil; n++ {
 		var rows []storage.Row
 		err := p.store.scan(ctx, p.key, row.TimersDue(from, until), nil, func(page []storage.Row) error {
 			rows = append(rows, page...)
@@ -75,8 +75,10 @@ func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
 				err = errors.Join(err, one)
 			}
 		}
-		if err == nil && (!busy || n >= maxBusy) {
-			break
+		if err == nil {
+			if tries++; !busy || tries > maxBusy {
+				break
+			}
 		}
 		pause(ctx, storage.RetryAfter(err, backoff(n)))
 	}

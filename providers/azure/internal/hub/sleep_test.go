@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
 // Instances that sleep are not in memory: for their timers to fire they must come
@@ -128,4 +130,41 @@ func TestAnOrderThatIsRefusedKeepsNobodyAsleep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAnOrderAfterAnOutageKeepsNobodyAsleep: the timers that come near could not be read
+// for some minutes, and then their instances are judged.
+func TestAnOrderAfterAnOutageKeepsNobodyAsleep(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		s.cfg.Cold, s.cfg.Sleep = 1, 10*time.Second
+		x := s.host("owner", core.WorkerConfig{})
+		var results []func() int
+		for i := range 12 {
+			results = append(results, begin(s, x, budgetSleeping, 1, history.InstanceID(fmt.Sprint("sleeps-", i))))
+			<-time.After(time.Second)
+		}
+		<-time.After(40 * time.Second)
+		s.account.Decide(simulated.When(func(c simulated.Call) bool {
+			return c.Kind == simulated.Scan && strings.HasPrefix(c.Range.From, "t:")
+		}, simulated.Fault{Kind: simulated.Busy}))
+		<-time.After(3 * time.Minute)
+		s.account.Decide(nil)
+		judging, stop := context.WithTimeout(s.Context(), 5*time.Second)
+		defer stop()
+		purged := make([]bool, len(results)) // of those that have ended
+		var judged sync.WaitGroup
+		for i := range results {
+			judged.Go(func() {
+				for judging.Err() == nil && !purged[i] {
+					purged[i] = x.store.Purge(judging, history.InstanceID(fmt.Sprint("sleeps-", i)), false) == nil
+				}
+			})
+		}
+		judged.Wait()
+		for i, result := range results {
+			if !purged[i] {
+				result() // or else it sleeps for ever
+			}
+		}
+	})
 }
