@@ -1,13 +1,16 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -101,6 +104,28 @@ func (p *partition) answersWith(id history.InstanceID, order string, err error) 
 		return nil
 	}
 	return wire.MustJSON(all)
+}
+
+// answerWith consumes an order and leaves its answer, if there is a row to leave it in:
+// without one, who asks sees that there is no instance.
+func (p *partition) answerWith(ctx context.Context, l *letter, why error) error {
+	e := &journal.Entry{
+		Ops: []storage.Op{{Verb: storage.Merge, Row: storage.Row{
+			Key:   row.Instance(l.to),
+			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to, l.envelope.Order.ID, why)},
+		}}},
+		Consumed: []journal.Consumed{l.consumption("")},
+		Applied:  func(journal.Applied) { p.dropped(l) },
+	}
+	e.Rejected = func(op int, r *storage.Rejection) *journal.Entry {
+		if op >= len(e.Ops) || r.Reason != storage.Missing {
+			return nil
+		}
+		again := *e
+		again.Ops, again.Rejected = nil, nil
+		return &again
+	}
+	return p.commit(ctx, e)
 }
 
 // mergeAnswers takes in the cell of answers of an instance, as it was read. What

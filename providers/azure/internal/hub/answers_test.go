@@ -128,3 +128,31 @@ func TestAnswersAreNotKeptForEver(t *testing.T) {
 		}
 	})
 }
+
+// TestOfTwoPurgesAtOnceOneFindsNothing: clients of other processes both find the
+// instance, and ask its owner.
+func TestOfTwoPurgesAtOnceOneFindsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		purged := make(chan error, 2)
+		for _, name := range []string{"first", "second"} {
+			client := open(name)
+			go func() {
+				err := client.Purge(t.Context(), "x", false)
+				purged <- errors.Join(err, client.Close())
+			}()
+		}
+		one, other := <-purged, <-purged
+		if one != nil {
+			one, other = other, one
+		}
+		if one != nil || !errors.Is(other, provider.ErrNotFound) {
+			t.Errorf("the purges say %v and %v; want success, and not found", one, other)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

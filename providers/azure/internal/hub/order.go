@@ -473,21 +473,6 @@ func (p *partition) refuse(ctx context.Context, l *letter, why error) error {
 	return p.answerWith(ctx, l, why)
 }
 
-// answerWith consumes an order and leaves its answer.
-func (p *partition) answerWith(ctx context.Context, l *letter, why error) error {
-	e := &journal.Entry{
-		Consumed: []journal.Consumed{l.consumption("")},
-		Applied:  func(journal.Applied) { p.dropped(l) },
-	}
-	if !errors.Is(why, provider.ErrNotFound) {
-		e.Ops = []storage.Op{{Verb: storage.Merge, Row: storage.Row{
-			Key:   row.Instance(l.to),
-			Cells: map[string][]byte{row.AnswersCell: p.answersWith(l.to, l.envelope.Order.ID, why)},
-		}}}
-	}
-	return p.commit(ctx, e)
-}
-
 func definite(err error) bool {
 	for _, class := range answerClasses {
 		if errors.Is(err, class) {
