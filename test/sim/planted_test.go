@@ -101,6 +101,8 @@ var caughtBy = map[string]string{
 	"former-owner-silent":    "TestBoundsOfProgressOfAFormerOwner",
 	"former-progress-kept":   "hub.TestProgressThatIsReplacedLeavesNoBlob",
 	"returned-progress-kept": "hub.Test.*Progress",
+	"made-beside-orders":     "hub.TestAStartDoesNotReplace",
+	"freed-half-read":        "hub.TestProgressThatIsTakenIn",
 }
 
 // TestEachBugThatCanBePlantedHasALayer: none is left out.

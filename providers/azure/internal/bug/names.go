@@ -14,6 +14,7 @@ var Names = []string{
 	"orders-repeated",        // a copy of an order is carried out, although it was answered (Z4)
 	"order-forgotten",        // a client that finds the owner dead leaves its order in the inbox, and begins anew
 	"removal-given-up",       // a removal that is held up leaves an instance that nobody runs (Z9)
+	"made-beside-orders",     // an instance is made while an order for its id is judged, which replaces it (Z4)
 	"purge-guessed",          // a purge of which the outcome was lost says that there was nothing
 	"outbox-deleted-early",   // a row of the outbox goes before it is delivered (Z4)
 	"outbox-forgotten",       // a new owner does not send what its predecessor left (Z4)
@@ -59,6 +60,7 @@ var Names = []string{
 	"completions-dropped",    // a leaver forgets completions that no turn has taken in
 	"not-settled",            // a leaver notes what runs while a commit is under way
 	"freed-unread",           // work of a host that has gone is offered before its last words are read
+	"freed-half-read",        // … or with what was read of its progress before those were
 	"host-overwritten",       // a leaver notes what runs here, and forgets what runs elsewhere
 	"return-not-recorded",    // that work was given back is known to memory alone
 	"lease-ended-blindly",    // the lease of a session is ended whoever has it by now
