@@ -116,6 +116,24 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 	return l, nil
 }
 
+// outlives reports whether a row stays when the instance goes: a letter that
+// starts another of its id, or asks the owner for something, is not the
+// instance's, unless it asks for what is done. One that cannot be read goes: to purge
+// is the remedy for that.
+func outlives(old *row.Meta, r *storage.Row, by *letter, resumed bool) bool {
+	if row.KindOf(r.Key) != row.KindInbox || by != nil && r.Key == by.key {
+		return false
+	}
+	e, err := row.ParseEnvelope(r.Cells)
+	if err != nil || bug.Planted("purge-takes-starts") && e.Start && e.Born == "" {
+		return false
+	}
+	if o := e.Order; o != nil {
+		return !resumed || !o.Purge || o.Born != old.Born
+	}
+	return e.Start && (e.Born == "" || e.Born != old.Born)
+}
+
 // withoutBlob sees to a letter whose blob is gone. It is a copy of one that was
 // consumed; or it was consumed while it was read; or it is damaged.
 func (p *partition) withoutBlob(l *letter, err error) {

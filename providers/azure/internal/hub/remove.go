@@ -205,7 +205,7 @@ type remnant struct {
 // of which the last one leaves a tombstone or makes the new instance. If it is
 // interrupted whoever owns the partition next goes on.
 func (p *partition) remove(ctx context.Context, old *row.Meta, o row.Order, start *provider.Message, by *letter) error {
-	found, err := p.remnants(ctx, old, by)
+	found, err := p.remnants(ctx, old, by, o.Purge && o.Born == "")
 	if err != nil {
 		return err
 	}
@@ -217,14 +217,15 @@ func (p *partition) remove(ctx context.Context, old *row.Meta, o row.Order, star
 	return p.finishRemoval(ctx, old, o, start, by, &found)
 }
 
-// remnants reads which rows there are.
-func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (found remnant, err error) {
+// remnants reads which rows there are. Where a removal is gone on with that others
+// began, the orders to purge the instance are among them: one of them may have begun it.
+func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter, resumed bool) (found remnant, err error) {
 	id := old.ID
 	collect := func(r row.Range) error {
 		return p.store.scan(ctx, p.key, r, []string{row.BlobsCell, row.EnvelopeCell}, func(rows []storage.Row) error {
 			for i := range rows {
 				key := rows[i].Key
-				if outlives(old, &rows[i], by) {
+				if outlives(old, &rows[i], by, resumed) {
 					continue
 				}
 				found.blobs = append(found.blobs, row.Blobs(rows[i].Cells)...)
@@ -282,20 +283,6 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 		found.order = &c
 	}
 	return found, errors.Join(errs...)
-}
-
-// outlives reports whether a row stays when the instance goes: a letter that
-// starts another of its id, or asks the owner for something, is not the
-// instance's. One that cannot be read goes: to purge is the remedy for that.
-func outlives(old *row.Meta, r *storage.Row, by *letter) bool {
-	if row.KindOf(r.Key) != row.KindInbox || by != nil && r.Key == by.key {
-		return false
-	}
-	e, err := row.ParseEnvelope(r.Cells)
-	if err != nil || bug.Planted("purge-takes-starts") && e.Start && e.Born == "" {
-		return false
-	}
-	return e.Order != nil || e.Start && (e.Born == "" || e.Born != old.Born)
 }
 
 // handAgain has letters handed on once more that were handed to an instance

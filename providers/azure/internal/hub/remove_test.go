@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -205,41 +206,60 @@ func TestAPurgeOfWhichTheClientIsGoneLeavesNoMessages(t *testing.T) {
 }
 
 // TestAPurgeThatItsOwnerDidNotLiveToEndIsGoneOnWith: it takes several transactions, and
-// the owner dies after the first.
+// the owner dies after the first. A client of another process that ordered it is not
+// told that there was nothing to purge.
 func TestAPurgeThatItsOwnerDidNotLiveToEndIsGoneOnWith(t *testing.T) {
-	apart(t, 1, func(s *sites) {
-		owner := s.host("owner", core.WorkerConfig{})
-		run(s.bench, eternal, core.NewClient(owner.store, core.ClientConfig{}), rounds{Left: 200}, "a")
-		before := len(s.sealed())
-		removals := make(chan struct{}, 100)
-		s.account.Decide(func(c simulated.Call) simulated.Fault {
-			removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
-				return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
+	for _, called := range []bool{true, false} {
+		t.Run(fmt.Sprint("called ", called), func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				owner := s.host("owner", core.WorkerConfig{})
+				run(s.bench, eternal, core.NewClient(owner.store, core.ClientConfig{}), rounds{Left: 200}, "a")
+				before := len(s.sealed())
+				removals, held := 0, make(chan bool) // guarded by the account; closed with the second
+				s.account.Decide(func(c simulated.Call) simulated.Fault {
+					removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
+						return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
+					})
+					if !removes {
+						return simulated.Fault{}
+					}
+					switch removals++; removals {
+					case 1:
+						return simulated.Fault{}
+					case 2:
+						close(held)
+					}
+					return simulated.Fault{Kind: simulated.LostRequest}
+				})
+				purges := owner.store
+				if !called {
+					purges, _ = s.open("client")
+				}
+				purged := make(chan error, 1)
+				go func() { purged <- purges.Purge(s.Context(), "a", false) }()
+				<-held
+				s.kill(owner)
+				s.account.Decide(nil)
+				if left := len(s.sealed()); left == 0 || left >= before {
+					s.Fatalf("%d of %d rows are left, want some", left, before)
+				}
+				next := s.host("next", core.WorkerConfig{})
+				<-time.After(time.Minute)
+				if left := s.sealed(); len(left) > 0 {
+					s.Errorf("%d rows are left, %s among them", len(left), left[0])
+				}
+				if i, err := next.store.Instance(s.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
+					s.Errorf("it is %+v, %v; want that there is none", i, err)
+				}
+				if called {
+					return
+				}
+				if err := <-purged; err != nil && !errors.Is(err, provider.ErrUnknown) {
+					s.Errorf("the purge says %v, want success, or that its outcome is not known", err)
+				}
 			})
-			if !removes {
-				return simulated.Fault{}
-			}
-			if removals <- struct{}{}; len(removals) == 1 {
-				return simulated.Fault{}
-			}
-			return simulated.Fault{Kind: simulated.LostRequest}
 		})
-		go func() { _ = owner.store.Purge(s.Context(), "a", false) }()
-		<-time.After(time.Second)
-		s.kill(owner)
-		s.account.Decide(nil)
-		if left := len(s.sealed()); left == 0 || left >= before {
-			s.Fatalf("%d of %d rows are left, want some", left, before)
-		}
-		next := s.host("next", core.WorkerConfig{})
-		<-time.After(time.Minute)
-		if left := s.sealed(); len(left) > 0 {
-			s.Errorf("%d rows are left, %s among them", len(left), left[0])
-		}
-		if i, err := next.store.Instance(s.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
-			s.Errorf("it is %+v, %v; want that there is none", i, err)
-		}
-	})
+	}
 }
 
 // TestAPurgeThatWasGivenUpPurgesNoInstanceThatComesLater: it waited for another purge
