@@ -255,34 +255,56 @@ func (g *guest) delivery() int {
 	return g.offer.Deliveries + max(g.message.Taken, 1)
 }
 
-// stillOpen reads whether an offered activity counts.
-func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
-	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(o.Partition), row.Work(o.ID))
+// openWork reads what an instance has open; nil if that is nothing.
+func (s *Store) openWork(ctx context.Context, id history.InstanceID) (*row.OpenWork, error) {
+	r, err := s.account.Get(ctx, s.cfg.Name, s.partitionKey(s.Partition(id)), row.Work(id))
 	if storage.Is(err, storage.Missing) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	value, err := row.Value(ctx, r.Cells, row.WorkCell, s.getBlob)
 	var w row.OpenWork
 	if err == nil {
 		err = row.Parse(value, &w)
 	}
-	if err != nil {
+	return &w, err
+}
+
+// stillOpen reads whether an offered activity counts.
+func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
+	w, err := s.openWork(ctx, o.ID)
+	if w == nil || err != nil {
 		return false, err
 	}
 	given := w.Queued
 	if o.Host != "" {
 		given = w.Running[o.Host]
 	}
-	set, err := spans.Decode(given)
+	open, err := has(given, w, o.Execution, o.Event, o.Attempt)
+	return open && (w.Born == o.Born || bug.Planted("next-instance-ended")), err
+}
+
+// stillWanted reads whether an activity is open that a former owner runs, of the
+// instance that was born so: whether anybody waits for it.
+func (s *Store) stillWanted(ctx context.Context, w *broker.Work, born string) (bool, error) {
+	now, err := s.openWork(ctx, w.ID.Instance)
+	if now == nil || err != nil {
+		return false, err
+	}
+	open, err := has(now.Activities, now, w.ID.Execution, w.ID.Event, w.Activity.Attempt)
+	return open && (born == "" || now.Born == born), err
+}
+
+// has reports whether an attempt is in a set of open work.
+func has(text string, w *row.OpenWork, execution, event int64, attempt int) (bool, error) {
+	set, err := spans.Decode(text)
 	if err != nil {
 		return false, err
 	}
-	n, ok := set.Find(o.Event)
-	ok = ok && w.Execution == o.Execution && set[n].Attempt == o.Attempt
-	return ok && (w.Born == o.Born || bug.Planted("next-instance-ended")), nil
+	n, ok := set.Find(event)
+	return ok && w.Execution == execution && set[n].Attempt == attempt, nil
 }
 
 // done removes the guest's message: the work is over.
@@ -340,6 +362,9 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 func (h *host) extendDetached(ctx context.Context, w *broker.Work, born string, progress history.Payload) (provider.Signals, error) {
 	g := guestOf(w)
 	if g == nil { // it goes on, and its new owner hears of its end
+		if wanted, err := h.store.stillWanted(ctx, w, born); err == nil && !wanted {
+			return provider.Signals{Cancelled: true}, nil
+		}
 		return provider.Signals{}, h.reachDetached(ctx, w, born, progress)
 	}
 	if err := g.extend(ctx, workLease, progress); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 func TestAHandOverDoublesNoRunningActivity(t *testing.T) {
@@ -142,4 +143,47 @@ func TestAnActivityThatWasGivenBackIsNotForgottenWithItsNewOwner(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+// TestAnActivityThatGoesOnAfterAHandOverIsCancelledThere: a turn of its instance cancels
+// it, or the instance is purged, where it lives by then.
+func TestAnActivityThatGoesOnAfterAHandOverIsCancelledThere(t *testing.T) {
+	for _, purged := range []bool{false, true} {
+		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
+			handsOver(t, 4, func(o *handedOver) {
+				theirs := served(o.T, o.stores[1], "next")
+				moved := 0
+				for _, task := range o.tasks {
+					id := task.ID.Instance
+					if !theirs[o.stores[1].Partition(id)] {
+						continue
+					}
+					moved++
+					o.extend(task, nil)
+					if purged {
+						if err := o.stores[1].Purge(o.Context(), id, true); err != nil {
+							o.Fatal(err)
+						}
+					} else {
+						if err := o.stores[1].Send(o.Context(), event(id, "stop-"+string(id))); err != nil {
+							o.Fatal(err)
+						}
+						turn := turnOf(o.T, o.next, id)
+						if err := o.next.CommitTurn(o.Context(), turn, &provider.Commit{Consumed: 1, CancelActivities: []int64{2}}); err != nil {
+							o.Fatal(err)
+						}
+					}
+					if s, err := o.former.ExtendActivity(o.Context(), task, reached(100)); err != nil || !s.Cancelled {
+						o.Errorf("extending %v, which nobody waits for: %+v, %v; want that it is cancelled", task.ID, s, err)
+					}
+				}
+				if moved == 0 {
+					o.Error("nothing was handed over")
+				}
+				if err := o.former.Leave(o.Context()); err != nil {
+					o.Error(err)
+				}
+			})
+		})
+	}
 }
