@@ -54,3 +54,36 @@ func TestAPurgeThatDidNothingYetIsOfWhatIsThere(t *testing.T) {
 		}
 	})
 }
+
+// TestAPurgeThatComesTooLateIsOfWhatIsThereByThen: the owner hears of it when what it was
+// about was replaced.
+func TestAPurgeThatComesTooLateIsOfWhatIsThereByThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		client := open("client")
+		posts, posted := make(chan struct{}), false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Client == "client" && c.Kind == simulated.Transact && !posted {
+				posted = true
+				close(posts)
+			}
+			return simulated.Fault{}
+		})
+		purged := make(chan error, 1)
+		go func() { purged <- client.Purge(t.Context(), "x", true) }()
+		<-posts // its owner has just claimed the partition: it is not rung, and looks a while later
+		again := story("x", "again", "")
+		again.Start.Reuse = provider.ReuseReplace
+		if err := s.Send(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-purged; err != nil {
+			t.Errorf("it says %v, and there was one all the time", err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close(), client.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

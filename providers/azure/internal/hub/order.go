@@ -68,8 +68,10 @@ func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, s
 		} else if !errors.Is(err, errMoved) {
 			err = fmt.Errorf("%w: it is in the inbox of its partition, and cannot be carried out from there: %w", provider.ErrUnknown, err)
 		}
-		if maybe && o.Purge && errors.Is(err, provider.ErrNotFound) && !bug.Planted("purge-guessed") {
+		if gone := o.Purge && errors.Is(err, provider.ErrNotFound); gone && maybe && !bug.Planted("purge-guessed") {
 			return fmt.Errorf("%w: it is gone, and this purge or another has done it: %w", provider.ErrUnknown, errMoved)
+		} else if gone && waits != nil {
+			waits, err = nil, errMoved // what it was about is gone, and another may be there
 		}
 		if !errors.Is(err, errMoved) {
 			if maybe && err != nil && !definite(err) && !errors.Is(err, provider.ErrUnknown) {
