@@ -206,7 +206,7 @@ func (d *directory) Beat(ctx context.Context, h sharding.Host) error {
 		verb = storage.Put
 	}
 	_, err := d.store.account.Transact(ctx, d.store.cfg.Name, row.Management, []storage.Op{{Verb: verb, Row: d.row(h)}})
-	if storage.Is(err, storage.Missing) {
+	if storage.Is(err, storage.Missing) || errors.Is(err, storage.ErrGone) { // the row, or the hub
 		return sharding.ErrGone
 	}
 	return err

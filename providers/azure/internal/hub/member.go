@@ -201,7 +201,8 @@ func (m *member) keepLiving() {
 			}
 			if errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
 				m.store.cfg.Log.Error("the hub is gone: this host ends", "hub", m.store.cfg.Name, "error", err)
-				m.broker.Close() // whoever waits for work learns of it
+				m.broker.Close()          // whoever waits for work learns of it,
+				m.store.waiters.LookAll() // and for an instance
 				return
 			}
 			m.store.cfg.Log.Warn("joining again failed; it is tried again", "hub", m.store.cfg.Name, "error", err)

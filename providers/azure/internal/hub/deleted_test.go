@@ -1,0 +1,70 @@
+package hub_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// TestAHostOfADeletedHubEnds: who waits for work or for an instance learns of it, the
+// log says it once, and soon nothing is asked of what is gone for ever.
+func TestAHostOfADeletedHubEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(10 * time.Millisecond)})
+		defer account.Close()
+		var log bytes.Buffer
+		s, err := hub.Open(t.Context(), account.Client("server"), hub.Config{Name: "hub", Partitions: 2, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		host, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := provider.Message{ID: "start", To: "a", Start: &provider.Start{Name: "any"}, Data: &history.ExecutionStarted{Name: "any"}}
+		if err := s.Send(t.Context(), start); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := host.NextTurn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		turn, wait := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := host.NextTurn(ctx); turn <- err }()
+		go func() { _, err := s.Wait(ctx, "a", provider.Until{Final: true}); wait <- err }()
+		<-time.After(time.Second)
+		if err := hub.Delete(ctx, account.Client("operator"), "hub"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-turn; !errors.Is(err, provider.ErrClosed) {
+			t.Errorf("waiting for a turn: %v, want %v", err, provider.ErrClosed)
+		}
+		if err := <-wait; !errors.Is(err, provider.ErrUnavailable) || !strings.Contains(err.Error(), "the hub was deleted") {
+			t.Errorf("waiting for an instance: %v, want that the hub was deleted", err)
+		}
+		synctest.Wait()
+		if got := strings.Count(log.String(), "the hub is gone: this host ends"); got != 1 {
+			t.Errorf("the log says %d times that the hub is gone, want once:\n%s", got, log.String())
+		}
+		before := account.Calls()
+		<-time.After(time.Minute)
+		if got := account.Calls() - before; got > 60 {
+			t.Errorf("%d requests in a minute after the hub was deleted", got)
+		}
+		_ = host.Leave(t.Context())
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
