@@ -17,6 +17,7 @@ type looker struct {
 	watch *watch
 	free  map[int]*freed
 	loads map[int]Load // of partitions, as last listed: who died lists nothing
+	bad   complaint
 }
 
 // freed is a partition that was found without an owner.
@@ -64,7 +65,9 @@ func (l *looker) look(start time.Time) (next time.Time) {
 		s, err = l.readHeads(s)
 	}
 	if err != nil && m.loops.Err() == nil {
-		m.cfg.Log.Warn("observation failed", slog.Any("error", err))
+		if n, due := l.bad.due(); due {
+			m.cfg.Log.Warn("observation failed", slog.Any("error", err), slog.Int("unlogged", n))
+		}
 	}
 	if s == nil {
 		return time.Now().Add(m.retry(m.looks))

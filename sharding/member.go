@@ -31,6 +31,7 @@ type Member struct {
 	done      chan struct{}
 	beats     *rand.Rand    // of beatLoop alone
 	looks     *rand.Rand    // of lookLoop alone
+	badBeats  complaint     // of beatLoop alone
 	left      chan struct{} // closed when Leave is done
 	leaveErr  error         // of Leave, then
 
