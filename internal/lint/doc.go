@@ -19,6 +19,9 @@
 //   - words_test.go: no machine paths, registry hosts or postponed work.
 //   - api_test.go: the exported API is what the folder api says.
 //   - docs_test.go: Go code in the documentation compiles or is quoted.
+//   - documents_test.go: the features page has every promise, the tests that
+//     documents name exist, and the guide has every limit.
+//   - records_test.go: the operations guide has every log record of Azure hubs.
 //
 // A rule may have exemptions: a table from file to reason. An exemption that is
 // no longer needed fails the test too, so the tables only shrink.
