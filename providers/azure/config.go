@@ -117,6 +117,8 @@ func (cfg *Config) validate() error {
 		return fmt.Errorf("%w: Config.TTL is %v: choose from %v to %v, or 0 for the default", provider.ErrInvalid, cfg.TTL, minTTL, maxTTL)
 	case cfg.OrphanAfter < 0:
 		return fmt.Errorf("%w: Config.OrphanAfter is %v: it must not be negative", provider.ErrInvalid, cfg.OrphanAfter)
+	case cfg.Doorbell.Listen == "" && cfg.Doorbell.Advertise != "":
+		return fmt.Errorf("%w: Config.Doorbell.Advertise is %q, and Listen is empty: without it there is no doorbell", provider.ErrInvalid, cfg.Doorbell.Advertise)
 	}
 	return nil
 }

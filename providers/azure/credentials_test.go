@@ -175,7 +175,7 @@ func TestWhoIsDeniedLearnsWhy(t *testing.T) {
 		answer denied
 		want   string
 	}{
-		{denied{"AuthorizationPermissionMismatch", now}, `assign the role "Storage Table Data`},
+		{denied{"AuthorizationPermissionMismatch", now}, `assign the role "Storage Table Data Contributor"`},
 		{denied{"AuthenticationFailed", now.Add(time.Hour)}, "set the clock"},
 		{denied{"AuthenticationFailed", now}, "get it anew"},
 		{denied{"KeyBasedAuthenticationNotPermitted", now}, "the account accepts no keys"},

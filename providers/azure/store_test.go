@@ -60,6 +60,7 @@ func TestAConfigThatCannotBeMeantNamesTheField(t *testing.T) {
 		"Partitions":  {Partitions: 257},
 		"TTL":         {TTL: time.Millisecond},
 		"OrphanAfter": {OrphanAfter: -1},
+		"Advertise":   {Doorbell: azure.Doorbell{Advertise: "host:7071"}},
 	} {
 		_, err := azure.Open(t.Context(), "UseDevelopmentStorage=true", cfg)
 		if !errors.Is(err, provider.ErrInvalid) || !strings.Contains(err.Error(), "azure: ") || !strings.Contains(err.Error(), field) {

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -201,7 +202,11 @@ func (c call) lost(cause error, after time.Duration) error {
 	if c.write {
 		class = storage.ErrUnknown
 	}
-	err := c.wrap(class, plainly(cause), "")
+	hint := ""
+	if dns, ok := errors.AsType[*net.DNSError](cause); ok && dns.IsNotFound {
+		hint = "no account has that name, or this machine cannot look names up"
+	}
+	err := c.wrap(class, plainly(cause), hint)
 	if after > 0 {
 		return &storage.WaitError{After: after, Cause: err}
 	}
@@ -233,7 +238,7 @@ func plainly(err error) error {
 			return end
 		}
 	}
-	return errors.New(redact(strings.ReplaceAll(err.Error(), "\n", " ")))
+	return errors.New(redact(strings.Join(strings.Fields(err.Error()), " ")))
 }
 
 // unreadable reports whether the SDK could not decode an answer.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,18 @@ func TestADeniedRequestSaysWhatToDo(t *testing.T) {
 		}
 		if n := len(s.sent()); n != 1 {
 			t.Errorf("%s: %d requests, want one: being denied does not pass", test.code, n)
+		}
+	}
+}
+
+func TestAnAccountThatDoesNotExistIsToldFromAnOutage(t *testing.T) {
+	unknown := &url.Error{Op: "Get", URL: "https://x", Err: &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}}
+	for _, c := range []call{{}, {write: true}} {
+		if err := classify(c, 0, unknown); !strings.Contains(err.Error(), "no account has that name") {
+			t.Errorf("%v, want it to say that no account has that name", err)
+		}
+		if err := classify(c, 0, &net.OpError{Op: "dial", Err: errors.New("refused")}); strings.Contains(err.Error(), "no account has that name") {
+			t.Errorf("%v", err)
 		}
 	}
 }

@@ -16,13 +16,9 @@ var roles = map[service]string{
 	containers: "Storage Blob Data",
 }
 
-// role is what the call needs.
-func (c call) role() string {
-	if c.write {
-		return roles[c.service] + " Contributor"
-	}
-	return roles[c.service] + " Reader"
-}
+// role is what workers and clients need for the call. A read alone needs less,
+// but a program that got that would be denied its first write.
+func (c call) role() string { return roles[c.service] + " Contributor" }
 
 // remedy says what an operator can do about a request that was denied.
 func (c call) remedy(code string, offset time.Duration) string {
@@ -41,12 +37,16 @@ func (c call) remedy(code string, offset time.Duration) string {
 	case "KeyBasedAuthenticationNotPermitted":
 		return "the account accepts no keys: name it by URL, and assign the role " + c.role()
 	case "AuthorizationFailure":
-		return "the account's network rules keep this machine out, or it accepts no keys: check its networking page, and the role " + c.role()
+		return "the account's network rules keep this machine out, or it accepts no keys: check its networking page, and the role " + c.role() + "; an emulator says so if the key is wrong"
 	case "AuthorizationSourceIPMismatch", "AuthorizationProtocolMismatch",
 		"AuthorizationServiceMismatch", "AuthorizationResourceTypeMismatch":
 		return "the shared access signature does not allow this: make one for services bqt, resource types sco, permissions rwdlacup"
 	case "AccountIsDisabled":
 		return "enable the account again, in its subscription"
 	}
-	return fmt.Sprintf("assign the role %q to this identity, for the account (a new assignment takes some minutes), or allow it in the shared access signature", c.role())
+	looks := ""
+	if !c.write {
+		looks = fmt.Sprintf(" (where it only looks, %q)", roles[c.service]+" Reader")
+	}
+	return fmt.Sprintf("assign the role %q%s to this identity, for the account, if need be with those for its tables, queues and blobs at once: a new assignment takes some minutes; or allow it in the shared access signature", c.role(), looks)
 }
