@@ -164,7 +164,8 @@ func (c *Client) Result(ctx context.Context, id history.InstanceID, output any) 
 }
 
 // Wait blocks until a condition holds for an instance: that it has started,
-// ended, or changed its custom status. See [Client.Watch] for all changes.
+// ended, or changed its custom status. See [Client.Watch] for all changes. While
+// the store is unavailable it tries again: only the end of ctx ends that.
 func (c *Client) Wait(ctx context.Context, id history.InstanceID, until provider.Until) (*provider.Instance, error) {
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
 		i, err := c.store.Wait(ctx, id, until)

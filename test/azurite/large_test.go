@@ -87,6 +87,7 @@ func TestATurnWithAThousandTimersAndTwoHundredChildren(t *testing.T) {
 	if events := e.kinds("turn"); events[history.KindTimerFired] != timers || events[history.KindChildCompleted] != children {
 		t.Errorf("events: %v", events)
 	}
+	e.audit(true)
 }
 
 // TestPayloadsOfEightMiBGoThereAndBack: as input, event, input and output of an

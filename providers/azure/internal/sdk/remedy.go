@@ -48,5 +48,5 @@ func (c call) remedy(code string, offset time.Duration) string {
 	if !c.write {
 		looks = fmt.Sprintf(" (where it only looks, %q)", roles[c.service]+" Reader")
 	}
-	return fmt.Sprintf("assign the role %q%s to this identity, for the account, if need be with those for its tables, queues and blobs at once: a new assignment takes some minutes; or allow it in the shared access signature", c.role(), looks)
+	return fmt.Sprintf("assign the role %q%s to this identity, for the account, with those for the other two services (a new assignment takes some minutes), or allow it in the shared access signature", c.role(), looks)
 }
