@@ -37,7 +37,7 @@ func (c call) remedy(code string, offset time.Duration) string {
 	case "KeyBasedAuthenticationNotPermitted":
 		return "the account accepts no keys: name it by URL, and assign the role " + c.role()
 	case "AuthorizationFailure":
-		return "the account's network rules keep this machine out, or it accepts no keys: check its networking page, and the role " + c.role() + "; an emulator says so if the key is wrong"
+		return "the account's network rules keep this machine out, or it accepts no keys: check its networking page, and the role " + c.role() + "; an emulator says so of a key or signature that is wrong or expired"
 	case "AuthorizationSourceIPMismatch", "AuthorizationProtocolMismatch",
 		"AuthorizationServiceMismatch", "AuthorizationResourceTypeMismatch":
 		return "the shared access signature does not allow this: make one for services bqt, resource types sco, permissions rwdlacup"
