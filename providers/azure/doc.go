@@ -111,7 +111,8 @@
 //     wrong by more than 15 minutes: [provider.ErrUnavailable]; the error says
 //     which, and what to do. Calls succeed again when it is put right.
 //   - The hub is deleted while it is in use: every call fails with
-//     [provider.ErrUnavailable] and says so.
+//     [provider.ErrUnavailable] and says so, and a worker's Run ends. When it was
+//     made anew, with [provider.ErrSchema], until it is opened again.
 //   - The hub is of a newer program: [provider.ErrSchema] from [Open], and it is
 //     left alone.
 //

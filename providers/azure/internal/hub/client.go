@@ -93,6 +93,9 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 	if storage.Is(err, storage.Exists) {
 		err = nil // an earlier try was applied: the key is ours alone
 	}
+	if err == nil {
+		err = s.stillTheHub(ctx)
+	}
 	if took := s.cfg.Now().Sub(p.sent); err == nil && took > journal.Late {
 		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and what takes more than %v may go to the dead letters", provider.ErrUnknown, took.Round(time.Second), journal.Late)
 	}
@@ -150,6 +153,9 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 	}
 	ops := append(startOps(created, c.Map), storage.Op{Verb: storage.Insert, Row: p.row})
 	err = s.inserts.insert(ctx, n, ops)
+	if err == nil {
+		err = s.stillTheHub(ctx)
+	}
 	if took := s.cfg.Now().Sub(p.sent); err == nil && took > lateStart {
 		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and a start that takes more than %v may not count", provider.ErrUnknown, took.Round(time.Second), lateStart)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -67,4 +68,52 @@ func TestAHostOfADeletedHubEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAClientOfAHubThatWasMadeAnewIsTold: what it sends would be stored where nobody
+// looks.
+func TestAClientOfAHubThatWasMadeAnewIsTold(t *testing.T) {
+	for name, busy := range map[string]time.Duration{"that was idle": 0, "that sends all the time": 100 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(10 * time.Millisecond)})
+				defer account.Close()
+				open := func(name string) *hub.Store {
+					s, err := hub.Open(t.Context(), account.Client(name), hub.Config{Name: "hub", Partitions: 2})
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = s.Close() })
+					return s
+				}
+				sent := 0
+				send := func(s *hub.Store) error {
+					sent++
+					id := history.InstanceID(fmt.Sprint("order-", sent))
+					return s.Send(t.Context(), provider.Message{ID: string(id), To: id, Start: &provider.Start{Name: "any"}, Data: &history.ExecutionStarted{Name: "any"}})
+				}
+				client := open("client")
+				if err := send(client); err != nil {
+					t.Fatal(err)
+				}
+				if err := hub.Delete(t.Context(), account.Client("operator"), "hub"); err != nil {
+					t.Fatal(err)
+				}
+				for made := time.Now().Add(45 * time.Second); time.Now().Before(made); {
+					if <-time.After(max(busy, time.Second)); busy > 0 {
+						if err := send(client); err == nil {
+							t.Error("a hub that is being deleted has taken a message")
+						}
+					}
+				}
+				open("other")
+				if err := send(client); !errors.Is(err, provider.ErrSchema) {
+					t.Errorf("sending: %v, want that the hub was made anew", err)
+				}
+				if _, err := client.Instance(t.Context(), "order-1"); !errors.Is(err, provider.ErrSchema) {
+					t.Errorf("reading: %v, want that the hub was made anew", err)
+				}
+			})
+		})
+	}
 }

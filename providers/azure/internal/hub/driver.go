@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
@@ -182,8 +183,7 @@ func (d *directory) Join(ctx context.Context, h sharding.Host) error {
 	if err != nil {
 		return err
 	}
-	var now hubRecord
-	if err := json.Unmarshal(r.Cells[hubCell], &now); err != nil || now.Generation != s.hub.Generation {
+	if !s.made(r) {
 		return errRemade
 	}
 	_, err = s.account.Transact(ctx, s.cfg.Name, row.Management, []storage.Op{
@@ -231,12 +231,18 @@ func (d *directory) Remove(ctx context.Context, incarnation, etag string) error 
 	return err
 }
 
-// Hosts implements [sharding.Directory].
+// Hosts implements [sharding.Directory]. The hub record is read along: a hub that
+// was made anew has no hosts for who opened the old one.
 func (d *directory) Hosts(ctx context.Context) ([]sharding.Seen, error) {
 	var all []sharding.Seen
-	at := row.Range{From: row.HostPrefix, To: row.HostPrefix + "~"}
+	start, same := time.Now(), false
+	at := row.Range{From: row.HostPrefix, To: row.HubRecord + "~"}
 	err := d.store.scan(ctx, row.Management, at, nil, func(rows []storage.Row) error {
 		for _, r := range rows {
+			if r.Key == row.HubRecord {
+				same = d.store.made(r)
+				continue
+			}
 			value, err := row.Value(ctx, r.Cells, hostCell, nil)
 			var h sharding.Host
 			if err == nil {
@@ -249,5 +255,11 @@ func (d *directory) Hosts(ctx context.Context) ([]sharding.Seen, error) {
 		}
 		return nil
 	})
+	if err == nil && !same {
+		err = errRemade
+	}
+	if err == nil || errors.Is(err, errRemade) {
+		d.store.seen(start, same)
+	}
 	return all, err
 }

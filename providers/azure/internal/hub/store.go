@@ -156,6 +156,8 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	member *member
+	opened time.Time // when the hub was last seen to be the one that was opened
+	remade bool      // it is not any more
 }
 
 var (
@@ -179,7 +181,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	// Incarnations sort by the time at which they began.
 	s.sender = row.ClientSender(fmt.Sprintf("%012x%s", cfg.Now().UnixMilli(), cfg.Unique()[:6]))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.observer = sharding.NewObserver(&directory{store: s}, cfg.TTL/3)
+	s.observer = sharding.NewObserver(&directory{store: s}, min(cfg.TTL/3, sameHub))
 	s.waker, s.inserts = newWaker(s), newGatherer(s)
 	s.bells = s.newBells()
 	s.borrows = make([]chan struct{}, s.hub.Partitions)
@@ -199,6 +201,7 @@ func paced(a storage.Account, cfg Config) storage.Account {
 // openHub reads the hub record; the first one to open a hub makes it.
 func (s *Store) openHub(ctx context.Context) error {
 	for n := 0; ; n++ {
+		s.opened = time.Now()
 		r, err := s.account.Get(ctx, s.cfg.Name, row.Management, row.HubRecord)
 		switch {
 		case err == nil:
@@ -360,10 +363,49 @@ func (s *Store) check(ctx context.Context, operation string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case s.closed:
 		return fmt.Errorf("azure: %s: %w", operation, provider.ErrClosed)
+	case s.remade:
+		return fmt.Errorf("azure: %s: %w", operation, errRemade)
 	}
 	return nil
+}
+
+// sameHub is how long a hub that was seen cannot be another one of its name: Azure
+// needs 40 s or more to delete a table.
+const sameHub = 30 * time.Second
+
+// made reports whether the row is the record of the hub that was opened.
+func (s *Store) made(r storage.Row) bool {
+	var now hubRecord
+	return json.Unmarshal(r.Cells[hubCell], &now) == nil && now.Generation == s.hub.Generation
+}
+
+// seen notes what a look at the hub has shown that began then.
+func (s *Store) seen(start time.Time, same bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.remade = s.remade || !same; same && start.After(s.opened) {
+		s.opened = start
+	}
+}
+
+// stillTheHub looks whether the hub is the one that was opened, if that is not
+// known: what was inserted for another is stored where nobody looks. The look is
+// the one by which a client knows whom to wake; a host looks so often anyway.
+func (s *Store) stillTheHub(ctx context.Context) error {
+	s.mu.Lock()
+	known := time.Since(s.opened) < sameHub
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	_, err := s.observer.Hosts(ctx)
+	if errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
+		return err
+	}
+	return nil // whoever cannot look now knows it by the next
 }
 
 // Close implements [provider.Store].
