@@ -29,4 +29,19 @@ func (e Endpoints) ConnectionString() string {
 	}, ";")
 }
 
+// EndpointsIn finds the addresses that a connection string names.
+func EndpointsIn(connection string) (e Endpoints) {
+	for part := range strings.SplitSeq(connection, ";") {
+		switch name, value, _ := strings.Cut(part, "="); strings.ToLower(strings.TrimSpace(name)) {
+		case "blobendpoint":
+			e.Blob = value
+		case "queueendpoint":
+			e.Queue = value
+		case "tableendpoint":
+			e.Table = value
+		}
+	}
+	return e
+}
+
 func (e Endpoints) complete() bool { return e.Blob != "" && e.Queue != "" && e.Table != "" }

@@ -26,6 +26,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/azurite"
 	"github.com/duroxide/duroxide-go/internal/azurite/azuritetest"
+	"github.com/duroxide/duroxide-go/internal/azurite/strict"
 	"github.com/duroxide/duroxide-go/internal/verify"
 )
 
@@ -58,7 +59,7 @@ func TestSoak(t *testing.T) {
 		t: t, ctx: ctx, server: server, path: filepath.Join(t.TempDir(), "soak"),
 		r: rand.New(rand.NewPCG(*seed, 1)), deeds: map[string]int{}, hosts: map[int]*member{},
 	}
-	store, err := openHub(ctx, server.ConnectionString(), nil)
+	store, err := openHub(ctx, server.ConnectionString(), nil, func(v strict.Violation) { t.Errorf("Azure would have refused a request: %v", v) })
 	if err != nil {
 		t.Fatal(err)
 	}

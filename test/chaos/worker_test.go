@@ -17,6 +17,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/azurite/strict"
 	"github.com/duroxide/duroxide-go/internal/ledger"
 	"github.com/duroxide/duroxide-go/providers/sqlite"
 )
@@ -140,7 +141,10 @@ func TestMain(m *testing.M) {
 	open, pace := func(ctx context.Context) (provider.Store, error) { return sqlite.Open(ctx, path, sqlite.Config{}) }, time.Duration(0)
 	if account := os.Getenv(accountVariable); account != "" {
 		open = func(ctx context.Context) (provider.Store, error) {
-			return openHub(ctx, account, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+			return openHub(ctx, account, slog.New(slog.NewTextHandler(os.Stderr, nil)), func(v strict.Violation) {
+				fmt.Fprintln(os.Stderr, "worker: Azure would have refused a request:", v)
+				os.Exit(1)
+			})
 		}
 		pace = soakPace
 	}

@@ -97,23 +97,13 @@ func (r Ref) account() string {
 
 // Endpoints are the addresses of an emulator's services, empty for an account in
 // the cloud.
-func (r Ref) Endpoints() (e azurite.Endpoints) {
+func (r Ref) Endpoints() azurite.Endpoints {
 	account := r.account()
 	if strings.Contains(strings.ToLower(account), "usedevelopmentstorage=true") {
 		at := func(port string) string { return "http://127.0.0.1:" + port + "/" + azurite.AccountName }
 		return azurite.Endpoints{Blob: at("10000"), Queue: at("10001"), Table: at("10002")}
 	}
-	for part := range strings.SplitSeq(account, ";") {
-		switch name, value, _ := strings.Cut(part, "="); strings.ToLower(strings.TrimSpace(name)) {
-		case "blobendpoint":
-			e.Blob = value
-		case "queueendpoint":
-			e.Queue = value
-		case "tableendpoint":
-			e.Table = value
-		}
-	}
-	return e
+	return azurite.EndpointsIn(account)
 }
 
 // NewTransport makes a pool of connections to the account, for those who want to
