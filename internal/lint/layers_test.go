@@ -12,7 +12,7 @@ import (
 // the row. A name ending in /... stands for the whole subtree. Tests and
 // examples may import what they like.
 var layers = [][]string{
-	{".", "internal/invariant", "internal/lint", "internal/ledger", "internal/azurite/...", "analysis/...", "web/..."},
+	{".", "internal/invariant", "internal/lint", "internal/ledger", "internal/bug", "internal/azurite/...", "analysis/...", "web/..."},
 	{"core/history", "core/internal/coro"},
 	{"core/provider", "core/codec", "core/internal/failure", "sharding/..."},
 	{"core/internal/replay"},
@@ -41,6 +41,7 @@ var reserved = []struct {
 	{"providers/memory/...", programs, choice},
 	{"providers/sqlite/...", programs, choice},
 	{"providers/azure/...", programs, choice},
+	{"internal/bug", []string{"sharding/...", "providers/azure/..."}, "bugs are planted where hosts share storage; what every program runs has none, not even in a build with a tag"},
 	{"core/internal/coro", []string{"core/internal/replay"}, "the replay machine alone runs coroutines, so that it alone decides their order"},
 }
 
@@ -129,6 +130,7 @@ func TestLayers(t *testing.T) {
 			{"server/x.go", "package server\nimport \"" + module + "/providers/azure\""},
 			{"core/provider/x.go", "package provider\nimport \"" + module + "/core/internal/coro\""},
 			{"core/x.go", "package core\nimport \"" + module + "/tools\""},
+			{"core/x.go", "package core\nimport \"" + module + "/internal/bug\""},
 			{"core/surprise/x.go", "package surprise"},
 		},
 		good: []example{
@@ -136,6 +138,7 @@ func TestLayers(t *testing.T) {
 			{"providers/memory/x.go", "package memory\nimport \"" + module + "/providers/internal/broker\""},
 			{"providers/azure/x.go", "package azure\nimport \"" + module + "/providers/azure/internal/table\"\nimport \"" + module + "/sharding\""},
 			{"core/x.go", "package core\nimport \"" + module + "/core/internal/dispatch\"\nimport \"" + module + "/core/activity\""},
+			{"sharding/x.go", "package sharding\nimport \"" + module + "/internal/bug\""},
 			{"core/x_test.go", "package core\nimport \"" + module + "/providers/memory\""},
 			{"cmd/duroxide/internal/cli/x.go", "package cli\nimport \"" + module + "/providers/azure\""},
 		},

@@ -107,7 +107,7 @@ var caughtBy = map[string]string{
 
 // TestEachBugThatCanBePlantedHasALayer: none is left out.
 func TestEachBugThatCanBePlantedHasALayer(t *testing.T) {
-	names, err := os.ReadFile("../../providers/azure/internal/bug/names.go")
+	names, err := os.ReadFile("../../internal/bug/names.go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/duroxide/duroxide-go/core/history"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 )
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/duroxide/duroxide-go/providers/azure/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
