@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/duroxide/duroxide-go/internal/bug"
 )
 
 // beatLoop writes the heartbeats: every so often, and soon after what the row
@@ -68,7 +70,9 @@ func (m *Member) beat() time.Duration {
 			close(w)
 		}
 		return m.times.beat - min(time.Since(sent), m.times.beat/2)
-	case errors.Is(err, ErrGone):
+	case errors.Is(err, ErrGone) && bug.Planted("gone-joins-again"):
+		_ = m.call(m.loops, func(ctx context.Context) error { return m.dir.Join(ctx, row) })
+	case errors.Is(err, ErrGone): // L5
 		m.end("its row is gone")
 		return m.times.beat
 	}

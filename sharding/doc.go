@@ -228,6 +228,10 @@
 //     across any call.
 //   - L11 Everything that a member began has ended when Leave returns.
 //
+// For each there is a bug in internal/bug that breaks it, and test/sim shows that a
+// test fails when it is planted. L1 and part of L2, L5 and L6 are for the driver and
+// the directory to keep: so are their bugs, in providers/azure.
+//
 // # Reading
 //
 // hash.go where instances live; host.go and driver.go what is stored and who

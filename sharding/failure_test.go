@@ -106,6 +106,66 @@ func TestAHeartbeatInTheLastMomentSavesAHost(t *testing.T) {
 	})
 }
 
+// L4: as long as the row is there its host is not dead, whatever became of a removal.
+func TestAHostWhoseRowIsThereIsNotSucceeded(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		w.start("a")
+		b := w.start("b")
+		wait(rest)
+		w.set(faults{failed: "remove"})
+		w.counted()
+		b.kill()
+		wait(rest)
+		if _, by, claims := w.counted(); by["remove"] == 0 || len(claims) > 0 {
+			t.Errorf("after %d removals that failed: claims %v", by["remove"], claims)
+		}
+		w.set(faults{})
+		w.settle(10 * time.Second)
+	})
+}
+
+// L6: a host that does not get its heartbeats through judges nobody, and takes nothing.
+func TestAHostThatIsUnsafeRemovesAndClaimsNothing(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		a, b := w.start("a"), w.start("b")
+		wait(rest)
+		w.set(faults{failed: "beat"})
+		b.kill()
+		w.counted()
+		wait(time.Minute)
+		if _, by, claims := w.counted(); a.Safe() || by["remove"] > 0 || len(claims) > 0 {
+			t.Errorf("safe: %v; removals: %d; claims: %v", a.Safe(), by["remove"], claims)
+		}
+		w.mu.Lock()
+		delete(w.rows, "b") // as another host would have done
+		w.mu.Unlock()
+		wait(time.Minute)
+		if _, _, claims := w.counted(); len(claims) > 0 {
+			t.Errorf("claims: %v", claims)
+		}
+		w.set(faults{})
+		w.settle(10 * time.Second)
+	})
+}
+
+// L3: it is time that makes a host dead, and not how often its row was read meanwhile.
+func TestWhoLooksOftenDeclaresNobodyDead(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		a := w.start("a")
+		w.start("b")
+		wait(rest)
+		w.counted()
+		for range 100 {
+			a.Nudge()
+			wait(100 * time.Millisecond)
+		}
+		if _, by, claims := w.counted(); by["hosts"] < 100 || by["remove"] > 0 || len(claims) > 0 {
+			t.Errorf("the calls were %v, the claims %v", by, claims)
+		}
+		w.settle(0)
+	})
+}
+
 // L7: a host that joined after the rows were read is no dead host.
 func TestAHostThatHasJustJoinedIsNotTakenForDead(t *testing.T) {
 	bubble(t, 1, func(t *testing.T, w *world) {
@@ -226,7 +286,7 @@ func TestAPartitionLostByItsDriverIsServedAgain(t *testing.T) {
 		a := w.start("a")
 		wait(rest)
 		epoch := a.owned()[2]
-		a.Drop(2)
+		a.forget(2)
 		a.Lost(2, epoch)
 		w.settle(5 * time.Second)
 		a.Lost(2, epoch) // it comes too late, and means an epoch that is past
@@ -251,7 +311,7 @@ func TestAPartitionThatAnotherHasJustClaimedIsNotTakenBack(t *testing.T) {
 			t.Fatalf("the head was %+v; writing it: %v", was, err)
 		}
 		w.counted()
-		a.Drop(0)
+		a.forget(0)
 		a.Lost(0, was.Epoch)
 		w.settle(rest)
 		if _, _, claims := w.counted(); len(claims) != 1 || claims[0].by != "b" {
@@ -270,7 +330,7 @@ func TestAPartitionLostWhileItIsClaimedIsServedAgain(t *testing.T) {
 			again := failures[p] < 3
 			w.mu.Unlock()
 			if again {
-				a.Drop(p)
+				a.forget(p)
 				a.member().Lost(p, epoch)
 			}
 		}
@@ -288,7 +348,17 @@ func TestARowThatIsGoneEndsTheIncarnation(t *testing.T) {
 		if err := a.Remove(t.Context(), "a", ""); err != nil {
 			t.Fatal(err)
 		}
-		<-a.Done()
+		wait(6 * time.Second)
+		select {
+		case <-a.Done():
+		default:
+			t.Fatal("it goes on") // L5
+		}
+		w.mu.Lock()
+		if len(w.rows) > 0 {
+			t.Errorf("its row is back: %v", w.rows)
+		}
+		w.mu.Unlock()
 		if n := len(a.owned()); n > 0 || a.Safe() {
 			t.Errorf("it still serves %d, safe: %v", n, a.Safe())
 		}

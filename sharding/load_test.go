@@ -12,6 +12,7 @@ func (w *world) load(p int, l Load) {
 }
 
 func (n *node) Load(p int) Load {
+	n.unlocked("load")
 	n.w.mu.Lock()
 	l := n.w.loads[p]
 	n.w.mu.Unlock()

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/duroxide/duroxide-go/internal/bug"
 )
 
 // looker is the state of the goroutine that observes and decides.
@@ -82,7 +84,7 @@ func (l *looker) look(start time.Time) (next time.Time) {
 			next = time.Now().Add(m.retry(m.looks))
 		}
 	}
-	if !m.Safe() {
+	if !m.Safe() && !bug.Planted("unsafe-claims") {
 		return next // L6
 	}
 	v, soonest := l.view(s)
@@ -111,13 +113,13 @@ func (l *looker) read(start time.Time) (*sight, error) {
 	}
 	me := m.cfg.Me.Incarnation
 	expired := l.watch.read(start, end, rows)
-	if !slices.ContainsFunc(rows, func(r Seen) bool { return r.Host.Incarnation == me }) {
+	if !slices.ContainsFunc(rows, func(r Seen) bool { return r.Host.Incarnation == me }) && !bug.Planted("gone-joins-again") {
 		m.end("its row was removed")
 		return nil, ErrGone
 	}
 	dead := map[string]bool{}
 	for _, row := range expired {
-		if safe && row.Host.Incarnation != me && l.bury(row) {
+		if (safe || bug.Planted("unsafe-judges")) && row.Host.Incarnation != me && l.bury(row) {
 			dead[row.Host.Incarnation] = true
 		}
 	}
@@ -149,11 +151,14 @@ func (m *Member) wasCutOff() bool {
 // removed then the host is dead for everybody, itself included (L4).
 func (l *looker) bury(row Seen) (dead bool) {
 	m := l.m
+	if bug.Planted("buried-by-name") {
+		row.ETag = ""
+	}
 	err := m.call(m.loops, func(ctx context.Context) error { return m.dir.Remove(ctx, row.Host.Incarnation, row.ETag) })
 	if errors.Is(err, ErrChanged) {
 		l.watch.alive(row.Host.Incarnation)
 	}
-	if err != nil {
+	if err != nil && (errors.Is(err, ErrChanged) || !bug.Planted("buried-perhaps")) {
 		return false
 	}
 	m.cfg.Log.Warn("host is dead", slog.String("host", row.Host.Incarnation), slog.String("name", row.Host.Name))
@@ -209,7 +214,7 @@ func (l *looker) readHeads(s *sight) (*sight, error) {
 		s.heads[p] = h
 	})
 	for _, h := range s.heads {
-		if h.Owner == "" || s.host(h.Owner) != nil {
+		if h.Owner == "" || s.host(h.Owner) != nil || bug.Planted("strangers-are-dead") {
 			continue
 		}
 		again, err := l.read(time.Now())
@@ -246,7 +251,7 @@ func (l *looker) wanted(s *sight) (wanted []int) {
 			continue
 		}
 		h, listed := ownerOf(s.hosts, p)
-		if h == nil || h.Incarnation == me || listed.To == me {
+		if h == nil || h.Incarnation == me || listed.To == me || bug.Planted("heads-read-at-rest") {
 			wanted = append(wanted, p)
 		}
 	}
@@ -329,9 +334,12 @@ func (l *looker) judge(part *part, p int, head Head, s *sight, long bool) (again
 	part.format = head.Format
 	far := s.start.Add(m.cfg.TTL)
 	switch {
-	case part.owner != "" && head.Owner != "":
+	case part.owner != "" && head.Owner != "": // L8
 		// It comes to this host as soon as it is released. A ring will say so,
 		// or else another look.
+		if bug.Planted("announced-is-free") {
+			*part = reservedFor(me, part, head.Format)
+		}
 		l.known(p)
 		return s.start.Add(m.cfg.TTL / 60)
 	case part.owner != "" && head.For != me:

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/duroxide/duroxide-go/internal/bug"
 )
 
 // Member is one incarnation of a host in a hub. All methods may be called
@@ -108,7 +110,7 @@ func (m *Member) call(ctx context.Context, f func(context.Context) error) error 
 // was sent then is applied. Others wait for the whole TTL, and count from later.
 func (m *Member) fence(sent time.Time) time.Time { return sent.Add(m.cfg.TTL - m.cfg.TTL/3) }
 
-// row is what the next beat says. Load is asked outside the mutex.
+// row is what the next beat says. Load is asked outside the mutex (L10).
 func (m *Member) row(now time.Time) Host {
 	h := m.cfg.Me
 	m.mu.Lock()
@@ -116,6 +118,9 @@ func (m *Member) row(now time.Time) Host {
 	h.Serves = make([]Served, 0, len(m.serving))
 	for p, s := range m.serving {
 		h.Serves = append(h.Serves, Served{Partition: p, Epoch: s.epoch, Format: s.format, Load: s.was, Fresh: now.Sub(s.since) < m.cfg.TTL, To: s.to})
+		if bug.Planted("load-under-mutex") {
+			_ = m.drv.Load(p)
+		}
 	}
 	m.mu.Unlock()
 	slices.SortFunc(h.Serves, func(a, b Served) int { return cmp.Compare(a.Partition, b.Partition) })
@@ -237,7 +242,9 @@ func (m *Member) Leave(ctx context.Context) error {
 
 func (m *Member) depart(ctx context.Context) error {
 	defer m.running.Wait()
-	defer m.tasks.Wait()
+	if !bug.Planted("leave-does-not-wait") {
+		defer m.tasks.Wait() // L11
+	}
 	if !m.beginLeaving() {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/duroxide/duroxide-go/internal/bug"
 )
 
 // act begins what a plan says, and does not wait for it.
@@ -35,7 +37,7 @@ func (m *Member) begin(partitions []int, task func(partition int)) {
 	if m.leaving || m.over {
 		return
 	}
-	partitions = slices.DeleteFunc(partitions, func(p int) bool { return m.busy[p] })
+	partitions = slices.DeleteFunc(partitions, func(p int) bool { return m.busy[p] }) // L10
 	if len(partitions) == 0 {
 		return
 	}
@@ -51,7 +53,7 @@ func (m *Member) begin(partitions []int, task func(partition int)) {
 func (m *Member) claim(partition int, h Head, was Load) {
 	var epoch int64
 	err := m.call(m.loops, func(ctx context.Context) (err error) {
-		if !m.Safe() || m.stays.Err() != nil {
+		if !m.Safe() && !bug.Planted("unsafe-claims") || m.stays.Err() != nil {
 			return ErrLost
 		}
 		epoch, err = m.drv.Claim(ctx, partition, h)
@@ -60,7 +62,7 @@ func (m *Member) claim(partition int, h Head, was Load) {
 	m.mu.Lock()
 	over := m.over
 	delete(m.busy, partition)
-	if err == nil && !over && epoch > m.lost[partition] {
+	if err == nil && !over && (epoch > m.lost[partition] || bug.Planted("loss-while-claiming")) {
 		m.serving[partition] = &served{epoch: epoch, format: h.Format, since: time.Now(), was: was}
 	}
 	m.mu.Unlock()
@@ -171,7 +173,7 @@ func (m *Member) giveAll(ctx context.Context) {
 		if owner, listed := ownerOf(hosts, p); owner != nil {
 			v.parts[p] = part{owner: owner.Incarnation, to: listed.To, load: listed.Load, format: listed.Format}
 		}
-		if s := m.serving[p]; s != nil && !m.busy[p] {
+		if s := m.serving[p]; s != nil && (!m.busy[p] || bug.Planted("released-twice")) {
 			v.parts[p] = part{owner: v.me, load: v.parts[p].load, format: s.format}
 		} else if v.parts[p].owner == v.me {
 			v.parts[p] = part{}

@@ -26,6 +26,33 @@ func TestWhatTheTargetDoesNotTakeAnyoneMayTake(t *testing.T) {
 	})
 }
 
+// L8: the target of a hand-over looks often, and takes nothing before it is released.
+func TestWhatIsAnnouncedIsItsOwnersUntilItIsReleased(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(rest)
+		a.mu.Lock()
+		a.drain = 3 * time.Second
+		a.mu.Unlock()
+		w.counted()
+		b := w.start("b")
+		for range int(rest / (100 * time.Millisecond)) {
+			wait(100 * time.Millisecond)
+			b.Nudge()
+		}
+		w.settle(time.Second)
+		_, _, claims := w.counted()
+		for _, c := range claims {
+			if c.from != "" {
+				t.Errorf("%s claimed %d from %s, which lives", c.by, c.partition, c.from)
+			}
+		}
+		if len(claims) != 4 {
+			t.Errorf("%d partitions were handed over, want 4", len(claims))
+		}
+	})
+}
+
 func TestHandOversOfBalancingAreFast(t *testing.T) {
 	bubble(t, 64, func(t *testing.T, w *world) {
 		w.start("a")

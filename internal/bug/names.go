@@ -2,7 +2,7 @@ package bug
 
 // Names lists the bugs that can be planted.
 var Names = []string{
-	"no-fence",               // commits do not carry the head's ETag (Z1)
+	"no-fence",               // commits do not carry the head's ETag (Z1, L1)
 	"unknown-is-success",     // a commit whose outcome is unknown counts as applied (J1)
 	"unknown-is-failure",     // … counts as not applied (J1)
 	"etag-reread",            // whoever lost the head reads its ETag and goes on (J2)
@@ -22,7 +22,7 @@ var Names = []string{
 	"arrival-overtakes",      // what arrives is taken in although something before it is not known (B3)
 	"tombstone-dropped",      // a purge leaves nothing (Z10)
 	"purge-takes-starts",     // a purge removes the starts that wait at the instance, too (Z10)
-	"claim-without-epoch",    // a claim keeps the epoch (Z1)
+	"claim-without-epoch",    // a claim keeps the epoch (Z1, L1)
 	"running-forgotten",      // open work that runs elsewhere counts as closed (Z9)
 	"running-not-noted",      // a leaver does not say what it still runs
 	"done-offered",           // a new owner offers activities of which the completion is in the inbox
@@ -56,7 +56,7 @@ var Names = []string{
 	"timers-early",           // timers that are read again fire a second before they are due (Z7)
 	"blob-after-row",         // a commit is sent before the blobs that its rows name (Z13)
 	"blob-before-row",        // blobs are removed before the commit after which no row names them (Z13)
-	"dead-not-succeeded",     // nobody takes over from the dead (Z12)
+	"dead-not-succeeded",     // nobody takes over from the dead (Z12, L2)
 	"completions-dropped",    // a leaver forgets completions that no turn has taken in
 	"not-settled",            // a leaver notes what runs while a commit is under way
 	"freed-unread",           // work of a host that has gone is offered before its last words are read
@@ -78,4 +78,17 @@ var Names = []string{
 	"former-owner-silent",    // a former owner does not tell the next one what its activities reach
 	"former-progress-kept",   // a row of progress that is replaced leaves its blob
 	"returned-progress-kept", // … and so does a message of a work queue whose activity is given back
+	"loss-while-claiming",    // what is lost while it is being claimed counts as served (L2)
+	"reads-counted",          // a row grows older by being read, and not by the clock (L3)
+	"buried-by-name",         // the row of a silent host is removed, although it has beaten meanwhile (L4)
+	"buried-perhaps",         // a host counts as dead although the removal of its row failed (L4)
+	"gone-joins-again",       // a host whose row was removed inserts it again, and goes on (L5)
+	"unsafe-judges",          // a host that is unsafe removes the rows of others (L6)
+	"unsafe-claims",          // … and claims partitions (L6)
+	"strangers-are-dead",     // a head that names a host without a row is believed to be free at once (L7)
+	"announced-is-free",      // the target of a hand-over claims before the release (L8)
+	"heads-read-at-rest",     // heads are read although living hosts list their partitions (L9)
+	"released-twice",         // a leaver releases what is being released already (L10)
+	"load-under-mutex",       // a driver is called while the member's mutex is held (L10)
+	"leave-does-not-wait",    // Leave returns before claims and hand-overs have ended (L11)
 }

@@ -21,8 +21,15 @@ var layers = map[string]struct{ run, flags string }{
 	"prunes":      {"TestEveryFaultWhereHistoriesArePruned", "-sim.stop -sim.every=false"},
 }
 
+// packages have tests of their own that may catch one.
+var packages = map[string]string{
+	"hub":      "../../providers/azure/internal/hub",
+	"journal":  "../../providers/azure/internal/journal",
+	"sharding": "../../sharding",
+}
+
 // caughtBy names what catches each planted bug: a layer, a test, or a test of another
-// package of the provider.
+// package.
 var caughtBy = map[string]string{
 	"no-fence":             "seeds",
 	"unknown-is-success":   "seeds",
@@ -103,6 +110,20 @@ var caughtBy = map[string]string{
 	"returned-progress-kept": "hub.Test.*Progress",
 	"made-beside-orders":     "hub.TestAStartDoesNotReplace",
 	"freed-half-read":        "hub.TestProgressThatIsTakenIn",
+
+	"loss-while-claiming": "sharding.TestAPartitionLostWhileItIsClaimedIsServedAgain",
+	"reads-counted":       "sharding.TestWhoLooksOftenDeclaresNobodyDead",
+	"buried-by-name":      "sharding.TestAHeartbeatInTheLastMomentSavesAHost",
+	"buried-perhaps":      "sharding.TestAHostWhoseRowIsThereIsNotSucceeded",
+	"gone-joins-again":    "sharding.TestARowThatIsGoneEndsTheIncarnation",
+	"unsafe-judges":       "sharding.TestAHostThatIsUnsafeRemovesAndClaimsNothing",
+	"unsafe-claims":       "sharding.TestAHostThatIsUnsafeRemovesAndClaimsNothing",
+	"strangers-are-dead":  "sharding.TestAHostThatHasJustJoinedIsNotTakenForDead",
+	"announced-is-free":   "sharding.TestWhatIsAnnouncedIsItsOwnersUntilItIsReleased",
+	"heads-read-at-rest":  "sharding.TestAtRestAHostDoesTwoOperationsABeat",
+	"released-twice":      "sharding.TestALeaverHandsOverBesideAReleaseThatIsSlow",
+	"load-under-mutex":    "sharding.TestNoMutexIsHeldAcrossACall",
+	"leave-does-not-wait": "sharding.TestLeaveWaitsForAllThatWasBegun",
 }
 
 // TestEachBugThatCanBePlantedHasALayer: none is left out.
@@ -126,8 +147,8 @@ func TestEachBugThatCanBePlantedHasALayer(t *testing.T) {
 // its own: they must fail.
 func TestPlantedBugsAreCaught(t *testing.T) {
 	dir := t.TempDir()
-	for _, pkg := range []string{"hub", "journal"} {
-		if out, err := exec.Command("go", "test", "-tags", "simbugs", "-c", "-o", filepath.Join(dir, pkg), "../../providers/azure/internal/"+pkg).CombinedOutput(); err != nil {
+	for pkg, folder := range packages {
+		if out, err := exec.Command("go", "test", "-tags", "simbugs", "-c", "-o", filepath.Join(dir, pkg), folder).CombinedOutput(); err != nil {
 			t.Fatalf("building the tests of %s: %v\n%s", pkg, err, out)
 		}
 	}
