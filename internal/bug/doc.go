@@ -5,7 +5,8 @@
 // that is planted.
 //
 // Each of [Names] is caught by a layer of test/sim, by one test there, or by one of
-// the package that has the bug; a test in test/sim proves it. A name's comment has
-// the rules that the bug breaks: Z of providers/azure, J of its journal, B of its hub,
-// L of sharding, P of core/provider.
+// the package that has the bug; test/sim/planted_test.go says by which, and proves it.
+// A name's comment ends with the rules that the bug breaks: Z of providers/azure, J of
+// its journal, B of its hub, L of sharding, P of core/provider. Of the first four each
+// rule is broken by some bug.
 package bug

@@ -2,12 +2,12 @@ package bug
 
 // Names lists the bugs that can be planted.
 var Names = []string{
-	"no-fence",               // commits do not carry the head's ETag (Z1, L1)
+	"no-fence",               // commits do not carry the head's ETag (Z1, Z11, L1)
 	"unknown-is-success",     // a commit whose outcome is unknown counts as applied (J1)
 	"unknown-is-failure",     // … counts as not applied (J1)
 	"etag-reread",            // whoever lost the head reads its ETag and goes on (J2)
 	"delete-before-commit",   // rows of the inbox are deleted before the commit that consumes them (Z5)
-	"no-dedupe-by-id",        // copies are not known by their messages (Z4)
+	"no-dedupe-by-id",        // copies are not known by their messages (Z4, B2)
 	"late-copies-count",      // what arrives when ids may be forgotten is applied (Z4)
 	"late-starts-count",      // … and makes the instance of a start again (Z10)
 	"notices-not-written",    // what was consumed is known to memory alone (J5)
@@ -48,7 +48,7 @@ var Names = []string{
 	"not-named",              // what begins is not named in head although owners die
 	"self-fencing-off",       // a host out of touch starts things (L6)
 	"large-progress-dropped", // progress that does not fit into the message of a work queue is lost
-	"told-before-commit",     // what depends on a commit begins before it is sent (Z3)
+	"told-before-commit",     // what depends on a commit begins before it is sent (Z3, B1)
 	"decision-split",         // messages are consumed by a transaction after that of their turn (Z2)
 	"numbers-begin-anew",     // a claim forgets the next numbers to other partitions (J4)
 	"no-dedupe-by-number",    // copies from other partitions are not known by their numbers (Z4)
@@ -91,4 +91,11 @@ var Names = []string{
 	"released-twice",         // a leaver releases what is being released already (L10)
 	"load-under-mutex",       // a driver is called while the member's mutex is held (L10)
 	"leave-does-not-wait",    // Leave returns before claims and hand-overs have ended (L11)
+	"all-read",               // who takes a partition over reads the rows of all its instances (Z8)
+	"sleepers-read",          // … and all timers, however far ahead they are (Z8)
+	"told-aside",             // commits are told of beside each other (J3, B1)
+	"taken-in-twice",         // a letter is taken in by whoever finds it, each time (B2)
+	"log-under-mutex",        // a record is written to the log while the member's mutex is held (B4)
+	"given-up-goes-on",       // what a partition handed out is not lost when it is given up (B5)
+	"sent-before-resolved",   // Send returns before the receiver can have the message (B6)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -109,7 +110,7 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 // its hosts can have the messages when it returns (B6).
 func (s *Store) handOver(ctx context.Context, n int, to history.InstanceID, r storage.Row) {
 	s.arrived(n, []storage.Row{r})
-	if q := s.owned(n); q != nil && q.live() {
+	if q := s.owned(n); q != nil && q.live() && !bug.Planted("sent-before-resolved") {
 		q.awaitResolved(ctx, to)
 	}
 }

@@ -105,6 +105,10 @@ func (l *life) Claim(ctx context.Context, n int, h sharding.Head) (int64, error)
 	l.member.mu.Lock()
 	p := newPartition(l, n, head, etag)
 	l.partitions[n] = p
+	if bug.Planted("log-under-mutex") {
+		p.warn(head.Crash)
+		head.Crash = nil
+	}
 	l.member.mu.Unlock()
 	p.warn(head.Crash)
 	return head.Epoch, nil

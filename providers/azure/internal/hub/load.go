@@ -167,6 +167,12 @@ func (p *partition) readOutstanding() (found outstanding, err error) {
 	p.awake = p.horizon()
 	r := row.OutstandingBefore(p.awake)
 	p.mu.Unlock()
+	switch {
+	case bug.Planted("all-read"):
+		r.From = row.Instance("")
+	case bug.Planted("sleepers-read"):
+		r = row.Outstanding()
+	}
 	err = p.store.scan(p.ctx, p.key, r, nil, func(rows []storage.Row) error {
 		found.pages++
 		for _, r := range rows {

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -253,6 +254,32 @@ func TestEntriesOnOneRowGoOneAfterTheOther(t *testing.T) {
 		}
 		if n := d.commitsNow(); n != 5 {
 			t.Errorf("five entries on one row took %d transactions", n)
+		}
+	})
+}
+
+// TestWhatIsAppliedIsToldInOrder (J3): also if it takes long to tell of the first.
+func TestWhatIsAppliedIsToldInOrder(t *testing.T) {
+	within(t, func(d *desk) {
+		var told []int
+		var all []chan error
+		for n := range 5 {
+			e, done := d.entry("k:same")
+			e.Applied = func(journal.Applied) {
+				<-time.After(time.Duration(5-n) * time.Second)
+				d.mu.Lock()
+				told = append(told, n)
+				d.mu.Unlock()
+				done <- nil
+			}
+			d.journal.Submit(e)
+			all = append(all, done)
+		}
+		for _, done := range all {
+			d.ok(done)
+		}
+		if !slices.IsSorted(told) || len(told) != len(all) {
+			t.Errorf("five transactions were told of in the order %v", told)
 		}
 	})
 }
