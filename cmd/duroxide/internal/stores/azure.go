@@ -14,6 +14,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/azurite"
+	"github.com/duroxide/duroxide-go/internal/azurite/strict"
 	"github.com/duroxide/duroxide-go/providers/azure"
 )
 
@@ -147,6 +148,9 @@ func (r Ref) openAzure(ctx context.Context, o Options, existing bool) (provider.
 	if o.Transport == nil {
 		own = r.NewTransport()
 		o.Transport = own
+		if r.Kind == Azurite { // whatever Azure would refuse is refused
+			o.Transport = strict.New(strict.Config{Endpoints: r.Endpoints()}).Over(own)
+		}
 	}
 	s, err := azure.Open(ctx, r.account(), azure.Config{
 		Hub: r.Hub, Partitions: o.Partitions, Existing: existing, TTL: o.TTL, Transport: o.Transport, Log: o.Log,
