@@ -74,6 +74,7 @@ type Checker struct {
 	instances  map[place]map[string]*storage.Row // that were written, by key
 	blobs      map[blobName]*blobUse
 	sent       map[sentBlob]bool
+	copies     map[sentBlob]bool // of messages that were inserted once more, and are there
 	violations []Violation
 }
 
@@ -95,7 +96,7 @@ func (v Violation) String() string {
 // NewChecker makes a checker for an account that begins with a state; nil means
 // empty.
 func NewChecker(layout Layout, from *State) *Checker {
-	c := &Checker{layout: layout.complete(), heads: map[place]head{}, instances: map[place]map[string]*storage.Row{}, blobs: map[blobName]*blobUse{}, sent: map[sentBlob]bool{}}
+	c := &Checker{layout: layout.complete(), heads: map[place]head{}, instances: map[place]map[string]*storage.Row{}, blobs: map[blobName]*blobUse{}, sent: map[sentBlob]bool{}, copies: map[sentBlob]bool{}}
 	if from == nil {
 		return c
 	}

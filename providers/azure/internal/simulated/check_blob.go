@@ -53,8 +53,8 @@ type sentBlob struct {
 }
 
 // references checks Z13 of a transaction: what it names anew is there. A message
-// that is inserted once more is a copy of one that was consumed, and its blob
-// removed: nobody uses a key of the inbox twice.
+// that is inserted once more is a copy of one that was consumed: nobody uses a key of
+// the inbox twice. Its blob is removed, or soon will be.
 func (c *Checker) references(at place, w *Applied) {
 	for i := range w.Changes {
 		ch := &w.Changes[i]
@@ -63,20 +63,29 @@ func (c *Checker) references(at place, w *Applied) {
 			old[name] = true
 		}
 		for name := range c.named(at, ch.After) {
-			u := c.use(name)
-			u.rows[at.table]++
 			sent := sentBlob{at, ch.Op.Row.Key, name}
 			message := ch.Op.Verb == storage.Insert && strings.HasPrefix(sent.key, c.layout.Inbox)
-			copied := message && c.sent[sent]
+			if message && c.sent[sent] {
+				c.copies[sent] = true
+			}
+			if c.copies[sent] {
+				continue
+			}
+			u := c.use(name)
+			u.rows[at.table]++
 			switch {
 			case u.there && message:
 				c.sent[sent] = true
-			case !u.there && !old[name] && !copied:
+			case !u.there && !old[name]:
 				c.broken("Z13", w, "row %s names the blob %s, which is not there", sent.key, name.name)
 			}
 		}
 		for name := range c.named(at, ch.Before) {
-			c.unname(at, name)
+			if sent := (sentBlob{at, ch.Op.Row.Key, name}); !c.copies[sent] {
+				c.unname(at, name)
+			} else if ch.After == nil {
+				delete(c.copies, sent)
+			}
 		}
 	}
 }
@@ -111,7 +120,9 @@ func (c *Checker) removed(w *Applied) {
 // forgetTable drops what is known of a table that was deleted with its rows.
 func (c *Checker) forgetTable(table string) {
 	maps.DeleteFunc(c.heads, func(at place, _ head) bool { return at.table == table })
-	maps.DeleteFunc(c.sent, func(s sentBlob, _ bool) bool { return s.at.table == table })
+	for _, of := range []map[sentBlob]bool{c.sent, c.copies} {
+		maps.DeleteFunc(of, func(s sentBlob, _ bool) bool { return s.at.table == table })
+	}
 	for name, u := range c.blobs {
 		delete(u.rows, table)
 		c.tidy(name, u)

@@ -98,14 +98,22 @@ func TestTheCheckerPassesSegmentsThatGo(t *testing.T) {
 }
 
 func TestTheCheckerPassesACopyOfAMessageWhoseBlobWentWithIt(t *testing.T) {
-	h := openHub(t)
-	h.put("payload/a/1")
-	h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
-	h.commit(2, drop("m:a:c1:1"))
-	h.remove("payload/a/1")
-	h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
-	if v := h.checker.Violations(); len(v) != 0 {
-		t.Errorf("%v", v)
+	for _, early := range []bool{false, true} { // it arrives before the blob goes, or afterwards
+		h := openHub(t)
+		h.put("payload/a/1")
+		h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+		h.commit(2, drop("m:a:c1:1"))
+		if early {
+			h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+		}
+		h.remove("payload/a/1")
+		if !early {
+			h.transact(h.host, message("m:a:c1:1", "payload/a/1"))
+		}
+		h.commit(3, drop("m:a:c1:1"))
+		if v := h.checker.Violations(); len(v) != 0 {
+			t.Errorf("%v", v)
+		}
 	}
 }
 
