@@ -173,6 +173,11 @@ func TestAHungProxyKeepsRequestsUntilItIsHealedOrClosed(t *testing.T) {
 	p.Heal()
 	p.Hang()
 	go insert("three")
+	select {
+	case err := <-answered:
+		t.Errorf("a hung proxy answered: %v", err)
+	case <-time.After(100 * time.Millisecond): // it is there, as a rule
+	}
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}

@@ -2,6 +2,7 @@ package faulty
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -63,6 +64,7 @@ func (p *Proxy) Heal() { p.line.set(func(s *state) { *s = state{} }) }
 // Close breaks all connections, delivers late requests, and waits for the end of
 // all that the proxy does.
 func (p *Proxy) Close() error {
+	p.Cut() // what hangs ends, too: its server does not see that its connection is closed
 	err := p.servers.Close()
 	p.line.open.Wait() // no more of them begin
 	p.Flush()
@@ -135,13 +137,18 @@ func (l *line) travel(ctx context.Context) error {
 	return l.wait(ctx)
 }
 
+var errCut = errors.New("the line is cut")
+
 // wait waits while the line hangs.
 func (l *line) wait(ctx context.Context) error {
 	for {
 		l.mu.Lock()
-		hung, changed := l.state.hung, l.changed
+		now, changed := l.state, l.changed
 		l.mu.Unlock()
-		if !hung {
+		switch {
+		case now.cut:
+			return errCut
+		case !now.hung:
 			return nil
 		}
 		select {
