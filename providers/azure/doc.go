@@ -112,7 +112,8 @@
 //     which, and what to do. Calls succeed again when it is put right.
 //   - The hub is deleted while it is in use: every call fails with
 //     [provider.ErrUnavailable] and says so, and a worker's Run ends. When it was
-//     made anew, with [provider.ErrSchema], until it is opened again.
+//     made anew, what is sent fails with [provider.ErrSchema] until it is opened
+//     again; who only reads finds nothing.
 //   - The hub is of a newer program: [provider.ErrSchema] from [Open], and it is
 //     left alone.
 //

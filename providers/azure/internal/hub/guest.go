@@ -282,7 +282,7 @@ func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
 	if o.Host != "" {
 		given = w.Running[o.Host]
 	}
-	open, err := has(given, w, o.Execution, o.Event, o.Attempt)
+	open, err := attemptIn(given, w, o.Execution, o.Event, o.Attempt)
 	return open && (w.Born == o.Born || bug.Planted("next-instance-ended")), err
 }
 
@@ -293,12 +293,12 @@ func (s *Store) stillWanted(ctx context.Context, w *broker.Work, born string) (b
 	if now == nil || err != nil {
 		return false, err
 	}
-	open, err := has(now.Activities, now, w.ID.Execution, w.ID.Event, w.Activity.Attempt)
+	open, err := attemptIn(now.Activities, now, w.ID.Execution, w.ID.Event, w.Activity.Attempt)
 	return open && (born == "" || now.Born == born), err
 }
 
-// has reports whether an attempt is in a set of open work.
-func has(text string, w *row.OpenWork, execution, event int64, attempt int) (bool, error) {
+// attemptIn reports whether an attempt is in a set of open work.
+func attemptIn(text string, w *row.OpenWork, execution, event int64, attempt int) (bool, error) {
 	set, err := spans.Decode(text)
 	if err != nil {
 		return false, err

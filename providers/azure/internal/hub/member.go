@@ -192,7 +192,7 @@ func (m *member) keepLiving() {
 		if m.ctx.Err() != nil {
 			return
 		}
-		m.store.cfg.Log.Warn("this host was out of touch for so long that others count it as dead; it joins again", "hub", m.store.cfg.Name, "incarnation", l.incarnation)
+		m.store.cfg.Log.Warn("the row of this host is gone, since it was out of touch for so long that others count it as dead, or since the hub was deleted; it joins again", "hub", m.store.cfg.Name, "incarnation", l.incarnation)
 		m.endLife(l)
 		for n := 0; m.ctx.Err() == nil; n++ {
 			err := m.beginLife(m.ctx)

@@ -34,7 +34,8 @@ func (s *Store) Purge(ctx context.Context, id history.InstanceID, force bool) er
 
 // order has an order carried out and returns what came of it. Once it is in the
 // inbox it is carried out from there, whoever does: what its sender is told came of
-// that row, and nothing comes of it later.
+// that row, and nothing comes of it later. A purge of which nothing came, since what it
+// was about is gone, begins anew.
 func (s *Store) order(ctx context.Context, id history.InstanceID, o row.Order, start *provider.Message) error {
 	n := s.Partition(id)
 	var waits *posted
@@ -283,8 +284,8 @@ func (s *Store) post(ctx context.Context, id history.InstanceID, o row.Order, st
 	return &posted{id, o.ID, p.row.Key}, nil
 }
 
-// aim finds out which instance a purge is about: no other one of its id is purged,
-// neither by a copy that comes late nor when it begins again. For an id without one no
+// aim finds out which instance a purge is about: no other one of its id is purged by a
+// copy that comes late, nor when it begins again after it may have been applied. For an id without one no
 // partition is borrowed, and nobody is asked. A start reads the row, too: what it
 // would replace must be readable.
 func (s *Store) aim(ctx context.Context, id history.InstanceID, o *row.Order) error {

@@ -111,12 +111,13 @@ func (p *partition) reserve(ctx context.Context, id history.InstanceID) error {
 }
 
 func (p *partition) unreserve(id history.InstanceID) {
-	var drop []*letter
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.removing, id)
-	p.resolveLettersLocked(id, &drop)
-	p.mu.Unlock()
-	p.dropAll(drop)
+	if len(p.unresolved[id]) == 0 {
+		delete(p.unresolved, id)
+	}
+	p.resolveSoonLocked(id)
 }
 
 // decided is errBusy while an instance is being removed: it may yet stay, and what a
@@ -454,7 +455,11 @@ func (p *partition) finishRemoval(ctx context.Context, old *row.Meta, o row.Orde
 	s.dropBlobs(found.blobs)
 	s.waiters.Look(id)
 	if fresh != nil && p.member != nil {
-		p.arrive(p.readLetters([]storage.Row{*fresh})...)
+		letters := p.readLetters([]storage.Row{*fresh})
+		for _, l := range letters {
+			l.made = true
+		}
+		p.arrive(letters...)
 	}
 	return nil
 }

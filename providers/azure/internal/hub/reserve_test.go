@@ -74,3 +74,50 @@ func TestOrdersForAnInstanceAreCarriedOutOneAfterTheOther(t *testing.T) {
 		}
 	})
 }
+
+// TestAStartThatIsSlowToArriveDoesNotComeBack: its process reads the start when another
+// has replaced its instance, and consumed it.
+func TestAStartThatIsSlowToArriveDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrives, reads := make(chan struct{}), 0 // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch c.Kind {
+			case simulated.DeleteBlob:
+				return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+			case simulated.GetBlob:
+				switch reads++; reads {
+				case 1: // the first start is still read
+					close(arrives)
+					return simulated.Fault{Kind: simulated.Slow, Delay: 200 * time.Millisecond}
+				case 2: // when the next one is being read
+					return simulated.Fault{Kind: simulated.Slow, Delay: 500 * time.Millisecond}
+				}
+			}
+			return simulated.Fault{}
+		})
+		sent := make(chan error, 1)
+		go func() { sent <- s.Send(t.Context(), bulkyStart("x")) }()
+		<-arrives
+		next := bulkyStart("x")
+		next.ID, next.Start.RequestID, next.Start.Reuse = "next", "other", provider.ReuseReplace
+		if err := errors.Join(s.Send(t.Context(), next), <-sent); err != nil {
+			t.Fatal(err)
+		}
+		turn := turnOf(t, h, "x")
+		if len(turn.Messages) != 1 || turn.Messages[0].ID != "next" {
+			t.Errorf("the turn has %d messages, the first %s; want the start that replaced the other, alone", len(turn.Messages), turn.Messages[0].ID)
+		}
+		if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -15,20 +15,6 @@ import (
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
-// resolveLettersLocked hands on those letters that wait for their receiver of which
-// enough is in memory, in order, and sees to the rest.
-func (p *partition) resolveLettersLocked(id history.InstanceID, drop *[]*letter) {
-	for p.resolving[id] == nil && len(p.unresolved[id]) > 0 && !p.gone {
-		l := p.unresolved[id][0]
-		if !p.resolveLocked(l, drop) {
-			break
-		}
-		p.popLocked(id, l)
-	}
-	p.deliverNowLocked()
-	p.resolveSoonLocked(id)
-}
-
 // resolveSoonLocked sees to the letters that wait for their receiver to be
 // read. One goroutine does that for an instance, so that their order is kept.
 func (p *partition) resolveSoonLocked(id history.InstanceID) {

@@ -396,9 +396,12 @@ func (s *Store) seen(start time.Time, same bool) {
 // the one by which a client knows whom to wake; a host looks so often anyway.
 func (s *Store) stillTheHub(ctx context.Context) error {
 	s.mu.Lock()
-	known := time.Since(s.opened) < sameHub
+	known, remade := time.Since(s.opened) < sameHub, s.remade
 	s.mu.Unlock()
-	if known {
+	switch {
+	case remade:
+		return errRemade
+	case known:
 		return nil
 	}
 	_, err := s.observer.Hosts(ctx)
