@@ -119,9 +119,10 @@ func (p *partition) readLetter(ctx context.Context, r *storage.Row) (*letter, er
 
 // outlives reports whether a row stays when the instance goes: a letter that
 // starts another of its id, or asks the owner for something, is not the
-// instance's, unless it asks for what is done. One that cannot be read goes: to purge
-// is the remedy for that.
-func outlives(old *row.Meta, r *storage.Row, by *letter, resumed bool) bool {
+// instance's. But where a removal is gone on with, a purge of the instance may be the
+// one that began it, and nothing more is to come of it. One that cannot be read goes:
+// to purge is the remedy for that.
+func outlives(old *row.Meta, r *storage.Row, by *letter) bool {
 	if row.KindOf(r.Key) != row.KindInbox || by != nil && r.Key == by.key {
 		return false
 	}
@@ -130,7 +131,7 @@ func outlives(old *row.Meta, r *storage.Row, by *letter, resumed bool) bool {
 		return false
 	}
 	if o := e.Order; o != nil {
-		return !resumed || !o.Purge || o.Born != old.Born
+		return !old.Purging || !o.Purge || o.Born != old.Born
 	}
 	return e.Start && (e.Born == "" || e.Born != old.Born)
 }

@@ -446,7 +446,7 @@ func (p *partition) execute(ctx context.Context, l *letter) {
 	if len(l.messages) > 0 {
 		start = &l.messages[0]
 	}
-	for n := 0; ctx.Err() == nil; n++ {
+	for n := 0; ctx.Err() == nil && p.waits(l); n++ { // unless a removal took it along
 		err := p.perform(ctx, l.to, l.envelope.Order, start, l)
 		if err == nil && p.waits(l) {
 			err = p.answerWith(ctx, l, nil) // there was nothing to do, as of a start that came twice

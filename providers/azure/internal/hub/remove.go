@@ -206,7 +206,7 @@ type remnant struct {
 // of which the last one leaves a tombstone or makes the new instance. If it is
 // interrupted whoever owns the partition next goes on.
 func (p *partition) remove(ctx context.Context, old *row.Meta, o row.Order, start *provider.Message, by *letter) error {
-	found, err := p.remnants(ctx, old, by, o.Purge && o.Born == "")
+	found, err := p.remnants(ctx, old, by)
 	if err != nil {
 		return err
 	}
@@ -218,15 +218,14 @@ func (p *partition) remove(ctx context.Context, old *row.Meta, o row.Order, star
 	return p.finishRemoval(ctx, old, o, start, by, &found)
 }
 
-// remnants reads which rows there are. Where a removal is gone on with that others
-// began, the orders to purge the instance are among them: one of them may have begun it.
-func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter, resumed bool) (found remnant, err error) {
+// remnants reads which rows there are.
+func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (found remnant, err error) {
 	id := old.ID
 	collect := func(r row.Range) error {
 		return p.store.scan(ctx, p.key, r, []string{row.BlobsCell, row.EnvelopeCell}, func(rows []storage.Row) error {
 			for i := range rows {
 				key := rows[i].Key
-				if outlives(old, &rows[i], by, resumed) {
+				if outlives(old, &rows[i], by) {
 					continue
 				}
 				found.blobs = append(found.blobs, row.Blobs(rows[i].Cells)...)

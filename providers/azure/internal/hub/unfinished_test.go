@@ -1,0 +1,57 @@
+package hub_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+)
+
+// TestAPurgeThatAStartWentOnWithPurgesNothingMore: its owner died when it had removed a
+// part, and a client that starts the id anew removes the rest.
+func TestAPurgeThatAStartWentOnWithPurgesNothingMore(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		run(s.bench, eternal, core.NewClient(owner.store, core.ClientConfig{}), rounds{Left: 200}, "a")
+		removals, held := 0, make(chan bool) // guarded by the account; closed with the second
+		s.account.Decide(func(c simulated.Call) simulated.Fault {
+			removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
+				return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
+			})
+			if removes {
+				removals++
+			}
+			if !removes || removals < 2 {
+				return simulated.Fault{}
+			}
+			if removals == 2 {
+				close(held)
+			}
+			return simulated.Fault{Kind: simulated.LostRequest}
+		})
+		client, _ := s.open("client")
+		other, _ := s.open("other")
+		purged := make(chan error, 1)
+		go func() { purged <- client.Purge(s.Context(), "a", true) }()
+		<-held
+		s.kill(owner)
+		s.account.Decide(simulated.When(func(c simulated.Call) bool { return c.Client == "client" }, simulated.Fault{Kind: simulated.Busy}))
+		if err := other.Send(s.Context(), story("a", "again", "")); err != nil {
+			s.Fatal(err)
+		}
+		s.account.Decide(nil)
+		if err := <-purged; err != nil && !errors.Is(err, provider.ErrUnknown) && !errors.Is(err, provider.ErrNotFound) {
+			s.Errorf("the purge says %v", err)
+		}
+		<-time.After(time.Minute)
+		if i, err := other.Instance(s.Context(), "a"); err != nil || i.Status.Final() {
+			s.Errorf("what was started when the first was gone is %+v, %v", i, err)
+		}
+	})
+}
