@@ -8,6 +8,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/internal/replay"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 // CacheConfig bounds the live instances that stay in memory. Evicting one costs
@@ -46,6 +47,8 @@ type liveCache struct {
 
 type liveInstance struct {
 	id      history.InstanceID
+	created time.Time // tells it from others of its id, as does the request that started it
+	request string
 	machine *replay.Machine // nil if a turn has taken the instance and made none yet
 	bytes   int
 	used    time.Time
@@ -58,20 +61,26 @@ func newLiveCache(config CacheConfig) *liveCache {
 }
 
 // take gives the instance to a turn, which must settle it, and returns its
-// machine, nil if it is not live. It waits for the turn before.
-func (c *liveCache) take(ctx context.Context, id history.InstanceID) (*replay.Machine, error) {
+// machine, nil if it is not live. It waits for the turn before. What was live may be
+// another of its id, which was purged or replaced while another host had it.
+func (c *liveCache) take(ctx context.Context, i *provider.Instance) (*replay.Machine, error) {
 	for {
 		c.mu.Lock()
-		l := c.live[id]
+		l := c.live[i.ID]
 		if l == nil {
-			l = &liveInstance{id: id}
-			c.live[id] = l
+			l = &liveInstance{id: i.ID}
+			c.live[i.ID] = l
 		}
 		if l.settled == nil {
 			c.removeIdle(l)
 			l.settled = make(chan struct{})
+			live := l.machine
+			if !l.created.Equal(i.Created) || l.request != i.RequestID {
+				live = nil // it is stopped when the instance has a machine
+			}
+			l.created, l.request = i.Created, i.RequestID
 			c.mu.Unlock()
-			return l.machine, nil
+			return live, nil
 		}
 		settled := l.settled
 		c.mu.Unlock()

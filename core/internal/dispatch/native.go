@@ -88,7 +88,7 @@ func (n *Native) Execute(ctx context.Context, w Work) (*provider.Commit, error) 
 
 func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) {
 	t := w.Turn
-	live, err := n.live.take(ctx, t.Instance.ID)
+	live, err := n.live.take(ctx, &t.Instance)
 	if err != nil {
 		return nil, err
 	}
