@@ -33,7 +33,7 @@ type letter struct {
 	handed    []int     // messages that the broker has or had, by index
 	done      int       // how many of those were consumed
 	orphan    bool      // its receiver did not exist when it was looked for
-	made      bool      // by the order that has its instance: nothing else of that is on its way
+	made      bool      // by an order, which put its instance there: all is known of that
 }
 
 // special reports whether the letter is for the owner of the partition, rather

@@ -215,22 +215,7 @@ func TestAPurgeThatItsOwnerDidNotLiveToEndIsGoneOnWith(t *testing.T) {
 				owner := s.host("owner", core.WorkerConfig{})
 				run(s.bench, eternal, core.NewClient(owner.store, core.ClientConfig{}), rounds{Left: 200}, "a")
 				before := len(s.sealed())
-				removals, held := 0, make(chan bool) // guarded by the account; closed with the second
-				s.account.Decide(func(c simulated.Call) simulated.Fault {
-					removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
-						return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
-					})
-					if !removes {
-						return simulated.Fault{}
-					}
-					switch removals++; removals {
-					case 1:
-						return simulated.Fault{}
-					case 2:
-						close(held)
-					}
-					return simulated.Fault{Kind: simulated.LostRequest}
-				})
+				held := s.removesOnePart()
 				purges := owner.store
 				if !called {
 					purges, _ = s.open("client")

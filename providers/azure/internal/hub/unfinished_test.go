@@ -13,28 +13,35 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
+// removesOnePart lets the first transaction of a removal pass, and none after it. The
+// channel is closed with the second.
+func (s *sites) removesOnePart() <-chan bool {
+	removals, held := 0, make(chan bool) // guarded by the account
+	s.account.Decide(func(c simulated.Call) simulated.Fault {
+		removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
+			return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
+		})
+		if removes {
+			removals++
+		}
+		if !removes || removals < 2 {
+			return simulated.Fault{}
+		}
+		if removals == 2 {
+			close(held)
+		}
+		return simulated.Fault{Kind: simulated.LostRequest}
+	})
+	return held
+}
+
 // TestAPurgeThatAStartWentOnWithPurgesNothingMore: its owner died when it had removed a
 // part, and a client that starts the id anew removes the rest.
 func TestAPurgeThatAStartWentOnWithPurgesNothingMore(t *testing.T) {
 	apart(t, 1, func(s *sites) {
 		owner := s.host("owner", core.WorkerConfig{})
 		run(s.bench, eternal, core.NewClient(owner.store, core.ClientConfig{}), rounds{Left: 200}, "a")
-		removals, held := 0, make(chan bool) // guarded by the account; closed with the second
-		s.account.Decide(func(c simulated.Call) simulated.Fault {
-			removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
-				return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
-			})
-			if removes {
-				removals++
-			}
-			if !removes || removals < 2 {
-				return simulated.Fault{}
-			}
-			if removals == 2 {
-				close(held)
-			}
-			return simulated.Fault{Kind: simulated.LostRequest}
-		})
+		held := s.removesOnePart()
 		client, _ := s.open("client")
 		other, _ := s.open("other")
 		purged := make(chan error, 1)
