@@ -12,7 +12,8 @@ type Turn struct {
 	// Instance.LastEvent say which memory of it is current.
 	Instance Instance
 	// Messages are those that are due, at most [history.MaxTurnMessages], in
-	// order. It may be empty if the last commit asked for another turn.
+	// order. In the first turn of an instance its start comes first. It may be
+	// empty if the last commit asked for another turn.
 	Messages []Message
 	// Attempt counts how often the first message has been handed over without
 	// being consumed, from 1.
@@ -24,7 +25,8 @@ type Turn struct {
 // Commit is everything that a turn decided. Applying it is atomic (P1).
 type Commit struct {
 	// Consumed is how many of the turn's messages, from the first, the commit
-	// consumes. The others are handed over again.
+	// consumes. The others are handed over again. The first commit of an
+	// instance consumes its start.
 	Consumed int
 	// Events are appended. Their ids follow Instance.LastEvent without a gap;
 	// where the Execution steps up by one, ids begin again at 1. The last

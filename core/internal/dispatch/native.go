@@ -103,38 +103,38 @@ func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) 
 	if err := m.Begin(w.Now); err != nil {
 		return nil, n.explain(ctx, w, err)
 	}
-	var pinned *history.ExecutionStarted // the start that this turn runs, with its version
-	if t.Instance.Execution == 0 {
-		if pinned, err = n.pin(firstStart(t)); err != nil {
+	if t.Instance.Execution > 0 {
+		commit, err := n.feed(w, m, 0)
+		if err != nil {
 			return nil, err
 		}
-		if err := m.Start(pinned, 1); err != nil { // first, whatever came before it
-			return nil, err
-		}
+		return n.generations(w, m, commit)
 	}
-	commit, err := n.feed(w, m, 0, pinned)
+	pinned, err := n.pin(startOf(t))
 	if err != nil {
 		return nil, err
 	}
-	if pinned != nil {
-		commit.Name, commit.Version = pinned.Name, pinned.Version
+	if err := m.Start(pinned, 1); err != nil {
+		return nil, err
 	}
+	commit, err := n.feed(w, m, 1) // though it continue as new at once: the start is consumed
+	if err != nil {
+		return nil, err
+	}
+	commit.Name, commit.Version = pinned.Name, pinned.Version
 	return n.generations(w, m, commit)
 }
 
 // feed gives the machine the turn's messages from one on, up to the one at
 // which its execution continues as new: the rest is for the next execution.
-func (n *Native) feed(w Work, m *replay.Machine, from int, pinned *history.ExecutionStarted) (*provider.Commit, error) {
+func (n *Native) feed(w Work, m *replay.Machine, from int) (*provider.Commit, error) {
 	messages := w.Turn.Messages
 	var refusals []provider.Message
 	for ; from < len(messages) && m.Next() == nil; from++ {
-		start, ok := messages[from].Data.(*history.ExecutionStarted)
-		if !ok {
-			if err := m.Receive(&messages[from]); err != nil {
-				return nil, err
-			}
-		} else if pinned == nil || start.RequestID != pinned.RequestID {
+		if start, ok := messages[from].Data.(*history.ExecutionStarted); ok {
 			refusals = refuse(refusals, w, start)
+		} else if err := m.Receive(&messages[from]); err != nil {
+			return nil, err
 		}
 	}
 	if m.Continues() {
@@ -219,7 +219,7 @@ func (n *Native) runNext(w Work, m *replay.Machine, start *history.ExecutionStar
 	if err := m.Start(start, execution); err != nil {
 		return nil, err
 	}
-	return n.feed(w, m, from, nil)
+	return n.feed(w, m, from)
 }
 
 // beginNext records the first event of the next execution, whose code runs in a
@@ -258,7 +258,7 @@ func (n *Native) machine(ctx context.Context, w Work, live *replay.Machine) (*re
 	}
 	name, version := i.Name, i.Version
 	if i.Execution == 0 {
-		start := firstStart(w.Turn)
+		start := startOf(w.Turn)
 		if start == nil {
 			return nil, &ParkError{Reason: "the instance has never run and its start is missing: purge it and start it again"}
 		}
@@ -278,13 +278,13 @@ func (n *Native) machine(ctx context.Context, w Work, live *replay.Machine) (*re
 	return m, nil
 }
 
-func firstStart(t *provider.Turn) *history.ExecutionStarted {
-	for _, msg := range t.Messages {
-		if start, ok := msg.Data.(*history.ExecutionStarted); ok {
-			return start
-		}
+// startOf is the start with which the first turn of an instance begins.
+func startOf(t *provider.Turn) *history.ExecutionStarted {
+	if len(t.Messages) == 0 {
+		return nil
 	}
-	return nil
+	start, _ := t.Messages[0].Data.(*history.ExecutionStarted)
+	return start
 }
 
 func (n *Native) newMachine(id history.InstanceID, o registry.Orchestration, trace bool) *replay.Machine {

@@ -78,3 +78,27 @@ func TestLiveInstancesDoNotReplay(t *testing.T) {
 		t.Errorf("%d machines are left", count)
 	}
 }
+
+// TestTheFirstCommitConsumesTheStart: an instance that continues as new at once, for
+// longer than a turn lasts, is begun all the same.
+func TestTheFirstCommitConsumesTheStart(t *testing.T) {
+	r := registry.New()
+	r.AddOrchestration(registry.Orchestration{Name: "eternal", Version: "1.0.0", Run: func(*replay.Context, history.Payload) (history.Payload, error) {
+		return nil, &replay.ContinueAsNew{}
+	}})
+	native := NewNative(r, &registry.Env{Hub: "test", Codec: codec.JSON, Logger: slog.New(slog.DiscardHandler)}, CacheConfig{}, time.Now)
+	defer native.live.close()
+	commit, err := native.Execute(t.Context(), Work{Now: time.Now(), Turn: &provider.Turn{
+		Instance: provider.Instance{ID: "x", Status: history.StatusPending},
+		Messages: []provider.Message{
+			{ID: "start", To: "x", Data: &history.ExecutionStarted{Name: "eternal", Seed: "00112233445566778899aabbccddeeff"}},
+			{ID: "event", To: "x", Data: &history.EventRaised{Name: "event"}},
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if commit.Consumed != 1 || !commit.Again {
+		t.Errorf("it consumes %d messages, again %v: want the start, and to go on", commit.Consumed, commit.Again)
+	}
+}

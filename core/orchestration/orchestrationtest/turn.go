@@ -71,10 +71,8 @@ func (e *Env) arrive(m provider.Message) {
 // another.
 func (e *Env) turn(i *Instance) {
 	e.t.Helper()
-	turn := &provider.Turn{Instance: i.row, Messages: i.inbox[:min(1, len(i.inbox)):1], Attempt: 1}
-	if len(i.inbox) == 0 {
-		turn.Messages = nil
-	}
+	n := min(1, len(i.inbox))
+	turn := &provider.Turn{Instance: i.row, Messages: i.inbox[:n:n], Attempt: 1}
 	commit, err := e.native.Execute(context.Background(), dispatch.Work{
 		Turn: turn, Now: e.now,
 		History: func(_ context.Context, after int64) iter.Seq2[history.Event, error] {

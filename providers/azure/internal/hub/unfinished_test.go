@@ -1,12 +1,15 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
@@ -59,6 +62,48 @@ func TestAPurgeThatAStartWentOnWithPurgesNothingMore(t *testing.T) {
 		<-time.After(time.Minute)
 		if i, err := other.Instance(s.Context(), "a"); err != nil || i.Status.Final() {
 			s.Errorf("what was started when the first was gone is %+v, %v", i, err)
+		}
+	})
+}
+
+// TestAnInstanceThatNeverWaitedIsStartedOnce: it continues as new at once, keeping no
+// history, and its owner dies while it does. Its start is consumed by then: there are
+// no rows by which the next owner could see that it ran.
+func TestAnInstanceThatNeverWaitedIsStartedOnce(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		commits, held := 0, make(chan bool) // guarded by the account
+		var once sync.Once
+		s.account.Decide(func(c simulated.Call) simulated.Fault {
+			if slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Work("a") }) {
+				commits++
+			}
+			if commits < 3 || c.Client != "owner" {
+				return simulated.Fault{}
+			}
+			once.Do(func() { close(held) })
+			return simulated.Fault{Kind: simulated.LostRequest}
+		})
+		client, _ := s.open("client")
+		h, err := eternal.Start(s.Context(), core.NewClient(client, core.ClientConfig{}), rounds{Left: 100, Keep: 1}, orchestration.StartOptions{ID: "a"})
+		if err != nil {
+			s.Fatal(err)
+		}
+		<-held
+		if o, err := client.Outstanding(s.Context(), "a"); err != nil || len(o.Messages) > 0 {
+			s.Errorf("it has run, and %+v wait for it, %v", o.Messages, err)
+		}
+		s.kill(owner)
+		s.account.Decide(nil)
+		s.host("heir", core.WorkerConfig{})
+		ctx, stop := context.WithTimeout(s.Context(), time.Minute)
+		defer stop()
+		if _, err := h.Wait(ctx); err != nil {
+			s.Error(err)
+		}
+		<-time.After(time.Second)
+		if i, err := client.Instance(s.Context(), "a"); err != nil || !i.Status.Final() || i.Execution != 101 {
+			s.Errorf("it is %+v, %v", i, err)
 		}
 	})
 }
