@@ -138,7 +138,7 @@ func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, w
 	}
 	return p.commit(ctx, &journal.Entry{
 		Ops:      append(dead, ops...),
-		Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to, l.blobs)}},
+		Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to)}},
 		Applied: func(journal.Applied) {
 			buried()
 			p.dropped(l)

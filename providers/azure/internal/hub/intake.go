@@ -107,7 +107,7 @@ func (p *partition) removeLocked(l *letter) {
 // receiver is in memory; otherwise it reports false. Letters that were consumed
 // before are added to drop.
 func (p *partition) resolveLocked(l *letter, drop *[]*letter) bool {
-	if p.journal.Numbered(l.from, l.seq) {
+	if p.consumed(l) {
 		*drop = append(*drop, l)
 		return true
 	}

@@ -62,17 +62,26 @@ func (l *letter) consumption(born string) journal.Consumed {
 	if o := l.envelope.Order; o != nil {
 		c.Hash = append(c.Hash, orderHash(l.to, o))
 	}
-	c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to, l.blobs)...)
+	if len(l.blobs) > 0 { // a copy that comes later cannot be read, since they are gone
+		c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to)...)
+	}
 	return c
 }
 
-// rowHashes stand for a row of a client, which nobody else writes, if it names blobs:
-// a copy that comes later cannot be read, since they are gone.
-func rowHashes(from row.Sender, key string, to history.InstanceID, blobs []string) []string {
-	if _, partition := from.Partition(); partition || len(blobs) == 0 {
+// rowHashes stand for a row of a client, which nobody else writes; whose number says
+// nothing of others.
+func rowHashes(from row.Sender, key string, to history.InstanceID) []string {
+	if _, partition := from.Partition(); partition {
 		return nil
 	}
 	return []string{row.Hash("row/"+key, to, "")}
+}
+
+// consumed reports whether the row of a letter was consumed, as far as rows are
+// remembered: those of partitions are, and those of clients where a removal took them
+// with their instance, or they named blobs.
+func (p *partition) consumed(l *letter) bool {
+	return p.journal.Numbered(l.from, l.seq) || slices.ContainsFunc(rowHashes(l.from, l.key, l.to), p.journal.Noticed)
 }
 
 // orderHash stands for an order that was answered: a copy that comes late is not
@@ -143,7 +152,7 @@ func (p *partition) withoutBlob(l *letter, err error) {
 		p.begin(func(ctx context.Context) { p.undo(ctx, l) })
 		return
 	}
-	if l.late() || p.journal.Numbered(l.from, l.seq) || slices.ContainsFunc(rowHashes(l.from, l.key, l.to, l.blobs), p.journal.Noticed) {
+	if l.late() || p.consumed(l) {
 		p.dropAll([]*letter{l})
 		return
 	}

@@ -245,7 +245,7 @@ func (p *partition) remnants(ctx context.Context, old *row.Meta, by *letter) (fo
 					found.order = &c
 				} else {
 					found.letters = append(found.letters, journal.Consumed{
-						Key: key, From: from, Seq: seq, Hash: rowHashes(from, key, id, row.Blobs(rows[i].Cells)),
+						Key: key, From: from, Seq: seq, Hash: rowHashes(from, key, id),
 					})
 				}
 			}

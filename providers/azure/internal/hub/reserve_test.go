@@ -121,3 +121,45 @@ func TestAStartThatIsSlowToArriveDoesNotComeBack(t *testing.T) {
 		}
 	})
 }
+
+// TestAStartThatIsSlowToArriveStaysPurged: its process reads the start when its instance
+// was purged, and nothing has the id.
+func TestAStartThatIsSlowToArriveStaysPurged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrives, reads := make(chan struct{}), 0 // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch c.Kind {
+			case simulated.DeleteBlob:
+				return simulated.Fault{Kind: simulated.Slow, Delay: 10 * time.Second}
+			case simulated.GetBlob:
+				if reads++; reads == 1 {
+					close(arrives)
+					return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+				}
+			}
+			return simulated.Fault{}
+		})
+		sent := make(chan error, 1)
+		go func() { sent <- s.Send(t.Context(), bulkyStart("x")) }()
+		<-arrives
+		if err := errors.Join(s.Purge(t.Context(), "x", true), <-sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send(t.Context(), story("y", "y", "")); err != nil {
+			t.Fatal(err)
+		}
+		turn := turnOf(t, h, "y") // and none of what was purged
+		if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

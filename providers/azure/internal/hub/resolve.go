@@ -101,7 +101,7 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 			i = now
 		}
 		switch {
-		case p.journal.Numbered(l.from, l.seq) || p.answeredLocked(l):
+		case p.consumed(l) || p.answeredLocked(l):
 			*drop = append(*drop, l)
 		case l.foreign(i):
 			*drop = append(*drop, l)
