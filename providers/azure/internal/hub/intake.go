@@ -66,7 +66,7 @@ func (p *partition) takeLocked(l *letter, drop *[]*letter) {
 		p.work.Go(func() { p.undo(p.ctx, l) })
 		return
 	}
-	if len(p.unresolved[l.to]) > 0 || p.removing[l.to] || !p.resolveLocked(l, drop) {
+	if len(p.unresolved[l.to]) > 0 || p.removing[l.to] && !l.made || !p.resolveLocked(l, drop) {
 		p.unresolved[l.to] = append(p.unresolved[l.to], l)
 		p.resolveSoonLocked(l.to)
 	}

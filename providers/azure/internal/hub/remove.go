@@ -111,16 +111,13 @@ func (p *partition) reserve(ctx context.Context, id history.InstanceID) error {
 }
 
 func (p *partition) unreserve(id history.InstanceID) {
-	var drop []*letter
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.removing, id)
-	p.resolveMadeLocked(id, &drop)
 	if len(p.unresolved[id]) == 0 {
 		delete(p.unresolved, id)
 	}
 	p.resolveSoonLocked(id)
-	p.mu.Unlock()
-	p.dropAll(drop)
 }
 
 // decided is errBusy while an instance is being removed: it may yet stay, and what a

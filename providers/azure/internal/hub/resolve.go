@@ -15,18 +15,6 @@ import (
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
-// resolveMadeLocked hands on the start that an order has made, if nothing waits before
-// it: of the instance all is known. Other letters may be of one that is gone.
-func (p *partition) resolveMadeLocked(id history.InstanceID, drop *[]*letter) {
-	if p.gone || p.resolving[id] != nil || len(p.unresolved[id]) == 0 {
-		return
-	}
-	if l := p.unresolved[id][0]; l.made && p.resolveLocked(l, drop) {
-		p.popLocked(id, l)
-		p.deliverNowLocked()
-	}
-}
-
 // resolveSoonLocked sees to the letters that wait for their receiver to be
 // read. One goroutine does that for an instance, so that their order is kept.
 func (p *partition) resolveSoonLocked(id history.InstanceID) {
