@@ -100,7 +100,7 @@ func (s *Store) insertPost(ctx context.Context, to history.InstanceID, p post) e
 	if took := s.cfg.Now().Sub(p.sent); err == nil && took > journal.Late {
 		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and what takes more than %v may go to the dead letters", provider.ErrUnknown, took.Round(time.Second), journal.Late)
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, provider.ErrUnknown) {
 		s.handOver(ctx, n, to, p.row)
 	}
 	return err
@@ -160,10 +160,10 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 	if took := s.cfg.Now().Sub(p.sent); err == nil && took > lateStart {
 		err = fmt.Errorf("%w: it was acknowledged %v after it was sent, and a start that takes more than %v may not count", provider.ErrUnknown, took.Round(time.Second), lateStart)
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, provider.ErrUnknown) {
 		s.waiters.Look(id)
 		s.handOver(ctx, n, id, p.row)
-		return nil
+		return err
 	}
 	if !storage.Is(err, storage.Exists) {
 		return err

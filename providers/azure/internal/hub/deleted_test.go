@@ -107,6 +107,11 @@ func TestAClientOfAHubThatWasMadeAnewIsTold(t *testing.T) {
 					}
 				}
 				open("other")
+				account.Decide(simulated.When(func(c simulated.Call) bool { return c.Client == "client" && c.Kind == simulated.Scan }, simulated.Fault{Kind: simulated.Busy}))
+				if err := send(client); !errors.Is(err, provider.ErrUnknown) {
+					t.Errorf("sending when it cannot be seen which hub it is: %v, want that the outcome is not known", err)
+				}
+				account.Decide(nil)
 				if err := send(client); !errors.Is(err, provider.ErrSchema) {
 					t.Errorf("sending: %v, want that the hub was made anew", err)
 				}

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -358,7 +359,8 @@ func (p *partition) bornOf(id history.InstanceID) string {
 	return ""
 }
 
-// commit submits an entry and waits until it is settled.
+// commit submits an entry and waits until it is settled. If ctx ends first its
+// outcome is unknown.
 func (p *partition) commit(ctx context.Context, e *journal.Entry) error {
 	done := make(chan error, 1)
 	applied, failed := e.Applied, e.Failed
@@ -379,6 +381,6 @@ func (p *partition) commit(ctx context.Context, e *journal.Entry) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: %w", provider.ErrUnknown, ctx.Err())
 	}
 }

@@ -39,7 +39,7 @@ func (p *partition) performReserved(ctx context.Context, id history.InstanceID, 
 		switch err = moved(err); {
 		case err == nil, errors.Is(err, errMoved), definite(err):
 			return err
-		case ctx.Err() != nil: // what was sent may yet be applied
+		case begun && ctx.Err() != nil: // what was sent may yet be applied
 			return fmt.Errorf("%w: %w", provider.ErrUnknown, err)
 		case !begun, errors.Is(err, storage.ErrGone), !provider.Retryable(classify(err)), bug.Planted("removal-given-up"):
 			return err
@@ -478,6 +478,7 @@ func (p *partition) resumePurge(ctx context.Context, id history.InstanceID) {
 			return
 		}
 		if err == nil {
+			p.mergeAnswers(id, got.answers)
 			if err = p.remove(ctx, &got.meta, row.Order{Purge: true, Force: true}, nil, nil); err == nil {
 				return
 			}

@@ -405,10 +405,10 @@ func (s *Store) stillTheHub(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.observer.Hosts(ctx)
-	if errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
+	if err == nil || errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
 		return err
 	}
-	return nil // whoever cannot look now knows it by the next
+	return fmt.Errorf("%w: it is stored, and whether that is in the hub that was opened cannot be seen: %w", provider.ErrUnknown, err)
 }
 
 // Close implements [provider.Store].

@@ -6,21 +6,27 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
-// removesOnePart lets the first transaction of a removal pass, and none after it. The
-// channel is closed with the second.
-func (s *sites) removesOnePart() <-chan bool {
+// removesOnePart lets the first transaction of a removal pass, and none after it, nor
+// other requests of those clients. The channel is closed with the second.
+func (s *sites) removesOnePart(silent ...string) <-chan bool {
 	removals, held := 0, make(chan bool) // guarded by the account
 	s.account.Decide(func(c simulated.Call) simulated.Fault {
+		if slices.Contains(silent, c.Client) {
+			return simulated.Fault{Kind: simulated.LostRequest}
+		}
 		removes := slices.ContainsFunc(c.Ops, func(o storage.Op) bool {
 			return o.Verb == storage.Delete && row.KindOf(o.Row.Key) == row.KindHistory
 		})
@@ -104,6 +110,76 @@ func TestAnInstanceThatNeverWaitedIsStartedOnce(t *testing.T) {
 		<-time.After(time.Second)
 		if i, err := client.Instance(s.Context(), "a"); err != nil || !i.Status.Final() || i.Execution != 101 {
 			s.Errorf("it is %+v, %v", i, err)
+		}
+	})
+}
+
+// TestAPurgeThatReadsWhenItsTimeIsUpHasDoneNothing: its client has borrowed the partition,
+// and knows that it has sent nothing (P12).
+func TestAPurgeThatReadsWhenItsTimeIsUpHasDoneNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		server := open("server")
+		h := ended(t, server, history.StatusCompleted)
+		if err := errors.Join(h.Leave(t.Context()), server.Close()); err != nil {
+			t.Fatal(err)
+		}
+		client, claimed := open("client"), false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Head }):
+				claimed = true
+			case claimed && c.Kind == simulated.Get:
+				return simulated.Fault{Kind: simulated.Slow, Delay: time.Minute}
+			}
+			return simulated.Fault{}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := client.Purge(ctx, "x", false); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, provider.ErrUnknown) {
+			t.Errorf("the purge says %v, want that its time is up", err)
+		}
+		account.Decide(nil)
+		if i, err := client.Instance(t.Context(), "x"); err != nil {
+			t.Errorf("the instance is %+v, %v", i, err)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAPurgeThatIsGoneOnWithKeepsTheAnswersOfOthers: who was refused before it began, and
+// has not read that yet, is told all the same.
+func TestAPurgeThatIsGoneOnWithKeepsTheAnswersOfOthers(t *testing.T) {
+	apart(t, 1, func(s *sites) {
+		owner := s.host("owner", core.WorkerConfig{})
+		begin(s, owner, eternal, rounds{Left: 1_000_000, Steps: 1}, "a")
+		client, _ := s.open("client")
+		posted := false // guarded by the account
+		s.account.Decide(func(c simulated.Call) simulated.Fault {
+			if c.Client == "client" && posted && c.Kind == simulated.Get {
+				return simulated.Fault{Kind: simulated.LostRequest}
+			}
+			posted = posted || c.Client == "client" && c.Kind == simulated.Transact
+			return simulated.Fault{}
+		})
+		refused := make(chan error, 1)
+		go func() { refused <- client.Purge(s.Context(), "a", false) }()
+		<-time.After(10 * time.Second) // its answer is there
+		held := s.removesOnePart("client")
+		go func() { _ = owner.store.Purge(s.Context(), "a", true) }()
+		<-held
+		s.kill(owner)
+		s.account.Decide(simulated.When(func(c simulated.Call) bool { return c.Client == "client" }, simulated.Fault{Kind: simulated.LostRequest}))
+		s.host("heir", core.WorkerConfig{})
+		<-time.After(time.Minute)
+		s.account.Decide(nil)
+		if err := <-refused; !errors.Is(err, provider.ErrConflict) {
+			s.Errorf("who wanted to purge what was running is told %v, want that it was running", err)
+		}
+		if _, err := client.Instance(s.Context(), "a"); !errors.Is(err, provider.ErrNotFound) {
+			s.Errorf("what was purged: %v", err)
 		}
 	})
 }
