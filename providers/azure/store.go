@@ -68,9 +68,12 @@ func Open(ctx context.Context, account string, cfg Config) (*Store, error) {
 }
 
 // Delete removes a hub with all of its instances, whoever uses it: stores that
-// have it open fail from then on. A hub that does not exist is no error. Azure
-// needs about a minute until a hub of that name can be created again. Of the
-// [Config] only Credential and Transport are used.
+// have it open fail from then on. It removes the hub's table, its container and its
+// queues, and nothing else: a table or a container of that name that is no hub's is
+// refused with [provider.ErrSchema]. A hub that does not exist is no error; one of which
+// a part was left, by a call that failed, can be deleted again. Azure needs about a
+// minute until a hub of that name can be created again. Of the [Config] only
+// Credential and Transport are used.
 func Delete(ctx context.Context, account, hubName string, cfg Config) error {
 	cfg.Hub = hubName
 	a, err := cfg.connect(account)

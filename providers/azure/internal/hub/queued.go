@@ -33,9 +33,9 @@ const anyWork = ""
 // not plain in them is hashed.
 func (s *Store) workQueue(tag string) string {
 	if tag == anyWork {
-		return s.cfg.Name + "-work"
+		return s.cfg.Name + workSuffix
 	}
-	return s.cfg.Name + "-wt-" + row.QueuePart(tag)
+	return s.cfg.Name + tagSuffix + row.QueuePart(tag)
 }
 
 // row is the open work as it is stored.

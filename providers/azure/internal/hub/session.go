@@ -70,7 +70,7 @@ func newSessions(m *member) *sessions {
 }
 
 // hostQueue is the queue of activities for one host alone.
-func (s *Store) hostQueue(incarnation string) string { return s.cfg.Name + "-wh-" + incarnation }
+func (s *Store) hostQueue(incarnation string) string { return s.cfg.Name + hostSuffix + incarnation }
 
 // holder finds out which host has a session, and takes it for this one if nobody
 // has and this host serves the tag. It is empty if nobody has.

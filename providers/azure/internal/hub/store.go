@@ -22,7 +22,6 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/handed"
 	"github.com/duroxide/duroxide-go/providers/internal/waiters"
-	"github.com/duroxide/duroxide-go/providers/internal/wire"
 	"github.com/duroxide/duroxide-go/sharding"
 )
 
@@ -227,54 +226,6 @@ func (s *Store) openHub(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-func (s *Store) createHub(ctx context.Context) error {
-	ignoreExists := func(err error) error {
-		if storage.Is(err, storage.Exists) {
-			return nil
-		}
-		return err
-	}
-	if err := ignoreExists(s.account.CreateTable(ctx, s.cfg.Name)); err != nil {
-		return err
-	}
-	if err := ignoreExists(s.account.CreateContainer(ctx, s.cfg.Name)); err != nil {
-		return err
-	}
-	if err := s.account.CreateQueue(ctx, s.workQueue(anyWork)); err != nil {
-		return err
-	}
-	made := hubRecord{Format: row.Format, Partitions: s.cfg.Partitions, Generation: s.cfg.Unique()[:6], Created: s.cfg.Now().UnixNano(), Secret: s.newSecret()}
-	_, err := s.account.Transact(ctx, s.cfg.Name, row.Management, []storage.Op{{
-		Verb: storage.Insert,
-		Row:  storage.Row{Key: row.HubRecord, Cells: map[string][]byte{hubCell: wire.MustJSON(made)}},
-	}})
-	return err
-}
-
-// Delete removes a hub with everything in it. Azure needs about a minute until
-// a hub of that name can be made again.
-func Delete(ctx context.Context, a storage.Account, name string) error {
-	if err := ValidateName(name); err != nil {
-		return fmt.Errorf("azure: %w", err)
-	}
-	queues, err := a.Queues(ctx, name+"-")
-	if err != nil {
-		return failed("deleting hub "+name, err)
-	}
-	var errs []error
-	remove := func(err error) {
-		if err != nil && !errors.Is(err, storage.ErrGone) {
-			errs = append(errs, err)
-		}
-	}
-	remove(a.DeleteTable(ctx, name)) // first: nobody commits any more
-	for _, q := range queues {
-		remove(a.DeleteQueue(ctx, q))
-	}
-	remove(a.DeleteContainer(ctx, name))
-	return failed("deleting hub "+name, errors.Join(errs...))
 }
 
 // Hub implements [provider.Named].

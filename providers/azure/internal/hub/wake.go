@@ -18,7 +18,7 @@ import (
 // a hint: it may be lost, doubled or late, or go to a host that does not own the
 // partition any more, and the sweep of the inbox finds what nobody rang for.
 
-func (s *Store) wakeQueue(incarnation string) string { return s.cfg.Name + "-wake-" + incarnation }
+func (s *Store) wakeQueue(incarnation string) string { return s.cfg.Name + wakeSuffix + incarnation }
 
 // wakeUp is the body of a message in a wake-up queue.
 type wakeUp struct {

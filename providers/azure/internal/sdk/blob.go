@@ -99,6 +99,9 @@ func (a *Account) ListBlobs(ctx context.Context, container, prefix, marker strin
 				if b == nil || b.Name == nil || b.Properties == nil || b.Properties.ContentLength == nil || b.Properties.LastModified == nil {
 					return c.corrupt(errors.New("a blob without its name, size or time"))
 				}
+				if orEmpty(b.Properties.ResourceType) == "directory" {
+					continue // of an account with a hierarchical namespace
+				}
 				page.Blobs = append(page.Blobs, storage.Blob{Name: *b.Name, Size: *b.Properties.ContentLength, Modified: b.Properties.LastModified.In(time.UTC)})
 			}
 		}

@@ -44,6 +44,7 @@ var reads = map[string]func(context.Context, *Account) error{
 		_, err := a.Scan(ctx, "t", "p", storage.Range{}, 0, nil)
 		return err
 	},
+	"Empty":     func(ctx context.Context, a *Account) error { _, err := a.Empty(ctx, "t"); return err },
 	"Peek":      func(ctx context.Context, a *Account) error { _, err := a.Peek(ctx, "q", 1); return err },
 	"Queues":    func(ctx context.Context, a *Account) error { _, err := a.Queues(ctx, "q"); return err },
 	"GetBlob":   func(ctx context.Context, a *Account) error { _, err := a.GetBlob(ctx, "c", "b"); return err },

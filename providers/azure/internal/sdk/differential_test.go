@@ -329,9 +329,11 @@ var (
 		{"create with names that are none", func(ctx context.Context, s *subject) string {
 			return class(s.a.CreateTable(ctx, "a")) + class(s.a.CreateQueue(ctx, "A_b")) + class(s.a.CreateContainer(ctx, "A_b"))
 		}},
+		{"look whether the table is empty", looksEmpty},
 		{"list queues", listQueues},
 	}
 	end = []step{
+		{"look whether the table is empty", looksEmpty},
 		{"list queues", listQueues},
 		{"delete the queue", func(ctx context.Context, s *subject) string { return class(s.a.DeleteQueue(ctx, s.name)) }},
 		{"delete it again", func(ctx context.Context, s *subject) string { return class(s.a.DeleteQueue(ctx, s.name)) }},
@@ -346,6 +348,7 @@ var (
 			_, err := s.a.Scan(ctx, s.name, "p", storage.Range{}, 0, nil)
 			return class(err)
 		}},
+		{"look whether what is gone is empty", looksEmpty},
 		{"delete the container", func(ctx context.Context, s *subject) string { return class(s.a.DeleteContainer(ctx, s.name)) }},
 		{"delete it again", func(ctx context.Context, s *subject) string { return class(s.a.DeleteContainer(ctx, s.name)) }},
 		{"make them again", func(ctx context.Context, s *subject) string {
@@ -353,6 +356,11 @@ var (
 		}},
 	}
 )
+
+func looksEmpty(ctx context.Context, s *subject) string {
+	empty, err := s.a.Empty(ctx, s.name)
+	return class(err) + fmt.Sprint(empty && err == nil)
+}
 
 func listQueues(ctx context.Context, s *subject) string {
 	names, err := s.a.Queues(ctx, s.name)

@@ -197,6 +197,13 @@ func (a *Account) Scan(ctx context.Context, table, partition string, r storage.R
 	return page, err
 }
 
+// Empty implements [storage.Tables].
+func (a *Account) Empty(ctx context.Context, table string) (bool, error) {
+	c := call{service: tables, verb: "scanning", what: table}
+	page, _, err := a.scan(ctx, c, table, "$top=1"+selection([]string{}, false))
+	return len(page.Rows) == 0, err
+}
+
 func (a *Account) scan(ctx context.Context, c call, table, query string) (page storage.Page, long bool, err error) {
 	next := ""
 	for {

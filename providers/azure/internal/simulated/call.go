@@ -34,6 +34,7 @@ const (
 	GetBlob
 	DeleteBlob
 	ListBlobs
+	Empty
 
 	kinds = iota
 )
@@ -41,7 +42,7 @@ const (
 var kindNames = [kinds]string{
 	"create-table", "delete-table", "get", "scan", "transact",
 	"create-queue", "delete-queue", "enqueue", "take", "extend", "remove", "peek", "count-messages", "list-queues",
-	"create-container", "delete-container", "put-blob", "get-blob", "delete-blob", "list-blobs",
+	"create-container", "delete-container", "put-blob", "get-blob", "delete-blob", "list-blobs", "empty",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -49,7 +50,7 @@ func (k Kind) String() string { return kindNames[k] }
 // Reads reports whether calls of the kind change nothing.
 func (k Kind) Reads() bool {
 	switch k {
-	case Get, Scan, Peek, CountMessages, ListQueues, GetBlob, ListBlobs:
+	case Get, Scan, Peek, CountMessages, ListQueues, GetBlob, ListBlobs, Empty:
 		return true
 	default:
 		return false

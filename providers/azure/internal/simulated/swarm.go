@@ -35,7 +35,7 @@ type target struct {
 var targets = []target{
 	{"all", nil},
 	{"transactions", []Kind{Transact}},
-	{"reads", []Kind{Get, Scan, GetBlob, ListBlobs, Peek, CountMessages}},
+	{"reads", []Kind{Get, Scan, GetBlob, ListBlobs, Peek, CountMessages, Empty}},
 	{"queues", []Kind{Enqueue, Take, Extend, Remove}},
 	{"blobs", []Kind{PutBlob, GetBlob, DeleteBlob}},
 }

@@ -42,6 +42,22 @@ func (c *Client) DeleteTable(ctx context.Context, name string) error {
 	})
 }
 
+// Empty implements [storage.Tables].
+func (c *Client) Empty(ctx context.Context, table string) (bool, error) {
+	return send(ctx, c, Call{Kind: Empty, Resource: table}, func(*request) (bool, error) {
+		t, err := c.a.tableLocked(table)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range t.partitions {
+			if len(p.rows) > 0 {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
 // tableLocked finds a table.
 func (a *Account) tableLocked(name string) (*table, error) {
 	key := strings.ToLower(name)

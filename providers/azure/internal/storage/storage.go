@@ -68,6 +68,8 @@ type Tables interface {
 	// DeleteTable removes a table with its rows; one that does not exist is
 	// [ErrGone]. A table of that name can be made again only after a while.
 	DeleteTable(ctx context.Context, table string) error
+	// Empty reports whether a table has no row in any partition.
+	Empty(ctx context.Context, table string) (bool, error)
 
 	// Get reads a row: rejected with Missing if there is none.
 	Get(ctx context.Context, table, partition, key string) (Row, error)
