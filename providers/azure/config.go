@@ -66,7 +66,8 @@ type Config struct {
 
 	// Transport sends requests; nil means a pool of connections that belongs to
 	// the store. It sees every request once, retries included, and must follow
-	// no redirects. For proxies, and tests that count or disturb requests.
+	// no redirects. Where Credential is nil it sends those for tokens, too. For
+	// proxies, and tests that count or disturb requests.
 	Transport http.RoundTripper
 
 	// Log hears what an operator can act on: deaths of hosts, takeovers, lost

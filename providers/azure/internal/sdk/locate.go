@@ -16,7 +16,6 @@ import (
 type location struct {
 	name               string
 	table, queue, blob string
-	suffix             string // of the domain, if that is known
 	key, signature     string
 }
 
@@ -62,7 +61,7 @@ func locate(account string) (l location, err error) {
 // named is an account under the usual names of its services.
 func named(name, scheme, suffix string) location {
 	at := func(service string) string { return scheme + "://" + name + "." + service + "." + suffix }
-	return location{name: name, table: at("table"), queue: at("queue"), blob: at("blob"), suffix: suffix}
+	return location{name: name, table: at("table"), queue: at("queue"), blob: at("blob")}
 }
 
 // locateURL finds the three services from the URL of one.
@@ -113,8 +112,7 @@ func locateHost(scheme, host, path string) (l location, err error) {
 		other[at] = name
 		return scheme + "://" + strings.Join(other, ".")
 	}
-	suffix, _, _ := strings.Cut(strings.Join(labels[at+1:], "."), ":")
-	return location{name: name, table: service("table"), queue: service("queue"), blob: service("blob"), suffix: suffix}, nil
+	return location{name: name, table: service("table"), queue: service("queue"), blob: service("blob")}, nil
 }
 
 // locateLocal understands an emulator's URL, in which the account is the path.

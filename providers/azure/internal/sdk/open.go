@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	blobs "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue"
 
@@ -35,8 +33,8 @@ type Config struct {
 	// TryTimeout is how long one request may take; 0 means 10 s. Requests with
 	// large bodies get more.
 	TryTimeout time.Duration
-	// Transport sends requests; nil means a pool of connections of this account's
-	// own, which [Account.Close] closes.
+	// Transport sends requests, those for tokens of the default credential too; nil
+	// means a pool of connections of this account's own, which [Account.Close] closes.
 	Transport http.RoundTripper
 }
 
@@ -91,8 +89,7 @@ func open(cfg Config) (*Account, error) {
 			return nil, errors.New("tokens are sent over https only, and the account's URL says http: use https, or a connection string with the account's key")
 		}
 		if cfg.Credential == nil {
-			options := azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{Cloud: cloudOf(where.suffix)}}
-			if cfg.Credential, err = azidentity.NewDefaultAzureCredential(&options); err != nil {
+			if cfg.Credential, err = defaultCredential(where, cfg.Transport); err != nil {
 				return nil, fmt.Errorf("no credential was given, and none was found: %w", err)
 			}
 		}
@@ -110,7 +107,6 @@ func open(cfg Config) (*Account, error) {
 		transport, a.idle = pool, pool.CloseIdleConnections
 	}
 	err = a.connect(where, cfg.Credential, policy.ClientOptions{
-		Cloud:     cloudOf(where.suffix),
 		Retry:     policy.RetryOptions{MaxRetries: -1}, // K1
 		Transport: &observer{next: transport, clock: a.clock},
 	})
@@ -189,17 +185,6 @@ func (a *Account) connect(where location, credential azcore.TokenCredential, opt
 
 // tokenScope is the audience of tokens, the same in all clouds.
 const tokenScope = "https://storage.azure.com/.default" //nolint:gosec // It is public, and no credential.
-
-// cloudOf says where tokens come from.
-func cloudOf(suffix string) cloud.Configuration {
-	switch suffix {
-	case "core.chinacloudapi.cn":
-		return cloud.AzureChina
-	case "core.usgovcloudapi.net":
-		return cloud.AzureGovernment
-	}
-	return cloud.AzurePublic
-}
 
 // Now implements [storage.Account].
 func (a *Account) Now() time.Time { return a.clock.now() }

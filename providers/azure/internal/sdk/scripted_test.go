@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +51,18 @@ func (s *script) sent() []sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.sent
+}
+
+// hosts are those that were sent something, sorted.
+func (s *script) hosts() []string {
+	var hosts []string
+	for _, one := range s.sent() {
+		if u, err := url.Parse(one.url); err == nil {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // reply makes an answer; headers are pairs.
