@@ -90,6 +90,9 @@ func endpoints(parts map[string]string) (l location, err error) {
 	if suffix == "" {
 		suffix = defaultSuffix
 	}
+	if strings.ContainsAny(suffix, "/@?#") {
+		return l, errors.New("EndpointSuffix of the connection string is a domain such as " + defaultSuffix + ", without https:// and without a path")
+	}
 	name := parts["AccountName"]
 	if name != "" {
 		if !accountName.MatchString(name) {
@@ -106,7 +109,7 @@ func endpoints(parts map[string]string) (l location, err error) {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.User != nil {
 			return l, fmt.Errorf("%s of the connection string must be a URL such as https://NAME.blob.%s, without a query", part, defaultSuffix)
 		}
-		*to = strings.TrimRight(endpoint, "/")
+		*to = strings.TrimRight(u.String(), "/") // the scheme in lower case
 	}
 	var missing []string
 	for _, service := range []struct{ part, at string }{{"TableEndpoint", l.table}, {"QueueEndpoint", l.queue}, {"BlobEndpoint", l.blob}} {
@@ -144,13 +147,16 @@ func locateEmulator(parts map[string]string) (l location, err error) {
 			return l, fmt.Errorf("%s does not go with UseDevelopmentStorage=true, which names a whole account", name)
 		}
 	}
-	host := "http://127.0.0.1"
+	scheme, host := "http", "http://127.0.0.1"
 	if proxy, ok := parts["DevelopmentStorageProxyUri"]; ok {
 		u, err := url.Parse(proxy)
 		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.Port() != "" || strings.Trim(u.Path, "/") != "" {
 			return l, errors.New("DevelopmentStorageProxyUri of the connection string must be a URL without port and path, such as http://127.0.0.1")
 		}
-		host = u.Scheme + "://" + u.Host
+		scheme, host = u.Scheme, u.Scheme+"://"+u.Host
+	}
+	if protocol, ok := parts["DefaultEndpointsProtocol"]; ok && !strings.EqualFold(protocol, scheme) {
+		return l, fmt.Errorf("UseDevelopmentStorage=true is an emulator at %s here, and DefaultEndpointsProtocol says otherwise: leave that out, or name TableEndpoint, QueueEndpoint and BlobEndpoint", host)
 	}
 	l = emulator(host, emulatorName)
 	l.key = emulatorKey

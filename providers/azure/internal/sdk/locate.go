@@ -34,16 +34,21 @@ const (
 	emulatorKey  = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
+// emulatorPorts are the usual ones, of blobs, queues and tables.
+var emulatorPorts = []string{"10000", "10001", "10002"}
+
 var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 
 // locate understands every way to name an account. Its errors say what is wrong
 // and never quote a value that may be secret.
 func locate(account string) (l location, err error) {
 	account = strings.Trim(strings.TrimSpace(account), `"'`)
+	scheme, _, isURL := strings.Cut(account, "://")
+	isURL = isURL && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 	switch {
 	case account == "":
 		err = errors.New("no account was named: give a connection string, a URL such as https://NAME.blob.core.windows.net, or the account's name")
-	case strings.HasPrefix(account, "https://"), strings.HasPrefix(account, "http://"):
+	case isURL:
 		l, err = locateURL(account)
 	case strings.Contains(account, "="):
 		l, err = locateString(account)
@@ -77,8 +82,10 @@ func locateURL(account string) (l location, err error) {
 		return l, errors.New("the account's URL has a query without sig=, so it is no shared access signature")
 	}
 	path := strings.Trim(u.Path, "/")
+	u.Host = strings.ToLower(u.Host)
 	host := u.Hostname()
-	if net.ParseIP(host) != nil || host == "localhost" {
+	local := net.ParseIP(host) != nil || host == "localhost"
+	if local || slices.Contains(emulatorPorts, u.Port()) && accountName.MatchString(path) {
 		l, err = locateLocal(u, path)
 	} else {
 		l, err = locateHost(u.Scheme, u.Host, path)
@@ -121,7 +128,7 @@ func locateLocal(u *url.URL, name string) (l location, err error) {
 	if !accountName.MatchString(name) {
 		return l, errors.New("the URL of an emulator ends in the account's name, as in http://127.0.0.1:10000/" + emulatorName)
 	}
-	if !slices.Contains([]string{"10000", "10001", "10002"}, u.Port()) {
+	if !slices.Contains(emulatorPorts, u.Port()) {
 		return l, errors.New("the URL of an emulator names one port, and its services have three: give a connection string with TableEndpoint, QueueEndpoint and BlobEndpoint")
 	}
 	l = emulator(u.Scheme+"://"+strings.TrimSuffix(u.Host, ":"+u.Port()), name)
@@ -130,8 +137,8 @@ func locateLocal(u *url.URL, name string) (l location, err error) {
 
 // emulator is an account of an emulator on the usual ports.
 func emulator(host, name string) location {
-	at := func(port string) string { return host + ":" + port + "/" + name }
-	return location{name: name, blob: at("10000"), queue: at("10001"), table: at("10002")}
+	at := func(service int) string { return host + ":" + emulatorPorts[service] + "/" + name }
+	return location{name: name, blob: at(0), queue: at(1), table: at(2)}
 }
 
 // checkAccountKey says what is wrong with a key, without quoting it.
