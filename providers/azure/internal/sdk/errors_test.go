@@ -158,6 +158,15 @@ func TestADeniedRequestSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestASignatureThatSeemsToHaveExpiredIsLeftToTheService(t *testing.T) {
+	expired := strings.Replace(testSignature, "2099-01-01T00:00:00Z", "1999-01-01T00:00:00Z", 1)
+	s := always(http.StatusForbidden, tableError("AuthenticationFailed", "Signature not valid in the specified time frame"), "x-ms-error-code", "AuthenticationFailed")
+	err := write(scripted(t, s, "https://name.blob.core.windows.net/?"+expired))
+	if !errors.Is(err, storage.ErrDenied) || len(s.sent()) != 1 {
+		t.Errorf("%d requests, %v", len(s.sent()), err)
+	}
+}
+
 func TestAnAccountThatDoesNotExistIsToldFromAnOutage(t *testing.T) {
 	unknown := &url.Error{Op: "Get", URL: "https://x", Err: &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}}
 	for _, c := range []call{{}, {write: true}} {
