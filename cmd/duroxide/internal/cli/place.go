@@ -31,7 +31,7 @@ func demoPlace(flags *storeFlags, keep bool) (*place, error) {
 			err = usagef("--store %s: the demo kills its worker process, and a memory store would die with it: write --store sqlite:PATH", ref)
 		}
 		if err == nil && ref.Kind == stores.Azurite && keep {
-			err = usagef("--keep: the emulator keeps nothing: start one of your own, and write --store azure:UseDevelopmentStorage=true")
+			err = usagef("--keep: the emulator keeps nothing: start one of your own (%s), and write --store azure:UseDevelopmentStorage=true", stores.StartEmulator)
 		}
 		if err != nil {
 			return nil, err

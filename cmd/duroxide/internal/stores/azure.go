@@ -29,6 +29,9 @@ const (
 	EmulatorVariable = "DUROXIDE_AZURITE"
 )
 
+// StartEmulator is the command that starts an emulator for every version of the SDK.
+const StartEmulator = "npx azurite --inMemoryPersistence --skipApiVersionCheck"
+
 // azureHub is what the name of a hub looks like where it becomes part of the
 // names of tables, queues and containers.
 var azureHub = regexp.MustCompile(`^[a-z][a-z0-9]{2,20}$`)
@@ -125,7 +128,7 @@ func (r Ref) NewTransport() *http.Transport {
 	}
 }
 
-var errNoEmulator = errors.New("--store azurite: an emulator that a command starts ends with it, and holds nothing to look at. For one that runs already write --store azure:UseDevelopmentStorage=true, or put its connection string into the variable " +
+var errNoEmulator = errors.New("--store azurite: an emulator that a command starts ends with it, and holds nothing to look at. For one that runs already (" + StartEmulator + ") write --store azure:UseDevelopmentStorage=true, or put its connection string into the variable " +
 	AccountVariable + ", and write azure: alone for the store")
 
 // Running reports what keeps a store from being opened as it is, without

@@ -61,7 +61,7 @@ func Parse(store, hub string) (Ref, error) {
 		}
 	case Azurite:
 		if placed {
-			return Ref{}, fmt.Errorf("--store %s: azurite takes nothing after it; for an emulator that runs already write --store azure:UseDevelopmentStorage=true, or put its connection string into the variable %s, and write azure: alone for the store", store, AccountVariable)
+			return Ref{}, fmt.Errorf("--store %s: azurite takes nothing after it; for an emulator that runs already (%s) write --store azure:UseDevelopmentStorage=true, or put its connection string into the variable %s, and write azure: alone for the store", store, StartEmulator, AccountVariable)
 		}
 	case Azure:
 		if err := checkAccount(store, place); err != nil {

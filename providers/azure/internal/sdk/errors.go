@@ -167,7 +167,7 @@ func classify(c call, offset time.Duration, err error) error {
 		// and taking it for "no such row" could lose a partition.
 		return c.corrupt(f)
 	case f.status >= 400 && f.status < 500, f.status == http.StatusNotImplemented:
-		return c.reject(storage.Invalid, f)
+		return c.reject(storage.Invalid, f.advised())
 	}
 	return c.corrupt(f)
 }

@@ -158,6 +158,15 @@ func TestADeniedRequestSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAnEmulatorThatIsTooOldSaysWhatToDo(t *testing.T) {
+	const old = "The API version 2099-01-01 is not supported by Azurite. Please upgrade Azurite to latest version and retry."
+	s := always(http.StatusBadRequest, tableError("InvalidHeaderValue", old), "x-ms-error-code", "InvalidHeaderValue")
+	err := write(scripted(t, s, testString))
+	if !storage.Is(err, storage.Invalid) || !strings.Contains(err.Error(), "start Azurite with --skipApiVersionCheck, or a newer one") {
+		t.Errorf("%v, want it to say how to start Azurite", err)
+	}
+}
+
 func TestASignatureThatSeemsToHaveExpiredIsLeftToTheService(t *testing.T) {
 	expired := strings.Replace(testSignature, "2099-01-01T00:00:00Z", "1999-01-01T00:00:00Z", 1)
 	s := always(http.StatusForbidden, tableError("AuthenticationFailed", "Signature not valid in the specified time frame"), "x-ms-error-code", "AuthenticationFailed")

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -49,4 +50,17 @@ func (c call) remedy(code string, offset time.Duration) string {
 		looks = fmt.Sprintf(" (where it only looks, %q)", roles[c.service]+" Reader")
 	}
 	return fmt.Sprintf("assign the role %q%s to this identity, for the account, with those for the other two services (a new assignment takes some minutes), or allow it in the shared access signature", c.role(), looks)
+}
+
+// advised is the failure with what to do in place of what Azurite says at length,
+// if that is older than the SDK.
+func (f *failure) advised() *failure {
+	const old = "is not supported by Azurite"
+	version, _, ok := strings.Cut(f.message, old)
+	if !ok {
+		return f
+	}
+	g := *f
+	g.message = version + old + ": start Azurite with --skipApiVersionCheck, or a newer one"
+	return &g
 }
