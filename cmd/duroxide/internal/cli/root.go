@@ -16,6 +16,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/screen"
 	"github.com/duroxide/duroxide-go/cmd/duroxide/internal/stores"
+	"github.com/duroxide/duroxide-go/internal/redact"
 )
 
 // The exit codes.
@@ -51,7 +52,8 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if ctx.Err() != nil && !audit {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), strings.TrimSpace(err.Error()))
+	// An account that stands where none belongs is quoted by whoever refuses it.
+	fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), redact.Secrets(strings.TrimSpace(err.Error())))
 	switch {
 	case audit:
 		return ExitAudit

@@ -10,6 +10,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/azurite"
+	"github.com/duroxide/duroxide-go/internal/redact"
 	"github.com/duroxide/duroxide-go/providers/memory"
 	"github.com/duroxide/duroxide-go/providers/sqlite"
 )
@@ -40,6 +41,9 @@ type Ref struct {
 // Parse reads a store as written on the command line, with the name of a hub or
 // "". All its errors are errors of usage.
 func Parse(store, hub string) (Ref, error) {
+	if redact.Secrets(store) != store {
+		return Ref{}, fmt.Errorf("--store: the account comes with a secret, which everybody on this machine could read in the list of processes: put it into the variable %s, and write --store azure: alone", AccountVariable)
+	}
 	kind, place, placed := strings.Cut(store, ":")
 	ref := Ref{Kind: Kind(kind), Path: place, Hub: hub}
 	if hub != "" {

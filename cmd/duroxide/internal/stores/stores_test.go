@@ -37,6 +37,9 @@ func TestWhatIsNoStoreIsRefused(t *testing.T) {
 		"": "empty", "postgres:x": Grammar, "sqlite": "path", "sqlite:": "path", "memory:1": "nothing after",
 		"azurite:1": "nothing after", "azure": AccountVariable, "azure:": AccountVariable,
 		"azure:AccountName=x;AccountKey=c2VjcmV0": AccountVariable, "azure:https://x.blob.core.windows.net/?sv=1&sig=c2VjcmV0": AccountVariable,
+		"AccountName=x;AccountKey=c2VjcmV0": AccountVariable, "https://x.blob.core.windows.net/?sv=1&sig=c2VjcmV0": AccountVariable,
+		"azurite:AccountName=x;AccountKey=c2VjcmV0": AccountVariable, "memory:accountkey = c2VjcmV0": AccountVariable,
+		"sqlite:SharedAccessSignature=c2VjcmV0": AccountVariable, "azure:https://x.blob.core.windows.net/%3Fsig%3Dc2VjcmV0": AccountVariable,
 	} {
 		if _, err := Parse(text, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an error with %q", text, err, want)

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/duroxide/duroxide-go/internal/redact"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
@@ -86,7 +87,7 @@ func describe(status int, body []byte) *failure {
 	}
 	// The rest of the lines repeats the request's id and the time.
 	f.message, _, _ = strings.Cut(strings.TrimSpace(f.message), "\n")
-	f.message = redact(strings.TrimSpace(f.message))
+	f.message = redact.Secrets(strings.TrimSpace(f.message))
 	if digits, rest, ok := strings.Cut(f.message, ":"); ok {
 		if index, err := strconv.Atoi(digits); err == nil && index >= 0 {
 			f.index, f.message = index, rest
@@ -238,7 +239,7 @@ func plainly(err error) error {
 			return end
 		}
 	}
-	return errors.New(redact(strings.Join(strings.Fields(err.Error()), " ")))
+	return errors.New(redact.Secrets(strings.Join(strings.Fields(err.Error()), " ")))
 }
 
 // unreadable reports whether the SDK could not decode an answer.

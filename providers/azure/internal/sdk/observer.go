@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/duroxide/duroxide-go/internal/redact"
 )
 
 // observer is the end of every pipeline: it sends a request once, follows no
@@ -24,8 +26,8 @@ func (o *observer) Do(r *http.Request) (*http.Response, error) {
 	sent := time.Now()
 	answer, err := o.next.RoundTrip(r)
 	if err != nil {
-		if text := err.Error(); redact(text) != text {
-			return nil, errors.New(redact(text))
+		if text := err.Error(); redact.Secrets(text) != text {
+			return nil, errors.New(redact.Secrets(text))
 		}
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func (o *observer) Do(r *http.Request) (*http.Response, error) {
 		if err := errors.Join(err, answer.Body.Close()); err != nil {
 			return nil, err
 		}
-		body = []byte(redact(string(body)))
+		body = []byte(redact.Secrets(string(body)))
 		answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	return answer, nil

@@ -13,6 +13,7 @@ import (
 	blobs "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue"
 
+	"github.com/duroxide/duroxide-go/internal/redact"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
@@ -39,7 +40,7 @@ type Config struct {
 }
 
 // String hides the account, which may hold a key.
-func (c Config) String() string { return "sdk.Config(" + redact(c.Account) + ")" }
+func (c Config) String() string { return "sdk.Config(" + redact.Secrets(c.Account) + ")" }
 
 // GoString is for %#v.
 func (c Config) GoString() string { return c.String() }
