@@ -44,6 +44,16 @@ type Options struct {
 	Log        *slog.Logger      // hears of hosts that come and go
 }
 
+func checkHub(hub string) error {
+	switch {
+	case hub == "tables":
+		return fmt.Errorf("--hub %s: on Azure Storage no hub can be called that: the Table service reserves that name", hub)
+	case !azureHub.MatchString(hub):
+		return fmt.Errorf("--hub %s: on Azure Storage a hub's name is 3 to 21 lower-case letters and digits, a letter first", hub)
+	}
+	return nil
+}
+
 func checkAccount(store, place string) error {
 	if place == "" && os.Getenv(AccountVariable) == "" {
 		return fmt.Errorf("--store %s: which account? Write its URL, as in --store azure:https://NAME.blob.core.windows.net, or put a connection string into the variable %s", store, AccountVariable)

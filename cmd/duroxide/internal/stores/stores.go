@@ -50,8 +50,10 @@ func Parse(store, hub string) (Ref, error) {
 		if err := history.ValidateName("hub", hub); err != nil {
 			return Ref{}, fmt.Errorf("--hub: %w", err)
 		}
-		if ref.OnAzure() && !azureHub.MatchString(hub) {
-			return Ref{}, fmt.Errorf("--hub %s: on Azure Storage a hub's name is 3 to 21 lower-case letters and digits, a letter first", hub)
+		if ref.OnAzure() {
+			if err := checkHub(hub); err != nil {
+				return Ref{}, err
+			}
 		}
 	}
 	switch ref.Kind {

@@ -50,6 +50,9 @@ func TestWhatIsNoStoreIsRefused(t *testing.T) {
 	if _, err := Parse("memory", "a\nb"); err == nil || !strings.Contains(err.Error(), "hub name") {
 		t.Errorf("a hub name with a line break: %v", err)
 	}
+	if _, err := Parse("azurite", "tables"); err == nil || !strings.Contains(err.Error(), "reserves that name") {
+		t.Errorf("a hub name that the service reserves: %v", err)
+	}
 	if _, err := Parse("azurite", "My-Hub"); err == nil || !strings.Contains(err.Error(), "lower-case") {
 		t.Errorf("a hub name that can be no table: %v", err)
 	}
