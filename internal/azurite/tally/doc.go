@@ -17,4 +17,6 @@
 //   - What the client got wrong (409, 412, …) is billed. What the service could
 //     not do (429 and every 5xx) is not, and is counted apart; so is a request
 //     without an answer, which may have been billed.
+//   - Requests to no service of the account, such as those for tokens, are handed
+//     on and not counted.
 package tally

@@ -99,9 +99,12 @@ func New(next http.RoundTripper, endpoints ...azurite.Endpoints) *Counter {
 	return &Counter{next: next, reader: operation.NewReader(endpoints...), total: Total{}}
 }
 
-// RoundTrip hands the request on and counts it.
+// RoundTrip hands the request on and counts it, if it is one to the account.
 func (c *Counter) RoundTrip(request *http.Request) (*http.Response, error) {
 	o := c.reader.Read(request)
+	if o.Service == "" {
+		return c.next.RoundTrip(request)
+	}
 	key := Key{o.Service, o.Kind}
 	answer, err := c.next.RoundTrip(request)
 	count := Count{Sent: max(request.ContentLength, 0)}

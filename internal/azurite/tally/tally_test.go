@@ -46,6 +46,16 @@ func send(t *testing.T, c *tally.Counter, method, url, body string) {
 	}
 }
 
+func TestRequestsForTokensAreNotCounted(t *testing.T) {
+	c := tally.New(&statuses{[]int{200, 0}}, emulator)
+	for range 2 {
+		send(t, c, "POST", "https://login.microsoftonline.com/tenant/oauth2/v2.0/token", "abc")
+	}
+	if got := c.Total(); len(got) > 0 {
+		t.Errorf("counted\n%s", got)
+	}
+}
+
 func TestRequestsAreCountedAsTheyAreBilled(t *testing.T) {
 	c := tally.New(&statuses{[]int{202, 412, 503, 429, 0, 200, 201}}, emulator)
 	for range 5 {
