@@ -79,27 +79,10 @@ func (m *Member) beat() time.Duration {
 	m.mu.Lock()
 	m.waiting = append(waiting, m.waiting...)
 	m.mu.Unlock()
-	if n, due := m.badBeats.due(); due && m.loops.Err() == nil {
+	if n, due := m.badBeats.Due(); due && m.loops.Err() == nil {
 		m.cfg.Log.Warn("heartbeat failed", slog.Any("error", err), slog.Int("unlogged", n))
 	}
 	return m.retry(m.beats)
-}
-
-// complaint is what the log hears once a minute, however often it happens.
-type complaint struct {
-	last     time.Time
-	unlogged int
-}
-
-// due reports whether to say it now, and how often it was not said since the last
-// time.
-func (c *complaint) due() (unlogged int, due bool) {
-	if !c.last.IsZero() && time.Since(c.last) < time.Minute {
-		c.unlogged++
-		return 0, false
-	}
-	unlogged, c.unlogged, c.last = c.unlogged, 0, time.Now()
-	return unlogged, true
 }
 
 // retry is a short delay that differs from one host to the next.

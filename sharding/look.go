@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 )
 
 // looker is the state of the goroutine that observes and decides.
@@ -19,7 +20,7 @@ type looker struct {
 	watch *watch
 	free  map[int]*freed
 	loads map[int]Load // of partitions, as last listed: who died lists nothing
-	bad   complaint
+	bad   lograte.Limiter
 }
 
 // freed is a partition that was found without an owner.
@@ -67,7 +68,7 @@ func (l *looker) look(start time.Time) (next time.Time) {
 		s, err = l.readHeads(s)
 	}
 	if err != nil && m.loops.Err() == nil {
-		if n, due := l.bad.due(); due {
+		if n, due := l.bad.Due(); due {
 			m.cfg.Log.Warn("observation failed", slog.Any("error", err), slog.Int("unlogged", n))
 		}
 	}

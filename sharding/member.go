@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 )
 
 // Member is one incarnation of a host in a hub. All methods may be called
@@ -31,9 +32,9 @@ type Member struct {
 	running   sync.WaitGroup // the loops
 	tasks     sync.WaitGroup // claims and hand-overs
 	done      chan struct{}
-	beats     *rand.Rand    // of beatLoop alone
-	looks     *rand.Rand    // of lookLoop alone
-	badBeats  complaint     // of beatLoop alone
+	beats     *rand.Rand // of beatLoop alone
+	looks     *rand.Rand // of lookLoop alone
+	badBeats  lograte.Limiter
 	left      chan struct{} // closed when Leave is done
 	leaveErr  error         // of Leave, then
 

@@ -12,7 +12,7 @@ import (
 // the row. A name ending in /... stands for the whole subtree. Tests and
 // examples may import what they like.
 var layers = [][]string{
-	{".", "internal/invariant", "internal/lint", "internal/ledger", "internal/bug", "internal/redact", "internal/azurite/...", "analysis/...", "web/..."},
+	{".", "internal/invariant", "internal/lint", "internal/ledger", "internal/lograte", "internal/bug", "internal/redact", "internal/azurite/...", "analysis/...", "web/..."},
 	{"core/history", "core/internal/coro"},
 	{"core/provider", "core/codec", "core/internal/failure", "sharding/..."},
 	{"core/internal/replay"},

@@ -34,7 +34,6 @@ const (
 	ringTimeout   = time.Second      // for a ring, with its connection
 	longestWait   = 25 * time.Second // proxies and firewalls cut what is silent for longer
 	waitTimeout   = longestWait + answerTimeout + ringTimeout
-	logEvery      = time.Minute // for lines about the same trouble
 	firstBackoff  = time.Second // after the first failure of an address
 	lastBackoff   = time.Minute // after many
 	maxAddresses  = 1_024       // of which failures are remembered

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 )
 
 // ServerConfig of a [Server]. Secret, Hub, Incarnation, Ring, Look, Work and
@@ -54,7 +55,7 @@ type Server struct {
 	closed   bool
 	working  sync.WaitGroup // listeners and requests
 	servers  []*http.Server
-	troubles map[string]*trouble // by what is the matter
+	troubles map[string]*lograte.Limiter // by what is the matter
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -71,7 +72,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
-	s := &Server{cfg: cfg, gate: newGate(cfg.Limits), waits: make(chan struct{}, cfg.Limits.Waits), troubles: map[string]*trouble{}}
+	s := &Server{cfg: cfg, gate: newGate(cfg.Limits), waits: make(chan struct{}, cfg.Limits.Waits), troubles: map[string]*lograte.Limiter{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -237,28 +238,16 @@ func (s *Server) wait(ctx context.Context, asked *request) (status int) {
 	return http.StatusNoContent
 }
 
-// trouble is a reason for refusals, of which the log hears now and then.
-type trouble struct {
-	logged time.Time
-	silent int // since then
-}
-
-// trouble tells the log why a request was refused.
+// trouble tells the log now and then why a request was refused.
 func (s *Server) trouble(r *http.Request, why string) {
 	s.mu.Lock()
 	t := s.troubles[why]
 	if t == nil {
-		t = &trouble{}
+		t = &lograte.Limiter{}
 		s.troubles[why] = t
 	}
-	now := time.Now()
-	if now.Sub(t.logged) < logEvery {
-		t.silent++
-		s.mu.Unlock()
-		return
-	}
-	silent := t.silent
-	t.logged, t.silent = now, 0
 	s.mu.Unlock()
-	s.cfg.Log.Warn("a ring was refused", "hub", s.cfg.Hub, "from", r.RemoteAddr, "reason", why, "unlogged", silent)
+	if n, due := t.Due(); due {
+		s.cfg.Log.Warn("a ring was refused", "hub", s.cfg.Hub, "from", r.RemoteAddr, "reason", why, "unlogged", n)
+	}
 }
