@@ -100,7 +100,7 @@ func (s *Server) Serve(l net.Listener) {
 	l = &limited{Listener: l, free: make(chan struct{}, s.cfg.Limits.Connections), closed: make(chan struct{})}
 	s.working.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.cfg.Log.Error("the doorbell is not heard any more: wake-ups go through the queue until the process starts again", "hub", s.cfg.Hub, "address", l.Addr().String(), "error", err)
+			s.cfg.Log.Error("the doorbell is not heard any more: wake-ups go through the queue until the process starts again", "address", l.Addr().String(), "error", err)
 		}
 	})
 }
@@ -248,6 +248,6 @@ func (s *Server) trouble(r *http.Request, why string) {
 	}
 	s.mu.Unlock()
 	if n, due := t.Due(); due {
-		s.cfg.Log.Warn("a ring was refused", "hub", s.cfg.Hub, "from", r.RemoteAddr, "reason", why, "unlogged", n)
+		s.cfg.Log.Warn("a ring was refused", "from", r.RemoteAddr, "reason", why, "unlogged", n)
 	}
 }

@@ -23,7 +23,7 @@ func (l *life) Head(ctx context.Context, n int) (sharding.Head, error) {
 	head, etag, err := l.member.store.readHead(ctx, n)
 	if errors.Is(err, row.ErrFormat) {
 		// Nobody here can serve it, and others go on.
-		l.member.store.cfg.Log.Error("the owner row of a partition cannot be read: upgrade the program if a newer one wrote it", "hub", l.member.store.cfg.Name, "partition", n, "error", err)
+		l.member.store.cfg.Log.Error("the owner row of a partition cannot be read: upgrade the program if a newer one wrote it", "partition", n, "error", err)
 		return sharding.Head{Owner: "unreadable", Format: math.MaxInt, ETag: etag}, nil
 	}
 	if err != nil || etag == "" {

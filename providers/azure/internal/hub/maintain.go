@@ -56,9 +56,9 @@ func (m *member) collect() {
 	c, err := audit.Collect(m.ctx, s.account, s.cfg.Name, 0)
 	switch {
 	case err != nil && m.ctx.Err() == nil:
-		s.cfg.Log.Warn("blobs that nobody needs could not be collected; it is tried again tomorrow", "hub", s.cfg.Name, "error", err)
+		s.cfg.Log.Warn("blobs that nobody needs could not be collected; it is tried again tomorrow", "error", err)
 	case c.Blobs > 0:
-		s.cfg.Log.Info("blobs that no row names were removed", "hub", s.cfg.Name, "blobs", c.Blobs, "bytes", c.Bytes)
+		s.cfg.Log.Info("blobs that no row names were removed", "blobs", c.Blobs, "bytes", c.Bytes)
 	}
 }
 

@@ -139,7 +139,7 @@ func (m *member) beginFirstLife(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil || n+1 >= maxJoins || !transient(err) {
 			return err
 		}
-		m.store.cfg.Log.Warn("joining failed; it is tried again", "hub", m.store.cfg.Name, "error", err)
+		m.store.cfg.Log.Warn("joining failed; it is tried again", "error", err)
 		pause(ctx, backoff(n))
 	}
 }
@@ -192,7 +192,7 @@ func (m *member) keepLiving() {
 		if m.ctx.Err() != nil {
 			return
 		}
-		m.store.cfg.Log.Warn("the row of this host is gone, since it was out of touch for so long that others count it as dead, or since the hub was deleted; it joins again", "hub", m.store.cfg.Name, "incarnation", l.incarnation)
+		m.store.cfg.Log.Warn("the row of this host is gone, since it was out of touch for so long that others count it as dead, or since the hub was deleted; it joins again", "incarnation", l.incarnation)
 		m.endLife(l)
 		for n := 0; m.ctx.Err() == nil; n++ {
 			err := m.beginLife(m.ctx)
@@ -200,12 +200,12 @@ func (m *member) keepLiving() {
 				break
 			}
 			if errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
-				m.store.cfg.Log.Error("the hub is gone: this host ends", "hub", m.store.cfg.Name, "error", err)
+				m.store.cfg.Log.Error("the hub is gone: this host ends", "error", err)
 				m.broker.Close()          // whoever waits for work learns of it,
 				m.store.waiters.LookAll() // and for an instance
 				return
 			}
-			m.store.cfg.Log.Warn("joining again failed; it is tried again", "hub", m.store.cfg.Name, "error", err)
+			m.store.cfg.Log.Warn("joining again failed; it is tried again", "error", err)
 			pause(m.ctx, backoff(n))
 		}
 		if m.ctx.Err() != nil {

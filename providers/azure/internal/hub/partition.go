@@ -104,7 +104,7 @@ func makePartition(s *Store, number int, head row.Owner) *partition {
 
 // log is the store's, with the partition's number.
 func (p *partition) log() *slog.Logger {
-	return p.store.cfg.Log.With("hub", p.store.cfg.Name, "partition", p.number, "epoch", p.epoch)
+	return p.store.cfg.Log.With("partition", p.number, "epoch", p.epoch)
 }
 
 // begin runs f while the partition is served; nothing happens afterwards. It

@@ -20,7 +20,7 @@ const maxUnread = 5
 // that can read it; any other becomes a dead letter of the hub.
 func (m *member) unread(ctx context.Context, queue string, message *storage.Message, offer *row.Offer, cause error) {
 	s := m.store
-	log := s.cfg.Log.With("hub", s.cfg.Name, "queue", queue, "message", message.ID)
+	log := s.cfg.Log.With("queue", queue, "message", message.ID)
 	switch {
 	case cause == nil && offer.Format > row.Format:
 		log.Warn("a message in a work queue is of a newer program: it becomes visible again, for hosts that know it; upgrade this one", "format", offer.Format)

@@ -386,6 +386,6 @@ func (m *member) dropSessions(ctx context.Context) {
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
-		s.cfg.Log.Warn("sessions of hosts that are dead could not be removed; it is tried again in an hour", "hub", s.cfg.Name, "error", err)
+		s.cfg.Log.Warn("sessions of hosts that are dead could not be removed; it is tried again in an hour", "error", err)
 	}
 }

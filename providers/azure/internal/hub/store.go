@@ -173,6 +173,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 	if cfg.Partitions < 1 || cfg.Partitions > sharding.MaxPartitions {
 		return nil, fmt.Errorf("azure: the hub is to have %d partitions: choose from 1 to %d", cfg.Partitions, sharding.MaxPartitions)
 	}
+	cfg.Log = cfg.Log.With("hub", cfg.Name)
 	s := &Store{account: repeating{paced(a, cfg)}, cfg: cfg, joining: make(chan struct{}, 1)}
 	if err := s.openHub(ctx); err != nil {
 		return nil, failed("opening hub "+cfg.Name, err)
@@ -193,7 +194,7 @@ func Open(ctx context.Context, a storage.Account, cfg Config) (*Store, error) {
 // paced is the account with no more requests at a time than it answers.
 func paced(a storage.Account, cfg Config) storage.Account {
 	return &pace.Account{Account: a, Exempt: row.Management, Changed: func(limit int) {
-		cfg.Log.Warn("the storage account throttles: this host sends fewer requests at a time; if it goes on, spread the load over more accounts", "hub", cfg.Name, "limit", limit)
+		cfg.Log.Warn("the storage account throttles: this host sends fewer requests at a time; if it goes on, spread the load over more accounts", "limit", limit)
 	}}
 }
 

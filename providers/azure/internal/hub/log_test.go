@@ -1,0 +1,93 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core"
+)
+
+// logged is the log of a process.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// logged has what is opened next write its log.
+func (b *bench) logged() *logged {
+	l := &logged{}
+	b.cfg.Log = slog.New(slog.NewJSONHandler(l, nil))
+	return l
+}
+
+// records are the attributes of each record. A key that is there twice fails the
+// test.
+func (l *logged) records(t *testing.T) (all []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(l.String()) {
+		var r map[string]any
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		for key := range r {
+			if strings.Count(line, `,"`+key+`":`) > 1 {
+				t.Errorf("the key %q is there twice: %s", key, line)
+			}
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// warnings are how often each message came, without those of level info.
+func (l *logged) warnings(t *testing.T) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for _, r := range l.records(t) {
+		if r["level"] != "INFO" {
+			all[r["msg"].(string)]++
+		}
+	}
+	return all
+}
+
+// TestEveryRecordSaysOfWhichHubItIs: two hubs in one process can be told apart.
+func TestEveryRecordSaysOfWhichHubItIs(t *testing.T) {
+	apart(t, 4, func(s *sites) {
+		log := s.logged()
+		first := s.host("first", core.WorkerConfig{})
+		second := s.host("second", core.WorkerConfig{})
+		s.kill(second)
+		<-time.After(time.Minute)
+		s.leave(first)
+		said := map[any]bool{}
+		for _, r := range log.records(t) {
+			if said[r["msg"]] = true; r["hub"] != "hub" {
+				t.Errorf("it does not say of which hub it is: %v", r)
+			}
+		}
+		for _, message := range []string{"partition claimed", "partition released", "host is dead", "incarnation ended"} {
+			if !said[message] {
+				t.Errorf("the log lacks %q: %v", message, slices.Collect(maps.Keys(said)))
+			}
+		}
+	})
+}
