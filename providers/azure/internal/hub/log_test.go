@@ -11,6 +11,10 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // logged is the log of a process.
@@ -90,4 +94,50 @@ func TestEveryRecordSaysOfWhichHubItIs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWhatIsHeldUpIsInTheLogOnceAMinute: messages for another partition, and
+// activities for a work queue.
+func TestWhatIsHeldUpIsInTheLogOnceAMinute(t *testing.T) {
+	relayed := func(c simulated.Call) bool {
+		return c.Kind == simulated.Transact && c.Partition != row.Management && !slices.ContainsFunc(c.Ops, func(op storage.Op) bool { return op.Row.Key == row.Head })
+	}
+	child := "b" // in partition 0; a is in the other
+	offered := func(c simulated.Call) bool { return c.Kind == simulated.Enqueue }
+	for name, held := range map[string]struct {
+		name   string
+		in     any
+		target string
+		match  func(simulated.Call) bool
+	}{
+		"partition": {budgetParent.Name(), child, "partition 0", relayed},
+		"queue":     {budgetRemote.Name(), 1, "queue hub-wt-far", offered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			measured(t, 2, func(b *bench) {
+				log := b.logged()
+				host, _ := b.open("host")
+				b.work(host, core.WorkerConfig{})
+				_, client := b.open("client")
+				b.account.Decide(simulated.When(func(c simulated.Call) bool { return c.Client == "host" && held.match(c) }, simulated.Fault{Kind: simulated.Denied}))
+				if _, err := client.StartInstance(b.Context(), held.name, held.in, orchestration.StartOptions{ID: "a"}); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(10*time.Minute + 30*time.Second)
+				b.account.Decide(nil)
+				n := 0
+				for _, r := range log.records(t) {
+					if r["msg"] != "what a commit sent is held up" {
+						continue
+					}
+					if n++; r["target"] != held.target {
+						t.Errorf("its target is %v, want %q", r["target"], held.target)
+					}
+				}
+				if n < 10 || n > 11 {
+					t.Errorf("%d records in ten minutes, want one a minute", n)
+				}
+			})
+		})
+	}
 }

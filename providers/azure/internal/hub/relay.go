@@ -3,11 +3,13 @@ package hub
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -23,6 +25,7 @@ type relays struct {
 	p *partition
 
 	active sync.WaitGroup // parts that are being delivered
+	heldUp lograte.Limiter
 
 	mu      sync.Mutex
 	started bool
@@ -35,6 +38,13 @@ type relays struct {
 type target struct {
 	queue     string
 	partition int
+}
+
+func (t target) String() string {
+	if t.queue != "" {
+		return "queue " + t.queue
+	}
+	return fmt.Sprint("partition ", t.partition)
 }
 
 // outRow is a row of the outbox.
@@ -162,7 +172,9 @@ func (rs *relays) serve(ctx context.Context, to target) {
 		rs.active.Done()
 		if ctx.Err() == nil {
 			if n++; n > 3 {
-				rs.p.log().Warn("what a commit sent is held up", "partition", to.partition, "queue", to.queue, "error", err)
+				if unlogged, due := rs.heldUp.Due(); due {
+					rs.p.log().Warn("what a commit sent is held up", "target", to.String(), "error", err, "unlogged", unlogged)
+				}
 			}
 			pause(ctx, storage.RetryAfter(err, backoff(n)))
 		}
