@@ -135,7 +135,12 @@ func (m *member) take(queue string, n int) int {
 	sent := time.Now()
 	taken, err := s.account.Take(m.ctx, queue, n, workLease)
 	if errors.Is(err, storage.ErrGone) && queue == s.hostQueue(m.called()) {
-		_ = s.account.CreateQueue(m.ctx, queue) // somebody deleted it; or else at the next look
+		err = s.account.CreateQueue(m.ctx, queue) // somebody deleted it; or else at the next look
+	}
+	if unusable(m.ctx, err) {
+		if unlogged, due := m.untaken.Due(); due {
+			s.cfg.Log.Warn("this host cannot look into a work queue: what others offer there waits, or other hosts run it", "queue", queue, "error", err, "unlogged", unlogged)
+		}
 	}
 	if err != nil {
 		return 0 // mostly there is no such queue yet

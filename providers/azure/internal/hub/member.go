@@ -10,6 +10,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
@@ -34,6 +35,8 @@ type member struct {
 	joined    int          // hosts; guarded by Store.joining
 	slots     atomic.Int64 // of all of them
 
+	untaken lograte.Limiter // a work queue cannot be looked into
+
 	mu          sync.Mutex
 	life        *life
 	letters     map[int64]*letter
@@ -54,6 +57,7 @@ type life struct {
 	shard       *sharding.Member
 	partitions  []*partition // by number; guarded by member.mu
 	wakes       chan struct{}
+	deaf        lograte.Limiter // the wake-up queue cannot be looked into
 }
 
 // Join implements [provider.Store].

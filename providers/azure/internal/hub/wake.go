@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 	"github.com/duroxide/duroxide-go/sharding"
@@ -59,7 +60,8 @@ func (u *wakeUp) addAll(other *wakeUp) {
 // waker sends wake-ups. While one to a host is under way, others to the same
 // host gather and go together.
 type waker struct {
-	store *Store
+	store  *Store
+	unsent lograte.Limiter
 
 	mu      sync.Mutex
 	pending map[string]*wakeUp // by incarnation
@@ -172,8 +174,9 @@ func (w *waker) send(ctx context.Context, incarnation string) {
 // again: it does no harm twice. What is lost nevertheless, the sweep finds.
 func (w *waker) put(ctx context.Context, incarnation string, u *wakeUp) {
 	body := wire.MustJSON(u)
+	var err error
 	for n := range 4 {
-		err := w.store.account.Enqueue(ctx, w.store.wakeQueue(incarnation), body, 0)
+		err = w.store.account.Enqueue(ctx, w.store.wakeQueue(incarnation), body, 0)
 		if err == nil {
 			return
 		}
@@ -183,6 +186,17 @@ func (w *waker) put(ctx context.Context, incarnation string, u *wakeUp) {
 		pause(ctx, storage.RetryAfter(err, backoff(n)))
 	}
 	w.store.observer.Forget() // its host is gone, perhaps
+	if unusable(ctx, err) {
+		if unlogged, due := w.unsent.Due(); due {
+			w.store.cfg.Log.Warn("wake-ups do not reach hosts: what is sent to them is found by sweeps", "within", w.store.cfg.SweepEvery.String(), "host", incarnation, "error", err, "unlogged", unlogged)
+		}
+	}
+}
+
+// unusable reports whether an error says that a queue cannot be used. That there is
+// none is no such error: it goes with its host, or comes with the first offer.
+func unusable(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrGone)
 }
 
 // life is the current one of this process, nil if nobody has joined.
@@ -225,7 +239,12 @@ func (l *life) listen(ctx context.Context) {
 		}
 		taken, err := s.account.Take(ctx, s.wakeQueue(l.incarnation), 32, hideWakes)
 		if errors.Is(err, storage.ErrGone) { // somebody deleted it
-			_ = s.account.CreateQueue(ctx, s.wakeQueue(l.incarnation)) // or else at the next look
+			err = s.account.CreateQueue(ctx, s.wakeQueue(l.incarnation)) // or else at the next look
+		}
+		if unusable(ctx, err) {
+			if unlogged, due := l.deaf.Due(); due {
+				s.cfg.Log.Warn("this host cannot look into its wake-up queue: what is sent to it is found by sweeps", "within", s.cfg.SweepEvery.String(), "error", err, "unlogged", unlogged)
+			}
 		}
 		if err != nil || len(taken) == 0 {
 			next = min(2*next, s.cfg.WakeEvery)
