@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -166,6 +167,65 @@ func TestAClientWithoutBlobsIsToldByItsCalls(t *testing.T) {
 		run(b, budgetSequence, client, 1, "small")
 		if err := store.Send(b.Context(), bulkyStart("large")); !errors.Is(err, provider.ErrUnavailable) || !strings.Contains(err.Error(), "role is missing") {
 			b.Errorf("sending what is large: %v, want %v and why", err, provider.ErrUnavailable)
+		}
+	})
+}
+
+// TestAHostWithoutBlobsKeepsTheOrderOfMessages: a message that it cannot read is not
+// overtaken by what was sent after it, and others have their turns.
+func TestAHostWithoutBlobsKeepsTheOrderOfMessages(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		b.cfg.SweepEvery = time.Minute
+		log := b.logged()
+		store, _ := b.open("host")
+		host, err := store.Join(b.Context(), provider.HostInfo{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		sender, _ := b.open("client")
+		send := func(m provider.Message) {
+			if err := sender.Send(b.Context(), m); err != nil {
+				b.Fatal(err)
+			}
+		}
+		send(story("a", "start", ""))
+		turn := turnOf(b.T, host, "a")
+		if err := host.CommitTurn(b.Context(), turn, &provider.Commit{
+			Consumed: 1, NewExecution: true, Name: "story", Status: history.StatusRunning,
+			Events: []history.Event{{Execution: 1, ID: 1, Data: turn.Messages[0].Data}},
+		}); err != nil {
+			b.Fatal(err)
+		}
+		b.denyBlobs("host")
+		send(provider.Message{ID: "first", To: "a", Data: &history.EventRaised{Name: "go", Payload: bulky()}})
+		send(provider.Message{ID: "second", To: "a", Data: &history.EventRaised{Name: "go"}})
+		<-time.After(10 * time.Minute)
+		send(story("b", "other", ""))
+		for _, want := range []struct {
+			id  history.InstanceID
+			ids string
+		}{{"b", "[other]"}, {"a", "[first second]"}} {
+			ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
+			turn, err := host.NextTurn(ctx)
+			cancel()
+			if err != nil {
+				b.Fatal(err)
+			}
+			var got []string
+			for _, m := range turn.Messages {
+				got = append(got, m.ID)
+			}
+			if turn.Instance.ID != want.id || fmt.Sprint(got) != want.ids {
+				b.Errorf("a turn of %s with %v, want %v", turn.Instance.ID, got, want)
+			}
+			if want.id == "b" {
+				log.onceAMinute(b.T, 10, "a message cannot be read now")
+				b.account.Decide(nil)
+			}
+		}
+		if err := host.Leave(b.Context()); err != nil {
+			b.Error(err)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -184,10 +185,12 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 		case p.ctx.Err() != nil:
 		case storage.Is(err, storage.Missing):
 			p.withoutBlob(l, err)
-		case transient(err):
+		case transient(err), errors.Is(err, storage.ErrDenied): // a role can be given back
 			held[streamOf(r.Key)] = true
 			p.unread(l.to)
-			p.log().Warn("a message cannot be read now; it is read again, before what was sent after it", "row", r.Key, "error", err)
+			if unlogged, due := p.unreadable.Due(); due {
+				p.log().Warn("a message cannot be read now; it is read again, before what was sent after it", "row", r.Key, "error", err, "unlogged", unlogged)
+			}
 		default:
 			p.log().Error("a message cannot be read: it stays where it is; upgrade the program if a newer one wrote it", "row", r.Key, "error", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/bug"
+	"github.com/duroxide/duroxide-go/internal/lograte"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -37,6 +38,8 @@ type partition struct {
 	work    sync.WaitGroup
 	ready   chan struct{} // closed when what is outstanding was read
 	applied atomic.Int64  // messages
+
+	unreadable lograte.Limiter // messages of which the blob does not come
 
 	mu         sync.Mutex
 	gauge      gauge
