@@ -27,19 +27,25 @@
 //
 // # What lives where
 //
-//	table HUB           partition key ~hub: the hub record (format, number of
-//	                    partitions, generation) and a row for each living host.
+//	table HUB           partition key ~hub, which is of no partition:
+//	                      hub          the hub record: format, number of partitions,
+//	                                   generation
+//	                      host:        a row for each living host
+//	                      session:     which host has a session of activities
+//	                      d:           dead letters that were messages in work queues
 //	                    Partition keys GENERATIONpNNN, one for each partition:
 //	                      head         owner, epoch, last commit
 //	                      i:           instances, and the newest of their history
 //	                      h: k:        older history; durable state
 //	                      m: n:        inbox; what was consumed from it
-//	                      o:           outbox: messages for other partitions
+//	                      o:           outbox: what is for other partitions, and for queues
 //	                      r: q: t:     open activities, their progress, timers
 //	                      x: d:        index of instances; dead letters
 //	queue HUB-wake-…    wake-ups, one queue for each life of a host, which goes
 //	                    with it
 //	queue HUB-work      activities for any host
+//	queues HUB-wh-…     those of sessions, one queue for a life of a host that has
+//	                    had a session, which goes with it
 //	queues HUB-wt-TAG   those for hosts that serve a tag, made when first needed
 //	container HUB       payload/ID/…: what is too large for a row
 //
