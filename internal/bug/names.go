@@ -97,5 +97,7 @@ var Names = []string{
 	"taken-in-twice",         // a letter is taken in by whoever finds it, each time (B2)
 	"log-under-mutex",        // a record is written to the log while the member's mutex is held (B4)
 	"given-up-goes-on",       // what a partition handed out is not lost when it is given up (B5)
+	"copies-in-the-turn",     // the copies of what a turn consumes go in its transaction, however many there are
+	"copies-not-buried",      // a copy of a message that became a dead letter stays in the inbox
 	"sent-before-resolved",   // Send returns before the receiver can have the message (B6)
 }

@@ -130,6 +130,8 @@ var caughtBy = map[string]string{
 	"taken-in-twice":       "seeds",
 	"log-under-mutex":      "hub.TestALogThatIsSlowHoldsNobodyUp",
 	"given-up-goes-on":     "seeds",
+	"copies-in-the-turn":   "hub.TestATurnConsumesHoweverManyCopies",
+	"copies-not-buried":    "hub.TestWhatWasBuriedIsNotAppliedToo",
 	"sent-before-resolved": "hub.TestWhatWasSentIsThereWhenSendReturns",
 }
 

@@ -107,7 +107,8 @@ func (p *partition) buryLate(ctx context.Context, l *letter) {
 	}
 }
 
-// bury moves messages of a letter to the dead letters, and ends the letter.
+// bury moves messages of a letter to the dead letters, and ends the letter. Copies of
+// it go before it does: one that stayed would be applied when its receiver is started.
 func (p *partition) bury(ctx context.Context, l *letter, which []int, reason string, at time.Time, buried func()) error {
 	return p.buryWith(ctx, nil, l, which, reason, at, buried)
 }
@@ -136,9 +137,10 @@ func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, w
 		}
 		dead = append(dead, storage.Op{Verb: storage.Put, Row: r})
 	}
+	p.dropCopiesOf(l)
 	return p.commit(ctx, &journal.Entry{
 		Ops:      append(dead, ops...),
-		Consumed: []journal.Consumed{{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to)}},
+		Consumed: []journal.Consumed{l.withoutMessages()},
 		Applied: func(journal.Applied) {
 			buried()
 			p.dropped(l)

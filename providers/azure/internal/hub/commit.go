@@ -79,11 +79,10 @@ func (c *commit) settled(a journal.Applied) {
 	for l, done := range c.parts {
 		l.done, l.envelope.Done = done, l.handed[done]
 	}
+	var copies []*letter
 	for _, l := range c.rows {
 		p.removeLocked(l)
-		for _, again := range l.alias {
-			p.removeLocked(again)
-		}
+		copies = append(copies, l.copies...)
 		c.stale = append(c.stale, l.blobs...)
 	}
 	p.putLocked(i)
@@ -96,6 +95,7 @@ func (c *commit) settled(a journal.Applied) {
 	}
 	c.stale = append(c.stale, p.erasedLocked(i.id, c.erased)...)
 	p.mu.Unlock()
+	p.dropCopies(copies)
 	p.applied.Add(int64(max(c.given.Consumed, 1)))
 
 	m := &i.seen.meta

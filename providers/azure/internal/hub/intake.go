@@ -160,7 +160,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 	if i != nil {
 		born = i.born
 	}
-	l.handed, l.orphan = nil, receiver == broker.Missing
+	l.handed, l.copies, l.orphan = nil, nil, receiver == broker.Missing
 	var ds []broker.Delivery
 	var waits *letter // one that has messages of this one
 	for n := range l.messages {
@@ -190,7 +190,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 	case len(ds) > 0:
 		p.gathered = append(p.gathered, ds...)
 	case waits != nil:
-		waits.alias = append(waits.alias, l)
+		waits.copies = append(waits.copies, l)
 	default:
 		*drop = append(*drop, l)
 	}
@@ -214,21 +214,47 @@ func (p *partition) waitingLocked(l *letter, id string) *letter {
 // dropAll deletes rows whose messages were consumed before.
 func (p *partition) dropAll(letters []*letter) {
 	for _, l := range letters {
-		p.journal.Submit(&journal.Entry{
-			Ops:     []storage.Op{{Verb: storage.Delete, Row: storage.Row{Key: l.key}}},
-			Applied: func(journal.Applied) { p.dropped(l) },
-			Failed: func(err error) {
-				if storage.Is(err, storage.Missing) {
-					p.dropped(l)
-				}
-			},
-		})
+		p.drop(l, &journal.Entry{Ops: []storage.Op{deletion(l.key)}})
 	}
 }
 
+// dropCopiesOf deletes the copies of a letter.
+func (p *partition) dropCopiesOf(l *letter) {
+	if bug.Planted("copies-not-buried") {
+		return
+	}
+	p.mu.Lock()
+	copies := l.copies
+	l.copies = nil
+	p.mu.Unlock()
+	p.dropCopies(copies)
+}
+
+// dropCopies deletes rows whose messages another row has, which was consumed or is
+// about to be buried. Each is an entry of its own: one transaction may not hold them
+// all.
+func (p *partition) dropCopies(copies []*letter) {
+	for _, l := range copies {
+		p.drop(l, &journal.Entry{Consumed: []journal.Consumed{l.withoutMessages()}})
+	}
+}
+
+// drop submits an entry that deletes the row of a letter, which may be gone already.
+func (p *partition) drop(l *letter, e *journal.Entry) {
+	e.Applied = func(journal.Applied) { p.dropped(l) }
+	e.Failed = func(err error) {
+		if storage.Is(err, storage.Missing) {
+			p.dropped(l)
+		}
+	}
+	p.journal.Submit(e)
+}
+
+// dropped says that the row of a letter is gone. Copies that came by then go, too.
 func (p *partition) dropped(l *letter) {
 	p.mu.Lock()
 	p.removeLocked(l)
 	p.mu.Unlock()
 	p.store.dropBlobs(l.blobs)
+	p.dropCopiesOf(l)
 }

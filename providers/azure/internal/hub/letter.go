@@ -30,7 +30,7 @@ type letter struct {
 	messages  []provider.Message
 	progress  history.Payload // of an activity that was given back, or that it completes
 	blobs     []string
-	alias     []*letter // rows with the same messages, sent again
+	copies    []*letter // rows with the same messages, sent again
 	handed    []int     // messages that the broker has or had, by index
 	done      int       // how many of those were consumed
 	orphan    bool      // its receiver did not exist when it was looked for
@@ -67,6 +67,12 @@ func (l *letter) consumption(born string) journal.Consumed {
 		c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to)...)
 	}
 	return c
+}
+
+// withoutMessages is the letter as the journal deletes it, and notices that it came,
+// but not its messages.
+func (l *letter) withoutMessages() journal.Consumed {
+	return journal.Consumed{Key: l.key, From: l.from, Seq: l.seq, Hash: rowHashes(l.from, l.key, l.to)}
 }
 
 // rowHashes stand for a row of a client, which nobody else writes; whose number says
