@@ -99,5 +99,6 @@ var Names = []string{
 	"given-up-goes-on",       // what a partition handed out is not lost when it is given up (B5)
 	"copies-in-the-turn",     // the copies of what a turn consumes go in its transaction, however many there are
 	"copies-not-buried",      // a copy of a message that became a dead letter stays in the inbox
+	"delayed-in-a-bundle",    // a letter has a message that is consumed after those behind it
 	"sent-before-resolved",   // Send returns before the receiver can have the message (B6)
 }

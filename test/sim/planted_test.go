@@ -132,6 +132,7 @@ var caughtBy = map[string]string{
 	"given-up-goes-on":     "seeds",
 	"copies-in-the-turn":   "hub.TestATurnConsumesHoweverManyCopies",
 	"copies-not-buried":    "hub.TestWhatWasBuriedIsNotAppliedToo",
+	"delayed-in-a-bundle":  "hub.TestADelayedMessageIsNeitherLostNorDoubled",
 	"sent-before-resolved": "hub.TestWhatWasSentIsThereWhenSendReturns",
 }
 

@@ -42,8 +42,10 @@ type direct struct {
 	meta    row.Cells
 }
 
-// bundle are messages to one instance that go together. A start goes alone: it
-// comes before what was sent before it, and stays when its instance is purged.
+// bundle are messages to one instance that go together, as one letter, of which a
+// number tells how many were consumed. So they are consumed in their order: what is
+// delayed goes alone. A start does, too: it comes before what was sent before it, and
+// stays when its instance is purged.
 type bundle struct {
 	to       history.InstanceID
 	messages []*provider.Message
@@ -55,7 +57,7 @@ func bundles(sends []provider.Message) (all []*bundle) {
 	for i := range sends {
 		m := admit.Keep(sends[i])
 		b := last[m.To]
-		if b == nil || m.Start != nil || b.messages[0].Start != nil {
+		if b == nil || alone(&m) || alone(b.messages[0]) {
 			b = &bundle{to: m.To}
 			last[m.To] = b
 			all = append(all, b)
@@ -63,6 +65,11 @@ func bundles(sends []provider.Message) (all []*bundle) {
 		b.messages = append(b.messages, &m)
 	}
 	return all
+}
+
+// alone reports whether a message shares no bundle.
+func alone(m *provider.Message) bool {
+	return m.Start != nil || !m.Due.IsZero() && !bug.Planted("delayed-in-a-bundle")
 }
 
 // encodeSends addresses what the turn sends: directly to a few in the own

@@ -1,0 +1,86 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+)
+
+// Messages of one turn to one instance share rows of its inbox.
+
+// consumes commits a turn that takes all its messages in and adds their ids to got.
+func consumes(t *testing.T, h provider.Host, turn *provider.Turn, got *[]string) {
+	t.Helper()
+	for _, m := range turn.Messages {
+		*got = append(*got, m.ID)
+	}
+	if err := h.CommitTurn(t.Context(), turn, &provider.Commit{Consumed: len(turn.Messages)}); err != nil {
+		t.Fatalf("a turn with %d messages: %v", len(turn.Messages), err)
+	}
+}
+
+// sent has y send messages to x, which runs.
+func sent(t *testing.T, s *hub.Store, h provider.Host, sends ...provider.Message) {
+	t.Helper()
+	if err := s.Send(t.Context(), story("y", "start y", "")); err != nil {
+		t.Fatal(err)
+	}
+	turn := turnOf(t, h, "y")
+	if err := h.CommitTurn(t.Context(), turn, ends(turn, sends...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestADelayedMessageIsNeitherLostNorDoubled: one turn sends it before another that is
+// for now. That is consumed first, and the partition gets another owner.
+func TestADelayedMessageIsNeitherLostNorDoubled(t *testing.T) {
+	for partitions, how := range map[int]string{1: "directly", 2: "by way of the outbox"} {
+		t.Run(how, func(t *testing.T) { delayedBetween(t, partitions) })
+	}
+}
+
+func delayedBetween(t *testing.T, partitions int) {
+	synctest.Test(t, func(t *testing.T) {
+		_, open := processes(t, hub.Config{Name: "hub", Partitions: partitions})
+		s := open("server")
+		if partitions == 2 && s.Partition("x") == s.Partition("y") {
+			t.Fatal("x and y are in one partition")
+		}
+		h := ended(t, s, history.StatusRunning)
+		later := event("x", "later")
+		later.Due = time.Now().Add(time.Hour)
+		sent(t, s, h, event("x", "first"), later, event("x", "second"), event("x", "third"))
+		var got []string
+		consumes(t, h, turnOf(t, h, "x"), &got)
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s = open("heir")
+		h, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 3*time.Hour)
+		defer stop()
+		for {
+			turn, err := h.NextTurn(ctx)
+			if err != nil {
+				break
+			}
+			consumes(t, h, turn, &got)
+		}
+		if want := []string{"first", "second", "third", "later"}; !slices.Equal(got, want) {
+			t.Errorf("x got %q, want %q", got, want)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
