@@ -77,7 +77,7 @@ func (p *partition) takeLocked(l *letter, drop *[]*letter) {
 func (p *partition) deliverNowLocked(restored ...broker.Restored) {
 	if len(p.gathered)+len(restored) > 0 {
 		p.member.broker.Restore(restored, p.gathered...)
-		p.gathered = nil
+		p.gathered, p.gathering = nil, nil
 	}
 }
 
@@ -161,7 +161,6 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 		born = i.born
 	}
 	l.handed, l.copies, l.orphan = nil, nil, receiver == broker.Missing
-	var ds []broker.Delivery
 	var waits *letter // one that has messages of this one
 	for n := range l.messages {
 		m := &l.messages[n]
@@ -169,7 +168,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 		if n < l.envelope.Done || i != nil && p.journal.Noticed(hash) {
 			continue
 		}
-		if doubled(ds, m.ID) || doubled(p.gathered, m.ID) || p.member.broker.Waits(m.ID) {
+		if p.gathering[m.ID] || p.member.broker.Waits(m.ID) {
 			waits = p.waitingLocked(l, m.ID)
 			continue
 		}
@@ -184,21 +183,20 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 			d.Name, d.Version = i.name, i.version
 		}
 		l.handed = append(l.handed, n)
-		ds = append(ds, d)
+		p.gathered = append(p.gathered, d)
+		if p.gathering == nil {
+			p.gathering = map[string]bool{}
+		}
+		p.gathering[m.ID] = true
 	}
 	switch {
-	case len(ds) > 0:
-		p.gathered = append(p.gathered, ds...)
+	case len(l.handed) > 0:
 	case waits != nil:
 		waits.copies = append(waits.copies, l)
 	default:
 		*drop = append(*drop, l)
 	}
 	return true
-}
-
-func doubled(ds []broker.Delivery, id string) bool {
-	return slices.ContainsFunc(ds, func(d broker.Delivery) bool { return d.Message.ID == id })
 }
 
 // waitingLocked finds the letter with a message that waits.

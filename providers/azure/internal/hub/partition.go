@@ -52,6 +52,7 @@ type partition struct {
 	unresolved map[history.InstanceID][]*letter     // until their receiver was read
 	resolving  map[history.InstanceID]chan struct{} // closed when that is done
 	gathered   []broker.Delivery                    // to be handed to the broker at once
+	gathering  map[string]bool                      // the ids of their messages
 	behind     behind
 	sweeping   int                                     // sweeps under way
 	swept      map[string]bool                         // keys deleted while one is
