@@ -100,5 +100,7 @@ var Names = []string{
 	"copies-in-the-turn",     // the copies of what a turn consumes go in its transaction, however many there are
 	"copies-not-buried",      // a copy of a message that became a dead letter stays in the inbox
 	"delayed-in-a-bundle",    // a letter has a message that is consumed after those behind it
+	"bundles-of-any-size",    // all that a turn sends to one instance is one letter
+	"page-of-any-size",       // a row of ids takes all that a batch consumes, and is too large
 	"sent-before-resolved",   // Send returns before the receiver can have the message (B6)
 }

@@ -133,6 +133,8 @@ var caughtBy = map[string]string{
 	"copies-in-the-turn":   "hub.TestATurnConsumesHoweverManyCopies",
 	"copies-not-buried":    "hub.TestWhatWasBuriedIsNotAppliedToo",
 	"delayed-in-a-bundle":  "hub.TestADelayedMessageIsNeitherLostNorDoubled",
+	"bundles-of-any-size":  "hub.TestHoweverMuchATurnSendsToOneInstance",
+	"page-of-any-size":     "journal.TestABatchConsumesNoMore",
 	"sent-before-resolved": "hub.TestWhatWasSentIsThereWhenSendReturns",
 }
 

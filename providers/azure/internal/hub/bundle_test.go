@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,32 @@ func delayedBetween(t *testing.T, partitions int) {
 		}
 		if want := []string{"first", "second", "third", "later"}; !slices.Equal(got, want) {
 			t.Errorf("x got %q, want %q", got, want)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHoweverMuchATurnSendsToOneInstance: it gets all of it, in order.
+func TestHoweverMuchATurnSendsToOneInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		h := ended(t, s, history.StatusRunning)
+		sends := make([]provider.Message, 40_000) // their notices do not fit into one row
+		for i := range sends {
+			sends[i] = event("x", fmt.Sprint("message ", i))
+		}
+		sent(t, s, h, sends...)
+		var got []string
+		for len(got) < len(sends) {
+			consumes(t, h, turnOf(t, h, "x"), &got)
+		}
+		for i := range sends {
+			if got[i] != sends[i].ID {
+				t.Fatalf("message %d of %d is %s, want %s", i, len(got), got[i], sends[i].ID)
+			}
 		}
 		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
 			t.Error(err)

@@ -30,6 +30,7 @@ type desk struct {
 	journal *journal.Journal
 	lost    int
 	trouble []error
+	refused []error // transactions, for their size
 
 	mu    sync.Mutex
 	order []string
@@ -71,7 +72,7 @@ func (d *desk) claim(owner string, epoch int64, etag string) string {
 		d.Fatal(err)
 	}
 	d.journal = journal.New(journal.Config{
-		Account: d.client, Table: table, Partition: partition, Number: 0, Head: head, ETag: etags[0], Notices: notices,
+		Account: door{d.client, d}, Table: table, Partition: partition, Number: 0, Head: head, ETag: etags[0], Notices: notices,
 		Timeout: 2 * time.Second, Now: time.Now, Backoff: func(int) time.Duration { return 50 * time.Millisecond },
 		Lost:    func() { d.lost++ },
 		Trouble: func(err error) { d.trouble = append(d.trouble, err) },

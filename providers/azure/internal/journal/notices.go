@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -28,8 +29,21 @@ const (
 	pageIDs  = 128
 	pageTime = time.Minute
 
+	// maxIDs bounds the ids that one transaction adds to a row, and idBytes is the
+	// size of one, as the row has it and as it is sent.
+	maxIDs  = 16_000
+	idBytes = 32
+
 	// maxExpired bounds how many old rows one transaction removes.
 	maxExpired = 2
+)
+
+// A page that is not full must have room for the ids of one more transaction, which
+// must hold those of a turn: of the messages that it takes in, and of the part of a
+// letter that was consumed before.
+const (
+	_ = uint(storage.MaxRowBytes - (pageIDs+maxIDs)*idBytes)
+	_ = uint(maxIDs - 2*history.MaxTurnMessages - storage.MaxOps)
 )
 
 // Notices are what was consumed: rows of partitions by their numbers, for ever;

@@ -20,6 +20,7 @@ type batch struct {
 	draft   draft
 	applied []Applied
 	letter  uint32
+	size    int // in bytes
 }
 
 // pack takes entries from the queue, as many as fit, and makes a transaction of
@@ -62,15 +63,13 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 	if j.stopped {
 		return nil, false
 	}
-	b = &batch{ops: make([]storage.Op, 1, 32), head: j.head, letter: j.letter}
+	b = &batch{ops: make([]storage.Op, 1, 32), head: j.head, letter: j.letter, size: headSize}
 	b.head.Commit++
 	b.head.Next = maps.Clone(j.head.Next)
-	size := headSize
 	keys := map[string]bool{}
 	var rest []*Entry
 	for i, e := range j.queue {
-		bytes, rows := e.size(), len(b.ops)+e.ops()+NoticeRows
-		fits := rows <= storage.MaxOps && size+bytes <= storage.MaxTransactBytes
+		fits := b.fits(e)
 		switch {
 		case !fits && len(b.entries) == 0:
 			*tooLarge = append(*tooLarge, e)
@@ -84,7 +83,6 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 			continue
 		default:
 			e.keys(func(k string) { keys[k] = true })
-			size += bytes
 			j.add(b, e)
 			continue
 		}
@@ -92,7 +90,7 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 	}
 	j.queue = rest
 	if len(b.entries) > 0 || j.draining || !j.lazyAt.IsZero() && !time.Now().Before(j.lazyAt) {
-		j.addLazyLocked(b, size, keys)
+		j.addLazyLocked(b, keys)
 	}
 	if len(b.entries) == 0 {
 		return nil, !j.draining || len(rest)+len(j.lazy) > 0
@@ -105,12 +103,27 @@ func (j *Journal) packSifted(tooLarge *[]*Entry) (b *batch, more bool) {
 	return b, true
 }
 
-// headSize is room for the head row and the notices, in bytes.
+// headSize is room for the head row and the notices that entries add to, in bytes.
 const headSize = 32 << 10
+
+// fits reports whether the batch has room for an entry.
+func (b *batch) fits(e *Entry) bool {
+	return len(b.ops)+e.ops()+NoticeRows <= storage.MaxOps &&
+		b.size+e.size() <= storage.MaxTransactBytes &&
+		(len(b.draft.ids)+e.ids() <= maxIDs || bug.Planted("page-of-any-size"))
+}
+
+// ids is how many ids the entry notices.
+func (e *Entry) ids() (n int) {
+	for i := range e.Consumed {
+		n += len(e.Consumed[i].Hash)
+	}
+	return n
+}
 
 // size is what the entry adds to a transaction, with its notices.
 func (e *Entry) size() int {
-	size := len(e.Consumed) * (storage.RowOverhead + 1_200)
+	size := len(e.Consumed)*(storage.RowOverhead+1_200) + e.ids()*idBytes
 	for i := range e.Ops {
 		size += e.Ops[i].Row.Size()
 	}
@@ -121,14 +134,13 @@ func (e *Entry) size() int {
 }
 
 // addLazyLocked fills what is left of the batch with lazy entries.
-func (j *Journal) addLazyLocked(b *batch, size int, keys map[string]bool) {
+func (j *Journal) addLazyLocked(b *batch, keys map[string]bool) {
 	var rest []*Entry
 	for _, e := range j.lazy {
-		if overlaps(e, keys) || len(b.ops)+e.ops()+NoticeRows > storage.MaxOps || size+e.size() > storage.MaxTransactBytes {
+		if overlaps(e, keys) || !b.fits(e) {
 			rest = append(rest, e)
 			continue
 		}
-		size += e.size()
 		j.add(b, e)
 	}
 	j.lazy = rest
@@ -154,6 +166,7 @@ func (b *batch) next() int64 {
 func (j *Journal) add(b *batch, e *Entry) {
 	start := len(b.ops)
 	b.entries = append(b.entries, e)
+	b.size += e.size()
 	b.starts = append(b.starts, start)
 	b.ops = append(b.ops, e.Ops...)
 	if e.Head != nil {
