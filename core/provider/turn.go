@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"iter"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -11,10 +12,16 @@ type Turn struct {
 	// Instance is as of the last commit. Instance.Execution and
 	// Instance.LastEvent say which memory of it is current.
 	Instance Instance
-	// Messages are those that are due, at most [history.MaxTurnMessages], in
-	// order. In the first turn of an instance its start comes first. It may be
-	// empty if the last commit asked for another turn.
+	// Messages are the first of those that are due, in order: as many as the
+	// provider can consume in one commit, at most [history.MaxTurnMessages]. In
+	// the first turn of an instance its start comes first. It may be empty if the
+	// last commit asked for another turn.
 	Messages []Message
+	// Behind visits the messages that are due and not among Messages, in order,
+	// and none once the turn is no longer held. This turn cannot consume them: it
+	// looks ahead for those that overtake the others. The loop must be quick and
+	// must not call the provider.
+	Behind iter.Seq[*Message]
 	// Attempt counts how often the first message has been handed over without
 	// being consumed, from 1.
 	Attempt int

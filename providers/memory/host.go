@@ -50,7 +50,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 			return nil, err
 		}
 		if at, held := h.store.turn(bt); held {
-			return &provider.Turn{Instance: at, Messages: bt.Messages, Attempt: bt.Attempt, Lock: bt}, nil
+			return &provider.Turn{Instance: at, Messages: bt.Messages, Behind: bt.Behind, Attempt: bt.Attempt, Lock: bt}, nil
 		}
 	}
 }

@@ -127,6 +127,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 		return &provider.Turn{
 			Instance: r.instance,
 			Messages: t.Messages,
+			Behind:   t.Behind,
 			Attempt:  t.Attempt,
 			Lock:     &turnLock{host: h, turn: t, row: r},
 		}, nil

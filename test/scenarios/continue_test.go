@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -292,6 +293,37 @@ func TestAnEternalOrchestrationStopsWhenItIsCancelled(t *testing.T) {
 				w.halt()
 				if n := len(w.events("e", 0)); n > 20 {
 					t.Errorf("the last history has %d events", n)
+				}
+			})
+		})
+	}
+}
+
+// TestAnInstanceThatNeverWaitsIsCancelledWhateverWaitsBefore: it receives nothing, so
+// that a request to cancel stays behind all that was sent before it.
+func TestAnInstanceThatNeverWaitsIsCancelledWhateverWaitsBefore(t *testing.T) {
+	for _, before := range []int{0, 10, 70, 3_000} {
+		t.Run(strconv.Itoa(before), func(t *testing.T) {
+			everywhere(t, func(t *testing.T, w *world) {
+				f := orchestration.Declare[int, int]("eternal")
+				eternal := f.Func(func(ctx *octx, n int) (int, error) {
+					return f.ContinueAsNew(ctx, n+1, orchestration.ContinueOptions{Keep: 1})
+				})
+				w.run(eternal)
+				h := begun(w, f, 1, start{ID: "e"})
+				w.until("the third execution", func() bool { return w.instance("e").Execution > 2 })
+				w.halt()
+				for n := range before {
+					raise(w, orchestration.DeclareEvent[int]("nobody receives"), "e", n)
+				}
+				w.cancel("e", "enough")
+				from := w.instance("e").Execution
+				w.run(eternal)
+				if err := fails(w, h); !errors.Is(err, orchestration.ErrCancelled) {
+					t.Errorf("it ended with %v", err)
+				}
+				if i := w.instance("e"); i.Status != history.StatusCancelled || i.Execution > from+1 {
+					t.Errorf("it was in execution %d when it was cancelled, and ended in %d as %s", from, i.Execution, i.Status)
 				}
 			})
 		})

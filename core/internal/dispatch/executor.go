@@ -35,6 +35,8 @@ type Work struct {
 	// History streams the committed events of the current execution, above an
 	// event id. Whoever remembers the instance need not call it.
 	History func(ctx context.Context, after int64) iter.Seq2[history.Event, error]
+
+	behind func() []provider.Message // the requests to cancel that wait behind the turn's messages
 }
 
 // ParkError says that an instance cannot proceed until somebody does

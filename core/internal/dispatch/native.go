@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -88,6 +89,7 @@ func (n *Native) Execute(ctx context.Context, w Work) (*provider.Commit, error) 
 
 func (n *Native) execute(ctx context.Context, w Work) (*provider.Commit, error) {
 	t := w.Turn
+	w.behind = sync.OnceValue(func() []provider.Message { return cancelsBehind(t) })
 	live, err := n.live.take(ctx, &t.Instance)
 	if err != nil {
 		return nil, err
@@ -138,8 +140,10 @@ func (n *Native) feed(w Work, m *replay.Machine, from int) (*provider.Commit, er
 		}
 	}
 	if m.Continues() {
-		if err := receiveCancel(m, messages[from:]); err != nil {
-			return nil, err
+		for _, waiting := range [][]provider.Message{messages[from:], w.behind()} {
+			if err := receiveCancel(m, waiting); err != nil {
+				return nil, err
+			}
 		}
 	}
 	commit, err := m.Finish()
@@ -153,7 +157,7 @@ func (n *Native) feed(w Work, m *replay.Machine, from int) (*provider.Commit, er
 
 // receiveCancel gives a request to cancel, if there is one, to an execution
 // that is about to continue as new: it overtakes other messages, so that an
-// instance that never waits can be cancelled.
+// instance that never waits, and so consumes nothing, can be cancelled.
 func receiveCancel(m *replay.Machine, messages []provider.Message) error {
 	for i := range messages {
 		if _, ok := messages[i].Data.(*history.CancelRequested); ok {
@@ -163,6 +167,19 @@ func receiveCancel(m *replay.Machine, messages []provider.Message) error {
 		}
 	}
 	return nil
+}
+
+// cancelsBehind are the requests to cancel that wait behind the messages of a turn.
+func cancelsBehind(t *provider.Turn) (found []provider.Message) {
+	if t.Behind == nil {
+		return nil
+	}
+	for m := range t.Behind {
+		if _, ok := m.Data.(*history.CancelRequested); ok {
+			found = append(found, *m)
+		}
+	}
+	return found
 }
 
 // pin resolves the version that a start gets.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,5 +101,36 @@ func TestTheFirstCommitConsumesTheStart(t *testing.T) {
 	}
 	if commit.Consumed != 1 || !commit.Again {
 		t.Errorf("it consumes %d messages, again %v: want the start, and to go on", commit.Consumed, commit.Again)
+	}
+}
+
+// TestARequestToCancelOvertakesWhatTheTurnDoesNotHave: of any parent, the right one counts.
+func TestARequestToCancelOvertakesWhatTheTurnDoesNotHave(t *testing.T) {
+	r := registry.New()
+	r.AddOrchestration(registry.Orchestration{Name: "eternal", Version: "1.0.0", Run: func(*replay.Context, history.Payload) (history.Payload, error) {
+		return nil, &replay.ContinueAsNew{}
+	}})
+	native := NewNative(r, &registry.Env{Hub: "test", Codec: codec.JSON, Logger: slog.New(slog.DiscardHandler)}, CacheConfig{}, time.Now)
+	defer native.live.close()
+	event := provider.Message{ID: "event", To: "x", Data: &history.EventRaised{Name: "event"}}
+	behind := []*provider.Message{
+		&event,
+		{ID: "stranger", To: "x", Data: &history.CancelRequested{Reason: "of no parent of it", Parent: &history.ParentRef{Instance: "stranger"}}},
+		&event,
+		{ID: "cancel", To: "x", Data: &history.CancelRequested{Reason: "enough"}},
+	}
+	commit, err := native.Execute(t.Context(), Work{Now: time.Now(), Turn: &provider.Turn{
+		Instance: provider.Instance{ID: "x", Status: history.StatusPending},
+		Messages: []provider.Message{
+			{ID: "start", To: "x", Data: &history.ExecutionStarted{Name: "eternal", Seed: "00112233445566778899aabbccddeeff"}},
+			event,
+		},
+		Behind: slices.Values(behind),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if commit.Status != history.StatusCancelled || commit.Failure.Message != "cancelled: enough" || commit.Consumed != 1 {
+		t.Errorf("it is %s by %+v and consumes %d messages, want it cancelled by the request, and the start consumed", commit.Status, commit.Failure, commit.Consumed)
 	}
 }

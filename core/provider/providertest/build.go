@@ -197,6 +197,17 @@ func names(messages []provider.Message) []string {
 	return all
 }
 
+// behind names the messages that wait behind those of a turn.
+func behind(t *provider.Turn) (all []string) {
+	if t.Behind == nil {
+		return nil
+	}
+	for m := range t.Behind {
+		all = append(all, nameOf(*m))
+	}
+	return all
+}
+
 func (e *env) wantNames(messages []provider.Message, want ...string) {
 	e.Helper()
 	if got := names(messages); !slices.Equal(got, want) {

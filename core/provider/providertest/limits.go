@@ -75,7 +75,7 @@ var limitProperties = []property{
 			e.breaks("progress has %d bytes, want those of 1 MiB that were stored", len(a.Progress))
 		}
 	}},
-	{"a turn hands over a bounded number of messages, and the rest later, in order", pX, func(e *env) {
+	{"a turn hands over a bounded number of messages, shows the rest, and hands it over later, in order", pX, func(e *env) {
 		e.running("order", nil)
 		const n = history.MaxTurnMessages + 50
 		for i := range n {
@@ -88,7 +88,21 @@ var limitProperties = []property{
 				e.breaks("a turn has %d messages, at most %d are allowed", len(t.Messages), history.MaxTurnMessages)
 			}
 			got = append(got, names(t.Messages)...)
+			behind := behind(t)
+			for i, name := range behind {
+				if name != fmt.Sprint(len(got)+i) {
+					e.breaks("behind %d messages stands %q as number %d", len(got), name, i)
+				}
+			}
+			if len(got)+len(behind) != n {
+				e.breaks("behind %d of %d messages stand %d", len(got), n, len(behind))
+			}
 			e.commit(t, take(t))
+			if t.Behind != nil {
+				for m := range t.Behind {
+					e.breaks("behind a turn that is committed stands %q", nameOf(*m))
+				}
+			}
 		}
 		for i, name := range got {
 			if name != fmt.Sprint(i) {

@@ -130,6 +130,7 @@ var mutants = []mutant{
 	}),
 	{name: "what was pruned is not shown", instance: func(i *provider.Instance) { i.Pruned = 0 }},
 	{name: "turns do not show what was pruned", turn: func(t *provider.Turn) { t.Instance.Pruned = 0 }},
+	{name: "nothing is seen behind a turn", turn: func(t *provider.Turn) { t.Behind = nil }},
 	change("Again is ignored", func(c *provider.Commit) { c.Again = false }),
 	change("Again is for ever", func(c *provider.Commit) { c.Again = c.Status == "" && len(c.Events) == 0 && c.Consumed > 0 }),
 	change("cancelled timers fire", func(c *provider.Commit) { c.CancelTimers = nil }),

@@ -48,7 +48,7 @@
 //     Drop, Detach and Leave end it; whoever comes later gets [provider.ErrLockLost].
 //   - B8 No storage and no other waiting happens under the broker's mutex. It
 //     may be called while the provider holds a mutex of its own; it calls back
-//     only HostInfo.Accepts, Config.Now, and what Detach is given.
+//     only HostInfo.Accepts, Config.Now, and what Detach and Turn.Behind are given.
 //   - B9 An activity that a host holds outlives the detaching of its instance.
 //     What the host says of it is then answered with [ErrDetached] and changes
 //     nothing here, whatever becomes of the instance.

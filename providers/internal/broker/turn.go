@@ -92,6 +92,23 @@ func (b *Broker) turnSizeLocked(inst *instance) int {
 	return n
 }
 
+// Behind visits the messages that wait behind those of the turn, in order; none
+// if the turn is not held any more.
+func (t *Turn) Behind(yield func(*provider.Message) bool) {
+	b := t.host.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !t.heldLocked() {
+		return
+	}
+	place := 0
+	for m := range t.inst.queue.all {
+		if place++; place > len(t.Messages) && !yield(&m.Message) {
+			return
+		}
+	}
+}
+
 func (t *Turn) heldLocked() bool { return t.inst.turn == t }
 
 // Held reports whether the turn still counts.

@@ -71,6 +71,30 @@ func TestATurnHandsOverABoundedNumberOfMessages(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsBehindATurnIsSeen(t *testing.T) {
+	within(t, func(t *testing.T, w *world) {
+		for i := range history.MaxTurnMessages + 3 {
+			w.deliver("a", fmt.Sprint(i))
+		}
+		turn := w.turn("a")
+		w.deliver("a", "new")
+		w.deliver("b", "of another")
+		var got []string
+		for m := range turn.Behind {
+			if got = append(got, m.ID); m.ID == "new" {
+				break
+			}
+		}
+		if want := []string{"2000", "2001", "2002", "new"}; !slices.Equal(got, want) {
+			t.Errorf("behind stand %q, want %q", got, want)
+		}
+		turn.Release(provider.Release{})
+		for m := range turn.Behind {
+			t.Errorf("behind a turn that is released stands %q", m.ID)
+		}
+	})
+}
+
 func TestKeysComeBackWithTheirMessages(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {
 		for key := range int64(3) {

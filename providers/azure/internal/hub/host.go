@@ -92,6 +92,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 		return &provider.Turn{
 			Instance: i.seen.instance(),
 			Messages: t.Messages,
+			Behind:   t.Behind,
 			Attempt:  t.Attempt,
 			Lock:     lock,
 		}, nil
