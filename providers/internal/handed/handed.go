@@ -68,18 +68,24 @@ func (co *Counts) countLocked(id history.InstanceID, messages []provider.Message
 func (co *Counts) Committed(t *broker.Turn, c *provider.Commit) {
 	co.mu.Lock()
 	defer co.mu.Unlock()
-	id := t.Instance
+	id, over := t.Instance, c.NewExecution || c.Status.Final()
 	delete(co.held, id)
-	if counts := co.messages[id]; counts != nil {
-		for i := range t.Messages[:c.Consumed] {
-			delete(counts, t.Messages[i].ID)
-		}
-		if len(counts) == 0 {
-			delete(co.messages, id)
+	counts := co.messages[id]
+	var rest []provider.Message
+	for i := range t.Messages {
+		m := &t.Messages[i]
+		// What the broker made for an execution it drops with that.
+		if i < c.Consumed || over && t.Keys[i] == 0 {
+			delete(counts, m.ID)
+		} else {
+			rest = append(rest, *m)
 		}
 	}
-	co.countLocked(id, t.Messages[c.Consumed:])
-	if c.NewExecution || c.Status.Final() {
+	if len(counts) == 0 {
+		delete(co.messages, id)
+	}
+	co.countLocked(id, rest)
+	if over {
 		delete(co.work, id)
 		return
 	}

@@ -13,6 +13,7 @@ func turn(id history.InstanceID, messages ...string) *broker.Turn {
 	t := &broker.Turn{Instance: id}
 	for _, m := range messages {
 		t.Messages = append(t.Messages, provider.Message{ID: m})
+		t.Keys = append(t.Keys, int64(len(t.Keys)+1))
 	}
 	return t
 }
@@ -56,6 +57,32 @@ func TestACommitForgetsWhatItConsumesAndCountsTheRest(t *testing.T) {
 	wantAttempts(t, &co, "a", "2", 2)
 	co.Left() // holds nothing
 	wantAttempts(t, &co, "a", "2", 2)
+}
+
+// TestWhatTheBrokerMadeForAnExecutionIsForgottenWithIt: it drops the completions and
+// the timers that no turn consumed, which never come again.
+func TestWhatTheBrokerMadeForAnExecutionIsForgottenWithIt(t *testing.T) {
+	for what, c := range map[string]provider.Commit{
+		"continues as new": {Consumed: 1, NewExecution: true},
+		"ends":             {Consumed: 1, Status: history.StatusCancelled},
+	} {
+		var co handed.Counts
+		for range 2 {
+			a := turn("a", "taken in", "sent", "timer")
+			a.Keys[2] = 0
+			co.Turn(a)
+			co.Released(a, true)
+		}
+		a := turn("a", "taken in", "sent", "timer")
+		a.Keys[2] = 0
+		co.Turn(a)
+		co.Committed(a, &c)
+		for message, want := range map[string]int{"taken in": 0, "sent": 3, "timer": 0} {
+			if got := co.Attempts("a", message); got != want {
+				t.Errorf("an instance that %s: message %q was handed out %d times, want %d", what, message, got, want)
+			}
+		}
+	}
 }
 
 func TestLeavingCountsWhatIsHeld(t *testing.T) {
