@@ -33,7 +33,8 @@ type Turn struct {
 type Commit struct {
 	// Consumed is how many of the turn's messages, from the first, the commit
 	// consumes. The others are handed over again. The first commit of an
-	// instance consumes its start.
+	// instance consumes its start and has events; any other is refused with
+	// [ErrInvalid].
 	Consumed int
 	// Events are appended. Their ids follow Instance.LastEvent without a gap;
 	// where the Execution steps up by one, ids begin again at 1. The last

@@ -58,7 +58,12 @@ func consume(t *testing.T, h provider.Host) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.CommitTurn(t.Context(), turn, &provider.Commit{Consumed: len(turn.Messages)}); err != nil {
+	c := &provider.Commit{Consumed: len(turn.Messages)}
+	if turn.Instance.Execution == 0 {
+		c.NewExecution = true
+		c.Events = []history.Event{{ID: 1, Execution: 1, Data: turn.Messages[0].Data}}
+	}
+	if err := h.CommitTurn(t.Context(), turn, c); err != nil {
 		t.Fatal(err)
 	}
 	return len(turn.Messages)

@@ -114,6 +114,27 @@ var commitProperties = []property{
 			e.breaks("the history has %d events, want none", got)
 		}
 	}},
+	{"a first commit that does not begin the instance and consume its start is refused", pX, func(e *env) {
+		e.send(e.start("order"), e.event("order", "a"))
+		for _, wrong := range []struct {
+			what  string
+			spoil func(d *draft)
+		}{
+			{"leaves the start", func(d *draft) { d.Consumed = 0 }},
+			{"has no events", func(d *draft) { d.Events, d.NewExecution = nil, false }},
+			{"does nothing", func(d *draft) { d.Commit = provider.Commit{} }},
+		} {
+			t := e.turnWith("order", "start", "a")
+			d := take(t)
+			wrong.spoil(d)
+			e.wants(e.tryCommit(t, &d.Commit), provider.ErrInvalid, "a first commit that %s", wrong.what)
+			if i := e.instance("order"); i.Status != history.StatusPending || i.Execution != 0 {
+				e.breaks("after a first commit that %s the instance is %+v, want it pending", wrong.what, i)
+			}
+			e.release(t, provider.Release{})
+		}
+		e.next("order", nil)
+	}},
 	{"a commit that consumes more than the turn has is refused", p4, func(e *env) {
 		e.send(e.start("order"))
 		t := e.turnOf("order")

@@ -108,6 +108,27 @@ func TestCommitsAreRefusedForWhatTheyBreak(t *testing.T) {
 	}
 }
 
+func TestTheFirstCommitOfAnInstanceBeginsItAndConsumesItsStart(t *testing.T) {
+	at := &provider.Instance{ID: "a", Status: history.StatusPending}
+	for name, test := range map[string]struct {
+		commit provider.Commit
+		want   error
+	}{
+		"the start":            {provider.Commit{Consumed: 1, NewExecution: true, Events: events([2]int64{1, 1})}, nil},
+		"all":                  {provider.Commit{Consumed: 3, NewExecution: true, Events: events([2]int64{1, 1}, [2]int64{1, 2}, [2]int64{2, 1})}, nil},
+		"not the start":        {provider.Commit{NewExecution: true, Events: events([2]int64{1, 1})}, provider.ErrInvalid},
+		"no events":            {provider.Commit{Consumed: 1}, provider.ErrInvalid},
+		"nothing":              {provider.Commit{}, provider.ErrInvalid},
+		"an end out of hand":   {provider.Commit{Consumed: 1, Status: history.StatusFailed}, provider.ErrInvalid},
+		"a stale memory of it": {provider.Commit{Consumed: 1, Events: events([2]int64{1, 2})}, provider.ErrConflict},
+	} {
+		err := admit.Commit(at, 3, &test.commit, now)
+		if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
 func TestTheWholeStateOfAnInstanceIsBounded(t *testing.T) {
 	state := map[string]history.Payload{}
 	for n := range history.MaxStateKeys {

@@ -41,6 +41,10 @@ func follows(at *provider.Instance, c *provider.Commit) error {
 		return fmt.Errorf("%w: PruneThrough is %d, and the commit leads to execution %d: only those before it can be pruned",
 			provider.ErrInvalid, c.PruneThrough, execution)
 	}
+	if at.Execution == 0 && (len(c.Events) == 0 || c.Consumed == 0) {
+		return fmt.Errorf("%w: the first commit of an instance begins it and consumes its start, and this one has %d events and consumes %d messages",
+			provider.ErrInvalid, len(c.Events), c.Consumed)
+	}
 	if begins := execution != at.Execution; begins != c.NewExecution {
 		return fmt.Errorf("%w: NewExecution is %t, but its events lead from execution %d to %d",
 			provider.ErrInvalid, c.NewExecution, at.Execution, execution)
