@@ -32,6 +32,8 @@ var Names = []string{
 	"replaced-put-back",      // an instance that was replaced stays in memory
 	"lost-work-forgotten",    // what was lost with a work queue is not offered again
 	"next-instance-ended",    // what is said of an activity counts for the next instance of its id (P9)
+	"next-instance-runs",     // what is on its way to another host goes there as the next instance's (P9)
+	"events-of-the-former",   // events of activities that were read before a purge are kept for the next instance
 	"next-instance-pruned",   // rows go on being removed when the instance is another of its id (Z10)
 	"kept-pruned",            // one execution more is removed than was pruned (Z6)
 	"sleepers-forgotten",     // timers that were far ahead are not taken in when they come near

@@ -108,6 +108,8 @@ var caughtBy = map[string]string{
 	"former-owner-silent":    "TestBoundsOfProgressOfAFormerOwner",
 	"former-progress-kept":   "hub.TestProgressThatIsReplacedLeavesNoBlob",
 	"returned-progress-kept": "hub.TestProgressGoesAlongToAnotherHost",
+	"next-instance-runs":     "hub.TestAnActivityThatLeavesForItsSession",
+	"events-of-the-former":   "hub.TestScheduledEventsGoWithTheirInstance",
 	"made-beside-orders":     "hub.TestAStartDoesNotReplace",
 	"freed-half-read":        "hub.TestProgressThatIsTakenIn",
 

@@ -189,6 +189,7 @@ func (b *Broker) deliverLocked(ds []Delivery) (accepted int) {
 // Restored is the open work of an instance as an earlier process left it.
 type Restored struct {
 	Instance   history.InstanceID
+	Born       string // see [Place]
 	Execution  int64
 	Name       string
 	Version    string
@@ -238,7 +239,8 @@ func (b *Broker) Restore(rs []Restored, ds ...Delivery) {
 
 func (b *Broker) restoreLocked(r *Restored) *instance {
 	inst := b.instanceLocked(r.Instance)
-	inst.execution, inst.name, inst.version, inst.again = r.Execution, r.Name, r.Version, r.Again
+	inst.setPlaceLocked(&Place{Born: r.Born, Execution: r.Execution, Name: r.Name, Version: r.Version})
+	inst.again = r.Again
 	b.adoptLocked(inst)
 	for _, t := range r.Timers {
 		b.openTimerLocked(inst, t, r.Progress[t.Event])
@@ -262,7 +264,7 @@ func (b *Broker) OpenTimers(id history.InstanceID, at Place, progress map[int64]
 	}
 	inst := b.instanceLocked(id)
 	if inst.execution == 0 {
-		inst.execution, inst.name, inst.version = at.Execution, at.Name, at.Version
+		inst.setPlaceLocked(&at)
 	}
 	for _, t := range timers {
 		if inst.timers[t.Event] == nil {

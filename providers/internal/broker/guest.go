@@ -12,6 +12,7 @@ import (
 // is detached from the start (B9).
 type Guest struct {
 	ID            history.ActivityID
+	Born          string // see [Place]
 	Activity      provider.Activity
 	Orchestration string
 	Version       string
@@ -31,7 +32,7 @@ func (b *Broker) Invite(g *Guest) {
 	if b.closed {
 		return
 	}
-	inst := &instance{id: g.ID.Instance, execution: g.ID.Execution, name: g.Orchestration, version: g.Version}
+	inst := &instance{id: g.ID.Instance, born: g.Born, execution: g.ID.Execution, name: g.Orchestration, version: g.Version}
 	inst.ready.value = inst
 	a := &activity{Activity: g.Activity, inst: inst, deliveries: g.Delivery - 1, progress: g.Progress, guest: g}
 	a.waits.value = a
@@ -103,15 +104,15 @@ func (b *Broker) Unserved() (tags []string) {
 // in other hands until now. One that is open goes on with its progress, unless it
 // comes with another. An attempt that is open already, and not elsewhere, stays as
 // it is.
-func (b *Broker) Open(id history.InstanceID, execution int64, name, version string, as ...RestoredActivity) {
+func (b *Broker) Open(id history.InstanceID, at Place, as ...RestoredActivity) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return
 	}
 	inst := b.instanceLocked(id)
-	if inst.name == "" {
-		inst.execution, inst.name, inst.version = execution, name, version
+	if inst.execution == 0 {
+		inst.setPlaceLocked(&at)
 	}
 	for _, a := range as {
 		if open := inst.activities[a.Activity.Scheduled.ID]; open == nil || open.Attempt != a.Activity.Attempt || open.elsewhere() {
@@ -140,7 +141,7 @@ func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 		}
 		a := longest.waits.last.value
 		id := history.ActivityID{Instance: a.inst.id, Execution: a.inst.execution, Event: a.Scheduled.ID}
-		all = append(all, Diverted{id, a.inst.name, a.inst.version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries, Progress: a.progress}})
+		all = append(all, Diverted{id, a.inst.born, a.inst.name, a.inst.version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries, Progress: a.progress}})
 		b.quitLineLocked(line, a)
 		delete(a.inst.activities, a.Scheduled.ID)
 		b.settleLocked(a.inst)
@@ -151,6 +152,7 @@ func (b *Broker) Divert(tag string, n int) (all []Diverted) {
 // Diverted is an activity that was taken out.
 type Diverted struct {
 	ID            history.ActivityID
+	Born          string // of its instance; see [Place]
 	Orchestration string
 	Version       string
 	Activity      RestoredActivity

@@ -99,9 +99,9 @@ func TestDivertedActivitiesAreTakenOutAndOpenTakesThemBack(t *testing.T) {
 		w.work(7)
 		noWork(t, w.h)
 		d := all[0]
-		w.b.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
+		w.b.Open(d.ID.Instance, running, d.Activity)
 		held := w.work(5)
-		w.b.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
+		w.b.Open(d.ID.Instance, running, d.Activity)
 		noWork(t, w.h) // it is open
 		if s, err := held.Extend(nil); s.Cancelled || err != nil {
 			t.Errorf("work that was opened once more: %+v, %v; want it to go on", s, err)
@@ -122,22 +122,74 @@ func TestWorkThatGoesOnIsNamedWhenItsInstanceLeaves(t *testing.T) {
 
 func TestAReservedInstanceGetsNoTurnUntilItIsFreed(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {
-		if !w.b.Reserve("c") { // nothing is known of it
-			t.Error("an instance that has nothing cannot be reserved")
+		reserve := func(id history.InstanceID) (end func()) {
+			t.Helper()
+			end, ok := w.b.Reserve(id)
+			if !ok {
+				t.Fatalf("%s cannot be reserved", id)
+			}
+			return end
 		}
-		w.b.Unreserve("c")
+		refused := func(why string) {
+			t.Helper()
+			if _, ok := w.b.Reserve("a"); ok {
+				t.Errorf("an instance %s was reserved", why)
+			}
+		}
+		reserve("c")() // nothing is known of it
 		w.deliver("a", "1")
-		if !w.b.Reserve("a") || w.b.Reserve("a") {
-			t.Error("an instance can be reserved once")
-		}
+		end := reserve("a")
+		refused("that is reserved")
 		w.deliver("a", "2")
 		w.deliver("b", "3")
 		w.turn("b")
-		w.b.Unreserve("a")
+		end()
 		turn := w.turn("a")
 		w.wantIDs(turn, "1", "2")
-		if w.b.Reserve("a") {
-			t.Error("an instance whose turn is held was reserved")
+		refused("whose turn is held")
+	})
+}
+
+// TestAReservationEndsWithItsInstance: the next one of the id has its own.
+func TestAReservationEndsWithItsInstance(t *testing.T) {
+	within(t, func(t *testing.T, w *world) {
+		w.deliver("a", "1")
+		first, _ := w.b.Reserve("a")
+		w.b.Drop("a")
+		w.deliver("a", "2")
+		second, ok := w.b.Reserve("a")
+		if !ok {
+			t.Fatal("the next instance counts as reserved")
+		}
+		first()
+		noTurn(t, w.h)
+		second()
+		turn := w.turn("a")
+		turn.Release(provider.Release{Delay: time.Hour})
+		second()
+		noTurn(t, w.h)
+	})
+}
+
+// TestActivitiesNameTheirInstance: another of its id has the same events.
+func TestActivitiesNameTheirInstance(t *testing.T) {
+	within(t, func(t *testing.T, w *world) {
+		at := broker.Place{Born: "first", Execution: 3, Name: "story", Version: "1"}
+		w.deliver("a", "1")
+		if err := w.b.Commit(w.turn("a"), &provider.Commit{Consumed: 1, Activities: []provider.Activity{activity(1, ""), activity(2, "")}}, at); err != nil {
+			t.Fatal(err)
+		}
+		diverted := w.b.Divert("", 1)
+		held := w.work(1)
+		out, ok := held.TakeOut()
+		if held.Born != "first" || !ok || out.Born != "first" || len(diverted) != 1 || diverted[0].Born != "first" {
+			t.Errorf("work is of %q, what was taken out of %q, what was diverted is %+v; want all of the first", held.Born, out.Born, diverted)
+		}
+		// Nothing is known of the instance, and then only that it has a message.
+		w.deliver("a", "2")
+		w.b.Open("a", at, out.Activity)
+		if held = w.work(1); held.Born != "first" || held.ID.Execution != 3 {
+			t.Errorf("work that was taken back is %v of %q, want that of execution 3 of the first", held.ID, held.Born)
 		}
 	})
 }

@@ -30,6 +30,7 @@ func newMessage(pm provider.Message, key int64, handed int) *message {
 // instance is what the broker remembers of an instance that is not idle.
 type instance struct {
 	id        history.InstanceID
+	born      string // see Place
 	execution int64
 	name      string
 	version   string
@@ -51,6 +52,11 @@ type instance struct {
 	activities map[int64]*activity // open, by event
 	timers     map[int64]*timer    // open, by event
 	mostOpen   int                 // either of them ever held
+}
+
+// setPlaceLocked notes where the instance stands.
+func (inst *instance) setPlaceLocked(at *Place) {
+	inst.born, inst.execution, inst.name, inst.version = at.Born, at.Execution, at.Name, at.Version
 }
 
 // maxIdle bounds the records kept for use again, and keepOpen the maps that are

@@ -175,6 +175,9 @@ func (b *Broker) releaseLocked(t *Turn, r provider.Release) {
 
 // Place is where an instance stands after a commit.
 type Place struct {
+	// Born is the provider's own, and tells the instance from others of its id: it is
+	// given back with the activities. Empty if the provider does without.
+	Born      string
 	Execution int64
 	Name      string
 	Version   string
@@ -206,7 +209,7 @@ func (b *Broker) Commit(t *Turn, c *provider.Commit, at Place, sent ...Delivery)
 	for range c.Consumed {
 		b.discardLocked(inst.queue.front())
 	}
-	inst.execution, inst.name, inst.version = at.Execution, at.Name, at.Version
+	inst.setPlaceLocked(&at)
 	inst.again = c.Again && !at.Final
 	inst.againHanded = 0
 	if at.Final {
@@ -259,32 +262,33 @@ func (b *Broker) reopenLocked(inst *instance, c *provider.Commit, reached map[in
 	}
 }
 
-// Reserve keeps turns of an instance from being handed out until Unreserve, also
+// Reserve keeps turns of an instance from being handed out until end is called, also
 // of one of which nothing is known here. It reports false if one is held, or the
-// instance is set aside: then nothing is done.
-func (b *Broker) Reserve(id history.InstanceID) bool {
+// instance is set aside: then nothing is done. What drops the instance ends it, too:
+// the next one of the id is not reserved.
+func (b *Broker) Reserve(id history.InstanceID) (end func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return false
+		return nil, false
 	}
 	inst := b.instanceLocked(id)
 	if inst.turn != nil || inst.aside != nil {
-		return false
+		return nil, false
 	}
 	inst.ready.unlink()
 	b.setAsideLocked(inst, b.now().Add(longest), false)
-	return true
+	reserved := inst.aside
+	return func() { b.unreserve(id, reserved) }, true
 }
 
 // longest is longer than anything is reserved.
 const longest = 24 * time.Hour
 
-// Unreserve ends Reserve.
-func (b *Broker) Unreserve(id history.InstanceID) {
+func (b *Broker) unreserve(id history.InstanceID, reserved *alarm) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if inst := b.instances[id]; inst != nil && inst.aside != nil {
+	if inst := b.instances[id]; inst != nil && inst.aside == reserved {
 		b.alarms.remove(inst.aside)
 		inst.aside = nil
 		b.settleLocked(inst)

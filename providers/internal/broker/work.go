@@ -10,6 +10,7 @@ import (
 // Work is an activity held by a host.
 type Work struct {
 	ID            history.ActivityID
+	Born          string // of its instance; see [Place]
 	Activity      provider.Activity
 	Orchestration string
 	Version       string
@@ -175,6 +176,7 @@ func (b *Broker) handOutLocked(a *activity, h *Host) *Work {
 	b.queued++
 	a.work = &Work{
 		ID:            history.ActivityID{Instance: a.inst.id, Execution: a.inst.execution, Event: a.Scheduled.ID},
+		Born:          a.inst.born,
 		Activity:      a.Activity,
 		Orchestration: a.inst.name,
 		Version:       a.inst.version,
@@ -313,7 +315,7 @@ func (w *Work) TakeOut() (d Diverted, ok bool) {
 	a.work = nil
 	delete(a.inst.activities, a.Scheduled.ID)
 	b.settleLocked(a.inst)
-	return Diverted{w.ID, w.Orchestration, w.Version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries - 1, Progress: a.progress}}, true
+	return Diverted{w.ID, w.Born, w.Orchestration, w.Version, RestoredActivity{Activity: a.Activity, Deliveries: a.deliveries - 1, Progress: a.progress}}, true
 }
 
 // Over reports whether nobody waits for the work any more, as far as is known

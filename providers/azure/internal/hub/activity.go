@@ -9,6 +9,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
 )
@@ -17,19 +18,6 @@ import (
 type workLock struct {
 	host *host
 	work *broker.Work
-	born string // of its instance; empty if that is not known
-}
-
-func (h *host) lock(w *broker.Work) *workLock {
-	lock := &workLock{host: h, work: w}
-	if g := guestOf(w); g != nil {
-		lock.born = g.offer.Born
-	} else if p := h.member.partition(h.store.Partition(w.ID.Instance)); p != nil {
-		if i := p.get(w.ID.Instance); i != nil && i.execution == w.ID.Execution {
-			lock.born = i.born
-		}
-	}
-	return lock
 }
 
 // NextActivity implements [provider.Host].
@@ -50,7 +38,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 		if err != nil {
 			h.ended(w)
 			if w.Detached() && guestOf(w) == nil { // its partition was handed over, and this host has it as far as that says
-				h.giveBackDetached(ctx, w, "", provider.Release{Uncounted: true})
+				h.giveBackDetached(ctx, w, provider.Release{Uncounted: true})
 				continue
 			}
 			if errors.Is(err, errNotOpen) {
@@ -76,7 +64,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			Delivery:      w.Delivery,
 			Progress:      w.Progress,
 			Lease:         leaseOf(w),
-			Lock:          h.lock(w),
+			Lock:          &workLock{h, w},
 		}, nil
 	}
 }
@@ -111,22 +99,22 @@ func (h *host) prepare(ctx context.Context, w *broker.Work) (mine bool, err erro
 	return true, err
 }
 
-func (h *host) workOf(t *provider.ActivityTask) (w *broker.Work, born string, err error) {
+func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
 	lock, ok := t.Lock.(*workLock)
 	switch {
 	case !ok:
-		return nil, "", fmt.Errorf("azure: activity %v: %w", t.ID, errForeign)
+		return nil, fmt.Errorf("azure: activity %v: %w", t.ID, errForeign)
 	case lock.host != h:
-		return nil, "", fmt.Errorf("azure: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
+		return nil, fmt.Errorf("azure: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
 	}
-	return lock.work, lock.born, nil
+	return lock.work, nil
 }
 
 // CompleteActivity implements [provider.Host]. While this process owns the
 // instance the completion stays in memory: until a commit consumes it, the
 // activity is open in storage. Otherwise it goes to the instance's inbox.
 func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, completion provider.Message) error {
-	w, born, err := h.workOf(t)
+	w, err := h.workOf(t)
 	if err != nil {
 		return err
 	}
@@ -140,7 +128,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 	kept := admit.Keep(completion)
 	err = w.Complete(kept)
 	if errors.Is(err, broker.ErrDetached) {
-		if err := h.completeDetached(ctx, w, &kept, born); err != nil {
+		if err := h.completeDetached(ctx, w, &kept); err != nil {
 			return failed(op, err)
 		}
 		h.ended(w)
@@ -159,7 +147,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 // ExtendActivity implements [provider.Host]. Locks last as long as the host;
 // progress is made durable.
 func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, progress history.Payload) (provider.Signals, error) {
-	w, born, err := h.workOf(t)
+	w, err := h.workOf(t)
 	if err != nil {
 		return provider.Signals{}, err
 	}
@@ -168,7 +156,7 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 		return provider.Signals{}, fmt.Errorf("azure: %s: %w: %w", op, provider.ErrInvalid, err)
 	}
 	for n := 0; ; n++ {
-		signals, err := h.extend(ctx, w, born, op, progress)
+		signals, err := h.extend(ctx, w, op, progress)
 		if !errors.Is(err, errMoved) {
 			return signals, err
 		}
@@ -180,7 +168,7 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 
 // extend is ExtendActivity, once: errMoved if the progress could not be stored because
 // the partition is changing hands. The next owner is told of it a moment later.
-func (h *host) extend(ctx context.Context, w *broker.Work, born, op string, progress history.Payload) (provider.Signals, error) {
+func (h *host) extend(ctx context.Context, w *broker.Work, op string, progress history.Payload) (provider.Signals, error) {
 	// Of an activity that is open now this was the instance before.
 	p := h.member.partition(h.store.Partition(w.ID.Instance))
 	var i *instance
@@ -189,7 +177,7 @@ func (h *host) extend(ctx context.Context, w *broker.Work, born, op string, prog
 	}
 	signals, err := w.Extend(progress)
 	if errors.Is(err, broker.ErrDetached) {
-		signals, err := h.extendDetached(ctx, w, born, progress)
+		signals, err := h.extendDetached(ctx, w, progress)
 		if signals.Cancelled || errors.Is(err, provider.ErrLockLost) {
 			h.ended(w)
 		}
@@ -212,34 +200,29 @@ func (h *host) extend(ctx context.Context, w *broker.Work, born, op string, prog
 
 // ReleaseActivity implements [provider.Host].
 func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r provider.Release) error {
-	w, born, err := h.workOf(t)
+	w, err := h.workOf(t)
 	if errors.Is(err, provider.ErrInvalid) {
 		return err
 	}
 	if err != nil {
 		return nil //nolint:nilerr // A lock that is gone is no error.
 	}
-	h.giveBackOf(ctx, w, born, r)
+	h.giveBackWork(ctx, w, r)
 	return nil
 }
 
 // giveBackWork gives an activity back, to whoever has it to offer.
 func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Release) {
-	h.giveBackOf(ctx, w, "", r)
-}
-
-// giveBackOf is giveBackWork for an activity of the instance that was born so.
-func (h *host) giveBackOf(ctx context.Context, w *broker.Work, born string, r provider.Release) {
 	h.ended(w)
 	if w.Detached() {
-		h.giveBackDetached(ctx, w, born, r)
+		h.giveBackDetached(ctx, w, r)
 		return
 	}
 	if r.Uncounted {
 		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery-1)
 	}
 	if w.Release(r); w.Detached() { // just now
-		h.giveBackDetached(ctx, w, born, r)
+		h.giveBackDetached(ctx, w, r)
 	}
 }
 
@@ -296,12 +279,12 @@ func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (histo
 	if p != nil {
 		i = p.get(id.Instance)
 	}
-	if i == nil || i.execution != id.Execution || len(i.spans) == 0 {
+	if i == nil || !i.is(w.Born, id.Execution) || len(i.spans) == 0 {
 		return history.Event{}, fmt.Errorf("azure: %w: activity %v is not open any more", provider.ErrNotFound, id)
 	}
 	open := map[int64]history.Event{}
 	for e, err := range m.store.History(ctx, id.Instance, id.Execution, i.spans[0].First-1) {
-		if now := p.get(id.Instance); err != nil && (now == nil || now.execution != id.Execution) {
+		if now := p.get(id.Instance); err != nil && (now == nil || !now.is(w.Born, id.Execution)) {
 			return history.Event{}, fmt.Errorf("%w: %w", errNotOpen, err) // it may be pruned by now
 		}
 		if err != nil {
@@ -318,8 +301,9 @@ func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (histo
 	delete(open, id.Event)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	if !p.live() {
-		return e, nil // what was kept of its partition was dropped already
+	now := p.get(id.Instance)
+	if !p.live() || (now == nil || !now.is(w.Born, id.Execution)) && !bug.Planted("events-of-the-former") {
+		return e, nil // what was kept of its partition, or its instance, was dropped already
 	}
 	if sc.events == nil {
 		sc.events = map[history.InstanceID]map[int64]history.Event{}

@@ -111,7 +111,7 @@ func (c *commit) settled(a journal.Applied) {
 		p.relays.add(a.Outbox, a.Send)
 	}
 	p.calm(turnPiece(i.id)) // before the next turn may begin
-	at := broker.Place{Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final(), Progress: c.reached}
+	at := broker.Place{Born: m.Born, Execution: m.Execution, Name: m.Name, Version: m.Version, Final: m.Status.Final(), Progress: c.reached}
 	// The turn is sealed and the instance was there: it is still held.
 	_ = p.member.broker.Commit(c.lock.turn, offered, at)
 	p.mu.Lock()

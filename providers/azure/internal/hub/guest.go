@@ -195,7 +195,8 @@ func (m *member) farewell(g *guest) {
 func (m *member) invite(g *guest) {
 	o := &g.offer
 	b := &broker.Guest{
-		ID: history.ActivityID{Instance: o.ID, Execution: o.Execution, Event: o.Event},
+		ID:   history.ActivityID{Instance: o.ID, Execution: o.Execution, Event: o.Event},
+		Born: o.Born,
 		Activity: provider.Activity{
 			Scheduled: history.Event{ID: o.Event, Execution: o.Execution},
 			Attempt:   o.Attempt, Tag: o.Tag, Session: o.Session,
@@ -291,15 +292,15 @@ func (s *Store) stillOpen(ctx context.Context, o *row.Offer) (bool, error) {
 	return open && (w.Born == o.Born || bug.Planted("next-instance-ended")), err
 }
 
-// stillWanted reads whether an activity is open that a former owner runs, of the
-// instance that was born so: whether anybody waits for it.
-func (s *Store) stillWanted(ctx context.Context, w *broker.Work, born string) (bool, error) {
+// stillWanted reads whether an activity is open that a former owner runs: whether
+// anybody waits for it.
+func (s *Store) stillWanted(ctx context.Context, w *broker.Work) (bool, error) {
 	now, err := s.openWork(ctx, w.ID.Instance)
 	if now == nil || err != nil {
 		return false, err
 	}
 	open, err := attemptIn(now.Activities, now, w.ID.Execution, w.ID.Event, w.Activity.Attempt)
-	return open && (born == "" || now.Born == born), err
+	return open && now.Born == w.Born, err
 }
 
 // attemptIn reports whether an attempt is in a set of open work.
@@ -364,13 +365,13 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 
 // extendDetached renews an activity whose instance another host owns, and learns
 // whether it was cancelled. What cannot be read is no cancellation.
-func (h *host) extendDetached(ctx context.Context, w *broker.Work, born string, progress history.Payload) (provider.Signals, error) {
+func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress history.Payload) (provider.Signals, error) {
 	g := guestOf(w)
 	if g == nil { // it goes on, and its new owner hears of its end
-		if wanted, err := h.store.stillWanted(ctx, w, born); err == nil && !wanted {
+		if wanted, err := h.store.stillWanted(ctx, w); err == nil && !wanted {
 			return provider.Signals{Cancelled: true}, nil
 		}
-		return provider.Signals{}, h.reachDetached(ctx, w, born, progress)
+		return provider.Signals{}, h.reachDetached(ctx, w, progress)
 	}
 	if err := g.extend(ctx, workLease, progress); err != nil {
 		if isTaken(err) {
@@ -391,12 +392,12 @@ func (h *host) extendDetached(ctx context.Context, w *broker.Work, born string, 
 
 // giveBackDetached gives back an activity whose instance another host owns: into
 // its queue, or to the owner.
-func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, born string, r provider.Release) {
+func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.Release) {
 	if g := guestOf(w); g != nil {
 		h.giveBackGuest(ctx, g, r)
 		return
 	}
-	post, err := h.store.encodeReturned(w.ID.Instance, born, row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}, w.Reached())
+	post, err := h.store.encodeReturned(w.ID.Instance, w.Born, row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}, w.Reached())
 	if err == nil {
 		err = h.store.insertPost(context.WithoutCancel(ctx), w.ID.Instance, post)
 	}

@@ -363,7 +363,7 @@ func (p *partition) restoreOne(i *instance, progress map[int64]history.Payload) 
 	timers = slices.DeleteFunc(timers, func(t provider.Timer) bool { return !p.soonLocked(&t) })
 	p.mu.Unlock()
 	r = broker.Restored{
-		Instance: i.id, Execution: i.execution, Name: i.name, Version: i.version,
+		Instance: i.id, Born: i.born, Execution: i.execution, Name: i.name, Version: i.version,
 		Again: i.again, Timers: timers, Progress: progress,
 	}
 	withheld := map[int64]bool{}

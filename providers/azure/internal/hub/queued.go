@@ -268,10 +268,11 @@ func (p *partition) tryReturn(ctx context.Context, l *letter) error {
 // came back, and what it has reached with it. A turn of the instance would change the
 // same row: then it is tried again.
 func (p *partition) reoffer(ctx context.Context, e *journal.Entry, i *instance, all []row.Returned, by *letter, applied func()) error {
-	if !p.member.broker.Reserve(i.id) {
+	end, ok := p.member.broker.Reserve(i.id)
+	if !ok {
 		return errBusy
 	}
-	defer p.member.broker.Unreserve(i.id)
+	defer end()
 	if p.get(i.id) != i {
 		return errBusy
 	}
@@ -413,10 +414,10 @@ func (p *partition) takeBack(all []broker.Diverted) {
 	}
 	for _, d := range all {
 		i := p.instances[d.ID.Instance]
-		if i == nil || i.execution != d.ID.Execution {
+		if i == nil || !i.owns(&d) {
 			continue // it was purged or replaced
 		}
-		p.member.broker.Open(d.ID.Instance, d.ID.Execution, d.Orchestration, d.Version, d.Activity)
+		p.member.broker.Open(i.id, i.place(), d.Activity)
 	}
 }
 
@@ -425,12 +426,13 @@ var errBusy = errors.New("a turn of the instance is under way, or an order for i
 // divert commits that activities of an instance are offered to other hosts. A
 // turn of the instance would change the same row: then they stay.
 func (p *partition) divert(ctx context.Context, id history.InstanceID, all []broker.Diverted) error {
-	if !p.member.broker.Reserve(id) {
+	end, ok := p.member.broker.Reserve(id)
+	if !ok {
 		return errBusy
 	}
-	defer p.member.broker.Unreserve(id)
+	defer end()
 	i := p.get(id)
-	if i == nil || i.execution != all[0].ID.Execution {
+	if i == nil || !i.owns(&all[0]) {
 		return errNotOpen
 	}
 	after := *i

@@ -139,7 +139,7 @@ func (g *guest) giveToOwner(ctx context.Context) error {
 
 // completeDetached sends the completion of an activity to the owner of its instance,
 // and what it has reached, unless it cannot be tried again.
-func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider.Message, born string) (err error) {
+func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider.Message) (err error) {
 	var progress history.Payload
 	if f, failed := m.Data.(*history.ActivityFailed); failed && (f.Failure == nil || !f.Failure.NonRetryable) {
 		progress = w.Reached()
@@ -150,18 +150,18 @@ func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider
 	if err != nil {
 		return err
 	}
-	return h.store.insertOf(ctx, m, born, progress)
+	return h.store.insertOf(ctx, m, w.Born, progress)
 }
 
 // reachDetached tells the new owner of an instance what an activity has reached that
 // goes on here.
-func (h *host) reachDetached(ctx context.Context, w *broker.Work, born string, progress history.Payload) error {
+func (h *host) reachDetached(ctx context.Context, w *broker.Work, progress history.Payload) error {
 	if progress == nil || bug.Planted("former-owner-silent") {
 		return nil
 	}
 	s, id := h.store, w.ID
 	r := &row.Returned{Execution: id.Execution, Event: id.Event, Attempt: w.Activity.Attempt}
-	post, err := s.encode(id.Instance, nil, row.Envelope{Reached: r, Of: born}, progress)
+	post, err := s.encode(id.Instance, nil, row.Envelope{Reached: r, Of: w.Born}, progress)
 	if err != nil {
 		return err
 	}

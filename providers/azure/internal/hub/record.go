@@ -13,6 +13,7 @@ import (
 	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/providers/internal/spans"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
@@ -33,6 +34,17 @@ type instance struct {
 // begun reports whether messages can be handed on: the start was.
 func (i *instance) begun() bool {
 	return i.started || i.seen == nil || i.seen.meta.Execution > 0
+}
+
+// is tells the instance, in an execution, from others of its id, whose activities have
+// the same event ids.
+func (i *instance) is(born string, execution int64) bool {
+	return i.born == born && i.execution == execution
+}
+
+// owns reports whether an activity that was taken out is the instance's.
+func (i *instance) owns(d *broker.Diverted) bool {
+	return i.is(d.Born, d.ID.Execution) || bug.Planted("next-instance-runs") && i.execution == d.ID.Execution
 }
 
 // seen is an instance's row, read.
@@ -60,6 +72,11 @@ type open struct {
 	due       int64       // in the key of the timers' row, 0 if there is none
 	timed     bool        // timers and due are known: it is not so if only its work was read
 	work      bool        // there is a row of work
+}
+
+// place is where the instance stands, for the broker.
+func (o *open) place() broker.Place {
+	return broker.Place{Born: o.born, Execution: o.execution, Name: o.name, Version: o.version}
 }
 
 // left are activities that former owners still ran when they handed the partition

@@ -1,6 +1,11 @@
 package hub
 
 import (
+	"encoding/hex"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +45,82 @@ func TestScheduledEventsGoWithTheirPartition(t *testing.T) {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestScheduledEventsGoWithTheirInstance: it is purged while its history is read for
+// one of them, of which the last blob is there a moment longer.
+func TestScheduledEventsGoWithTheirInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		join := func() provider.Host {
+			h, err := s.Join(t.Context(), provider.HostInfo{Name: "one"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}
+		h := join()
+		start := provider.Message{ID: "start", To: "x", Start: &provider.Start{Name: "story"}, Data: &history.ExecutionStarted{Name: "story"}}
+		if err := s.Send(t.Context(), start); err != nil {
+			t.Fatal(err)
+		}
+		turn, err := h.NextTurn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &provider.Commit{
+			Consumed: 1, NewExecution: true, Name: "story", Status: history.StatusRunning,
+			Events: []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: start.Data}},
+		}
+		input := make([]byte, 200_000) // which goes into a blob, with its event
+		_, _ = rand.NewChaCha8([32]byte{}).Read(input)
+		for id := int64(2); id < 4; id++ {
+			e := history.Event{Execution: 1, ID: id, Time: time.Now(), Data: &history.ActivityScheduled{Name: "former", Input: history.Payload(`"` + hex.EncodeToString(input) + `"`)}}
+			c.Events = append(c.Events, e)
+			c.Activities = append(c.Activities, provider.Activity{Scheduled: e, Attempt: 1})
+		}
+		if err := errors.Join(h.CommitTurn(t.Context(), turn, c), h.Leave(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		reading, once := make(chan bool), false // guarded by the account
+		account.Decide(func(c simulated.Call) simulated.Fault {
+			switch {
+			case c.Kind == simulated.DeleteBlob:
+				return simulated.Fault{Kind: simulated.Denied}
+			case c.Kind == simulated.GetBlob && !once:
+				once = true
+				close(reading)
+				return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+			}
+			return simulated.Fault{}
+		})
+		h = join()
+		taken := make(chan error, 1)
+		go func() {
+			_, err := h.NextActivity(t.Context())
+			taken <- err
+		}()
+		<-reading
+		m := s.member
+		if err := s.Purge(t.Context(), "x", true); err != nil {
+			t.Error(err)
+		}
+		if err := <-taken; err != nil {
+			t.Error(err)
+		}
+		if len(m.scheduled.events) > 0 {
+			t.Errorf("x is gone, and events are kept of %v", slices.Collect(maps.Keys(m.scheduled.events)))
+		}
+		account.Decide(nil)
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -11,7 +11,6 @@ import (
 	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
-	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -154,7 +153,7 @@ func (p *partition) openLocked(i *instance, timers []provider.Timer, progress ma
 		}
 	}
 	if len(soon) > 0 {
-		p.member.broker.OpenTimers(i.id, broker.Place{Execution: i.execution, Name: i.name, Version: i.version}, progress, soon...)
+		p.member.broker.OpenTimers(i.id, i.place(), progress, soon...)
 	}
 }
 

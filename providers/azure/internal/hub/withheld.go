@@ -169,7 +169,7 @@ func (p *partition) reopenLocked(i *instance, event int64, attempt int, progress
 		return // it is closed, tried again, or offered already
 	}
 	delete(p.withheld[i.id], event)
-	p.member.broker.Open(i.id, i.execution, i.name, i.version, p.restored(i, event, i.spans[n], progress))
+	p.member.broker.Open(i.id, i.place(), p.restored(i, event, i.spans[n], progress))
 }
 
 // deadHosts are those that withheld activities are left to and that are dead.
