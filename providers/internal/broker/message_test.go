@@ -82,7 +82,12 @@ func TestOrphansAreListedByAgeAndDroppedById(t *testing.T) {
 			t.Errorf("orphans left: %s, want [3 0]", got)
 		}
 		w.wantIDs(w.turn("b"), "not an orphan")
-		w.b.DropOrphans("3", "0")
+		if w.b.TakeOrphans("3", "not an orphan") || w.b.TakeOrphans("3", "unknown") {
+			t.Error("messages were taken that are no orphans")
+		}
+		if !w.b.TakeOrphans("3", "0") {
+			t.Error("orphans were not taken")
+		}
 		w.b.Deliver(broker.Delivery{Message: message("a", "1")}) // forgotten, so new
 		if got := list(begin.Add(24 * time.Hour)); got != "[1]" {
 			t.Errorf("orphans left: %s, want [1]", got)

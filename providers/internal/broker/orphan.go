@@ -78,11 +78,29 @@ func (b *Broker) Orphans(before time.Time) []Delivery {
 	return found
 }
 
+// TakeOrphans is DropOrphans for all or none: it reports false, and does nothing, if
+// one of them is no orphan (any more).
+func (b *Broker) TakeOrphans(ids ...string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		if m := b.waiting[id]; m == nil || m.orphan == nil {
+			return false
+		}
+	}
+	b.dropOrphansLocked(ids)
+	return true
+}
+
 // DropOrphans forgets orphans by message id. Those that are no orphans (any
 // more) are left alone.
 func (b *Broker) DropOrphans(ids ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.dropOrphansLocked(ids)
+}
+
+func (b *Broker) dropOrphansLocked(ids []string) {
 	for _, id := range ids {
 		if m := b.waiting[id]; m != nil && m.orphan != nil {
 			b.unorphanLocked(m.orphan)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/bug"
@@ -141,12 +142,18 @@ func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, given *provider
 	if err != nil {
 		lock.busy.Store(false)
 	}
-	if errors.Is(err, provider.ErrConflict) {
+	if errors.Is(err, provider.ErrLockLost) && lock.turn.Held() && !bug.Planted("lost-but-held") {
+		// A row is gone that the commit was to delete, and the caller has nothing to
+		// give back.
 		lock.partition.calm(turnPiece(lock.instance.id))
-		h.giveBack(lock.turn, provider.Release{}) // such a turn is over
+		h.giveBack(lock.turn, provider.Release{Delay: missingPause})
 	}
 	return err
 }
+
+// missingPause is how long an instance is set aside after a commit that found a row
+// missing.
+const missingPause = time.Second
 
 func (h *host) commitTurn(ctx context.Context, lock *turnLock, given *provider.Commit) error {
 	op := "committing a turn of " + quote(lock.instance.id)

@@ -85,7 +85,7 @@ func (p *partition) tryUndo(ctx context.Context, l *letter, reason string) error
 		for _, name := range blobs {
 			p.store.dropBlobs([]string{name})
 		}
-	})
+	}, nil)
 	if len(ops) == 0 && storage.Is(err, storage.Missing) {
 		p.dropped(l)
 		return nil // it was consumed meanwhile
