@@ -15,10 +15,11 @@ var (
 	// ErrExists: the instance id is taken and the reuse policy refuses.
 	ErrExists = errors.New("instance exists")
 	// ErrLockLost: the caller no longer holds the turn or the activity; what it
-	// decided is void. It drops what it holds in memory and asks for the next.
+	// decided is void. It drops what it holds in memory and asks for the next: there is
+	// nothing to release.
 	ErrLockLost = errors.New("lock lost")
 	// ErrConflict: the commit does not follow the last committed event. The
-	// caller's memory is stale: it drops it and reads anew.
+	// caller's memory is stale: it drops it, releases the turn and reads anew.
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: the request can never succeed as it stands, for example
 	// because it exceeds a limit of the store, which the error names.

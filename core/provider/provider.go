@@ -92,12 +92,14 @@ type Host interface {
 
 	// CommitTurn applies what the turn decided and unlocks the instance, all or
 	// nothing. Commits of different instances called at once are grouped. After
-	// an error the turn is over: on [ErrLockLost] and [ErrConflict] nothing was
-	// applied and the caller's memory is stale; on [ErrInvalid] nothing was
-	// applied and the lock is still held, to be released; on [ErrUnknown] the
-	// caller releases the turn and forgets what it knew. The exception is
-	// [ErrUnavailable]: nothing was applied, the lock is still held, and the
-	// caller may try the same commit again instead of releasing the turn.
+	// an error the turn is over: on [ErrLockLost] nothing was applied, and there is
+	// nothing to release: the provider has ended the turn, and if the instance is
+	// there still it gets another; on [ErrConflict] nothing was applied, the
+	// caller's memory is stale, and the lock is still held, to be released; on
+	// [ErrInvalid] nothing was applied and the lock is still held, to be released;
+	// on [ErrUnknown] the caller releases the turn and forgets what it knew. The
+	// exception is [ErrUnavailable]: nothing was applied, the lock is still held,
+	// and the caller may try the same commit again instead of releasing the turn.
 	CommitTurn(ctx context.Context, t *Turn, c *Commit) error
 
 	// ReleaseTurn gives a turn back undecided. A lock that is already gone is no

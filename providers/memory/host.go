@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -81,14 +80,10 @@ func (h *host) CommitTurn(_ context.Context, t *provider.Turn, c *provider.Commi
 	if !bt.Held() {
 		return failed("committing a turn of", t.Instance.ID, provider.ErrLockLost)
 	}
-	err := s.commit(bt, c)
-	if err == nil {
-		return nil
+	if err := s.commit(bt, c); err != nil {
+		return fmt.Errorf("memory: %w", err)
 	}
-	if errors.Is(err, provider.ErrConflict) {
-		bt.Release(provider.Release{}) // such a turn is over
-	}
-	return fmt.Errorf("memory: %w", err)
+	return nil
 }
 
 // ReleaseTurn implements [provider.Host].

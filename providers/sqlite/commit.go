@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -55,9 +54,6 @@ func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, c *provider.Com
 	err = h.commitTurn(ctx, lock, c)
 	if err != nil {
 		lock.busy.Store(false)
-	}
-	if errors.Is(err, provider.ErrConflict) {
-		h.giveBack(lock.turn, provider.Release{}) // such a turn is over
 	}
 	return err
 }

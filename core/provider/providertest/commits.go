@@ -104,6 +104,16 @@ var commitProperties = []property{
 		t := e.turnWith("order", "a")
 		e.commit(t, take(t))
 	}},
+	{"a turn whose commit was refused is held until it is released, as long as that says", p7, func(e *env) {
+		e.send(e.start("order"))
+		t := e.turnOf("order")
+		d := take(t)
+		d.Events[0].ID = 7
+		e.wants(e.tryCommit(t, &d.Commit), provider.ErrConflict, "a commit whose first event is 7")
+		e.noTurn()
+		e.release(t, provider.Release{Delay: far})
+		e.noTurn()
+	}},
 	{"events with a gap between them are refused", p7, func(e *env) {
 		e.send(e.start("order"))
 		t := e.turnOf("order")
