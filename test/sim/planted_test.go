@@ -112,6 +112,8 @@ var caughtBy = map[string]string{
 	"events-of-the-former":    "hub.TestScheduledEventsGoWithTheirInstance",
 	"buried-although-started": "hub.TestAMessageIsNotBuriedBesideATurn",
 	"lost-but-held":           "hub.TestATurnThatLostARowIsOver",
+	"start-forgotten":         "hub.TestAMessageForAPendingInstance",
+	"copies-count-as-done":    "hub.TestACopyOfACompletionIsNotTaken",
 	"made-beside-orders":      "hub.TestAStartDoesNotReplace",
 	"freed-half-read":         "hub.TestProgressThatIsTakenIn",
 

@@ -97,6 +97,20 @@ func (p *partition) recall(ctx context.Context, id history.InstanceID, known *in
 	}
 }
 
+// startedLocked reports whether the broker has, or had, the start of a pending instance,
+// which may have been out of memory since.
+func (p *partition) startedLocked(id history.InstanceID, m *row.Meta) bool {
+	if m.Execution > 0 || bug.Planted("start-forgotten") {
+		return false
+	}
+	for _, l := range p.inboxOf[id] {
+		if l.envelope.Born == m.Born && len(l.handed) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // takeInLocked puts an instance into memory as it was read.
 func (p *partition) takeInLocked(id history.InstanceID, got recalled) *instance {
 	known := p.instances[id]
@@ -114,7 +128,7 @@ func (p *partition) takeInLocked(id history.InstanceID, got recalled) *instance 
 	if got.asleep != nil {
 		i.timers, i.due = got.asleep.timers, got.asleep.due
 	}
-	i.timed = true
+	i.timed, i.started = true, p.startedLocked(id, m)
 	if !p.removing[id] {
 		p.putLocked(i)
 		p.openTimersLocked(i, got.progress)
