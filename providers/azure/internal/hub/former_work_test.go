@@ -11,6 +11,8 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // begins is the first commit of an instance that goes on. It opens activities of the
@@ -113,6 +115,67 @@ func TestAnActivityThatLeavesForItsSessionIsNotTheNextInstances(t *testing.T) {
 			}
 		}
 		if err := errors.Join(hb.Leave(t.Context()), b.Close(), ha.Leave(t.Context()), a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestACopyOfACompletionIsNotTakenForOne: the row went with the instance before, and a
+// copy of it comes when nobody has the partition.
+func TestACopyOfACompletionIsNotTakenForOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+		s := open("server")
+		join := func() provider.Host {
+			h, err := s.Join(t.Context(), provider.HostInfo{Tags: []string{"gpu"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}
+		h := join()
+		begin := func(message, request string) {
+			t.Helper()
+			if err := s.Send(t.Context(), story("x", message, request)); err != nil {
+				t.Fatal(err)
+			}
+			turn := turnOf(t, h, "x")
+			if err := h.CommitTurn(t.Context(), turn, begins(turn, "", "activity")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begin("start", "first")
+		if err := s.Send(t.Context(), provider.Message{
+			ID: "completion", To: "x", Execution: 1, Data: &history.ActivityCompleted{Source: 2, Attempt: 1},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var copies []storage.Op
+		for _, r := range account.State().Rows("hub") {
+			if row.KindOf(r.Key) == row.KindInbox {
+				copies = append(copies, storage.Op{Verb: storage.Insert, Row: storage.Row{Key: r.Key, Cells: r.Cells}})
+			}
+		}
+		if len(copies) != 1 {
+			t.Fatalf("there are %d rows in the inbox, want that of the completion", len(copies))
+		}
+		if err := s.Purge(t.Context(), "x", true); err != nil {
+			t.Fatal(err)
+		}
+		begin("start again", "second")
+		if err := h.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := account.Client("late").Transact(t.Context(), "hub", s.PartitionKey(0), copies); err != nil {
+			t.Fatal(err)
+		}
+		h = join()
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		if task, err := h.NextActivity(ctx); err != nil || task.ID.Event != 2 {
+			t.Errorf("the activity is %v, %v; want that of event 2", task, err)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
 			t.Error(err)
 		}
 	})
