@@ -72,36 +72,43 @@ func TestBoundsOfQuarantine(t *testing.T) {
 	for _, hosts := range []int{1, 3} {
 		for _, killers := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%d hosts, %d killers", hosts, killers), func(t *testing.T) {
-				const ttl = 3 * time.Second
-				inWorld(t, ttl, hosts, func(ctx context.Context, w *world, c *clients) {
-					supervised, stop := context.WithCancel(ctx)
-					w.ended.Go(func() { w.keep(supervised, hosts) })
-					defer stop()
-					w.effects.slow = 40 * time.Second // as long as many lives
-					innocent := c.spread(ctx, "innocent", 40, 3)
-					var all []*orchestration.Handle[string]
-					for i := range killers {
-						h, err := begun(ctx, c, doomed, i, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprint("k-doomed-", i))})
-						if err != nil {
-							return
-						}
-						all = append(all, h)
-					}
-					for _, h := range all {
-						gives(ctx, c, h, is("lost"))
-					}
-					for _, h := range innocent {
-						gives(ctx, c, h, is(6))
-					}
-					// Two killers in two partitions of one process hide each other for a while.
-					n, most := w.met["deaths of an activity"], []int{0, 10, 40}[killers]
-					if t.Logf("%d deaths", n); n == 0 || n > most {
-						w.failed("%d deaths until the activities were found, at most %d", n, most)
-					}
-				})
+				for seed := range uint64(6) {
+					quarantined(t, seed, hosts, killers)
+				}
 			})
 		}
 	}
+}
+
+func quarantined(t *testing.T, seed uint64, hosts, killers int) {
+	t.Helper()
+	const ttl = 3 * time.Second
+	inWorldOf(t, seed, ttl, hosts, func(ctx context.Context, w *world, c *clients) {
+		supervised, stop := context.WithCancel(ctx)
+		w.ended.Go(func() { w.keep(supervised, hosts) })
+		defer stop()
+		w.effects.slow = 40 * time.Second // as long as many lives
+		innocent := c.spread(ctx, "innocent", 40, 3)
+		var all []*orchestration.Handle[string]
+		for i := range killers {
+			h, err := begun(ctx, c, doomed, i, orchestration.StartOptions{ID: history.InstanceID(fmt.Sprint("k-doomed-", i))})
+			if err != nil {
+				return
+			}
+			all = append(all, h)
+		}
+		for _, h := range all {
+			gives(ctx, c, h, is("lost"))
+		}
+		for _, h := range innocent {
+			gives(ctx, c, h, is(6))
+		}
+		// Two killers in two partitions of one process hide each other for a while.
+		n, most := w.met["deaths of an activity"], []int{0, 10, 40}[killers]
+		if t.Logf("%d deaths", n); n == 0 || n > most {
+			w.failed("%d deaths until the activities were found, at most %d", n, most)
+		}
+	})
 }
 
 // TestBoundsOfQuarantineWhereClientsBorrow: what kills its process is found although a

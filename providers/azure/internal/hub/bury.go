@@ -95,18 +95,22 @@ func (p *partition) buryOrphan(ctx context.Context, l *letter, take func(*letter
 		}
 		return nil
 	})
-	if err != nil && taken.Load() {
+	switch {
+	case storage.Is(err, storage.Missing): // somebody deleted its row
+		p.dropped(l)
+	case err != nil && taken.Load():
 		p.handOnAgain(l)
 	}
 	return err
 }
 
-// handOnAgain has a letter handed on once more, before those that wait.
+// handOnAgain has a letter handed on once more, with its copies, before those that wait.
 func (p *partition) handOnAgain(l *letter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.inbox[l.key] == l {
-		p.unresolved[l.to] = append([]*letter{l}, p.unresolved[l.to]...)
+		p.unresolved[l.to] = slices.Concat([]*letter{l}, l.copies, p.unresolved[l.to])
+		l.copies = nil
 		p.resolveSoonLocked(l.to)
 	}
 }

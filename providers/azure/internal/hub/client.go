@@ -168,7 +168,10 @@ func (s *Store) start(ctx context.Context, m *provider.Message) error {
 	if !storage.Is(err, storage.Exists) {
 		return err
 	}
-	return s.startTaken(ctx, m, created.Born, blobNames(p.blobs, c.Blobs))
+	if err := s.startTaken(ctx, m, created.Born, blobNames(p.blobs, c.Blobs)); err != nil {
+		return err
+	}
+	return s.stillTheHub(ctx) // what has the id may be of one that is gone
 }
 
 func blobNames(lists ...[]row.BlobData) (names []string) {

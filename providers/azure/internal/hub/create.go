@@ -19,10 +19,11 @@ import (
 // createHub makes what is missing of a hub, and the hub record last.
 func (s *Store) createHub(ctx context.Context) error {
 	if err := nobodys(ctx, s.account, s.cfg.Name); err != nil {
-		if _, made := s.account.Get(ctx, s.cfg.Name, row.Management, row.HubRecord); made == nil {
-			return nil // another has just made a hub of it
+		_, made := s.account.Get(ctx, s.cfg.Name, row.Management, row.HubRecord)
+		if storage.Is(made, storage.Missing) || errors.Is(made, storage.ErrGone) {
+			return err
 		}
-		return err
+		return made // another has just made a hub of it
 	}
 	unlessThere := func(err error) error {
 		if storage.Is(err, storage.Exists) {

@@ -14,7 +14,9 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // TestAHostOfADeletedHubEnds: who waits for work or for an instance learns of it, the
@@ -107,11 +109,17 @@ func TestAClientOfAHubThatWasMadeAnewIsTold(t *testing.T) {
 					}
 				}
 				open("other")
-				account.Decide(simulated.When(func(c simulated.Call) bool { return c.Client == "client" && c.Kind == simulated.Scan }, simulated.Fault{Kind: simulated.Busy}))
-				if err := send(client); !errors.Is(err, provider.ErrUnknown) {
+				account.Decide(simulated.When(func(c simulated.Call) bool {
+					return c.Client == "client" && (c.Kind == simulated.Scan || c.Kind == simulated.Get && c.Key == row.HubRecord)
+				}, simulated.Fault{Kind: simulated.Busy}))
+				if err := send(client); !errors.Is(err, provider.ErrUnknown) || errors.Is(err, provider.ErrUnavailable) {
 					t.Errorf("sending when it cannot be seen which hub it is: %v, want that the outcome is not known", err)
 				}
 				account.Decide(nil)
+				sent--
+				if err := send(client); !errors.Is(err, provider.ErrSchema) {
+					t.Errorf("sending that again: %v, want that the hub was made anew", err)
+				}
 				if err := send(client); !errors.Is(err, provider.ErrSchema) {
 					t.Errorf("sending: %v, want that the hub was made anew", err)
 				}
@@ -121,4 +129,23 @@ func TestAClientOfAHubThatWasMadeAnewIsTold(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAClientSendsAlthoughTheRowOfAHostIsDamaged: which hub it is is seen all the same.
+func TestAClientSendsAlthoughTheRowOfAHostIsDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 2})
+		client := open("client")
+		damaged := storage.Row{Key: row.HostPrefix + "damaged", Cells: map[string][]byte{"Host": []byte("{")}}
+		if _, err := account.Client("other").Transact(t.Context(), "hub", row.Management, []storage.Op{{Verb: storage.Insert, Row: damaged}}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		if err := client.Send(t.Context(), story("x", "x", "")); err != nil {
+			t.Error(err)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -57,6 +57,9 @@ func failed(operation string, err error) error {
 		return nil
 	}
 	class := classify(err)
+	if errors.Is(err, provider.ErrUnknown) {
+		class = nil // whatever the cause was: something may have been applied
+	}
 	if errors.Is(err, storage.ErrGone) {
 		err = fmt.Errorf("%w: the hub was deleted, and its name is free after about a minute: opening it then makes a new one", err)
 	}

@@ -160,7 +160,7 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 	if i != nil {
 		born = i.born
 	}
-	l.handed, l.copies, l.orphan = nil, nil, receiver == broker.Missing
+	l.handed, l.done, l.copies, l.orphan = nil, 0, nil, receiver == broker.Missing
 	var waits *letter // one that has messages of this one
 	for n := range l.messages {
 		m := &l.messages[n]

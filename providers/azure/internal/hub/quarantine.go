@@ -32,9 +32,14 @@ import (
 //	                              or run for a while                          [quarantine]
 //
 // What killed an owner was named when it died, so suspects are those that were named
-// at every death. They become fewer with each. Who is no suspect runs, and is named,
-// and waits only while the last suspect is on trial. What has run for its trial has shown that it does
-// not kill, and an owner that lives for as long is careful no more.
+// at every death. They become fewer with each. Who is no suspect runs, and is named.
+// What has run for its trial has shown that it does not kill, and an owner that lives
+// for as long is careful no more.
+//
+// A process has many partitions, and what kills it may be in another. So the last
+// suspect of one is on trial when nothing else is in doubt in the whole process: all
+// that runs has run for as long as a trial, and nothing begins. For that the others
+// wait, after three deaths in a row, and no longer than it takes.
 
 const (
 	// turnTrial and workTrial are how long a turn and an activity run before they
@@ -101,50 +106,97 @@ func (b *probation) on() bool {
 	return b.crash != nil
 }
 
-// trials sees to it that the last suspect of a partition runs without those of
-// others in this process.
+// trials is what runs in this process, of all its partitions.
 type trials struct {
 	mu      sync.Mutex
-	alone   *probation
-	running map[*probation]int // suspects
+	alone   *probation               // whose last suspect is on trial
+	wanted  map[*probation]time.Time // who has a last suspect, and until when others wait for its trial
+	running map[string]*running      // by the name of the piece of work
 }
 
-// mayBegin reports whether a suspect may run now, and counts it.
-func (t *trials) mayBegin(b *probation, alone bool) bool {
+type running struct {
+	of    *probation
+	since time.Time
+	trial time.Duration // after which it counts as innocent
+}
+
+// want has others wait for the trial of the last suspect of a partition.
+func (t *trials) want(b *probation, until time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.running == nil {
-		t.running = map[*probation]int{}
+	if t.wanted == nil {
+		t.wanted = map[*probation]time.Time{}
 	}
-	if t.alone != nil && t.alone != b || alone && len(t.running) > 0 {
-		return bug.Planted("trials-crowded")
+	t.wanted[b] = until
+}
+
+// mayBegin reports whether a piece of work may run now, and counts it. The last suspect
+// of a partition begins its trial.
+func (t *trials) mayBegin(b *probation, piece string, trial time.Duration, last bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	wait := t.alone != nil || !last && t.wantedLocked(now) || last && t.doubtfulLocked(now)
+	if wait && !bug.Planted("trials-crowded") {
+		return false
 	}
-	if alone {
+	if last {
 		t.alone = b
+		delete(t.wanted, b)
 	}
-	t.running[b]++
+	if t.running == nil {
+		t.running = map[string]*running{}
+	}
+	t.running[piece] = &running{b, now, trial}
 	return true
 }
 
-func (t *trials) ended(b *probation) {
+// wantedLocked reports whether somebody waits for a trial.
+func (t *trials) wantedLocked(now time.Time) bool {
+	for b, until := range t.wanted {
+		if now.Before(until) {
+			return true
+		}
+		delete(t.wanted, b)
+	}
+	return false
+}
+
+// doubtfulLocked reports whether something runs that may kill the process yet.
+func (t *trials) doubtfulLocked(now time.Time) bool {
+	for _, r := range t.running {
+		if now.Sub(r.since) < r.trial {
+			return true
+		}
+	}
+	return false
+}
+
+// ended says that a piece of work has ended.
+func (t *trials) ended(b *probation, piece string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.running[b]--; t.running[b] <= 0 {
-		delete(t.running, b)
-		if t.alone == b {
-			t.alone = nil
-		}
+	if r := t.running[piece]; r != nil && r.of == b {
+		delete(t.running, piece)
 	}
 }
 
-// left forgets all suspects of a partition that is given up.
-func (t *trials) left(b *probation) {
+// over ends the trial of a partition's last suspect, which may go on.
+func (t *trials) over(b *probation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.running, b)
 	if t.alone == b {
 		t.alone = nil
 	}
+	delete(t.wanted, b)
+}
+
+// left forgets a partition that is given up.
+func (t *trials) left(b *probation) {
+	t.over(b)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.running, func(_ string, r *running) bool { return r.of == b })
 }
 
 // careful is asked before a piece of work begins. While owners die it is named in
@@ -154,6 +206,9 @@ func (p *partition) careful(ctx context.Context, piece string) error {
 	b.mu.Lock()
 	if b.crash == nil {
 		b.mu.Unlock()
+		if !p.member.trials.mayBegin(b, piece, p.trial(piece), false) {
+			return errNotNow
+		}
 		return nil
 	}
 	named, err := b.admitLocked(p, piece)
@@ -173,15 +228,14 @@ func (p *partition) careful(ctx context.Context, piece string) error {
 // endLocked takes a piece of work off those that run, and reports whether it was
 // among them.
 func (b *probation) endLocked(p *partition, piece string) bool {
+	p.member.trials.ended(b, piece)
 	if b.crash == nil {
 		return false // the owner has become calm meanwhile
 	}
 	_, ran := b.running[piece]
 	delete(b.running, piece)
-	if ran && slices.Contains(b.crash.Suspects, piece) {
-		p.member.trials.ended(b)
-	}
 	if b.crash.Trial == piece {
+		p.member.trials.over(b)
 		after := *b.crash
 		after.Trial = ""
 		b.crash = &after
@@ -195,14 +249,12 @@ func (b *probation) admitLocked(p *partition, piece string) (named bool, err err
 	if until := b.crash.Quarantined[piece]; until != 0 {
 		return false, errQuarantined
 	}
-	if _, named = b.running[piece]; named || b.crash.Count == 0 && len(b.crash.Suspects) == 0 {
-		return true, nil // named already, or calm but for what is in quarantine
+	if _, named = b.running[piece]; named {
+		return true, nil
 	}
 	now := time.Now()
 	suspect := slices.Contains(b.crash.Suspects, piece)
-	if !suspect && (b.crash.Trial != "" || b.crash.Last() && now.Sub(b.began) < turnTrial*p.store.cfg.TTL) {
-		return false, errNotNow // the last suspect comes first, if it is there
-	}
+	last := suspect && b.crash.Last()
 	if suspect {
 		b.asked[piece] = now
 		n := 0
@@ -211,15 +263,20 @@ func (b *probation) admitLocked(p *partition, piece string) (named bool, err err
 				n++
 			}
 		}
-		alone := b.crash.Last()
-		if n >= b.crash.Width() || !p.member.trials.mayBegin(b, alone) {
+		if n >= b.crash.Width() {
 			return false, errNotNow
 		}
-		if alone && len(b.running) == 0 {
-			after := *b.crash
-			after.Trial = piece // nothing begins until it is over
-			b.crash = &after
-		}
+	}
+	if !p.member.trials.mayBegin(b, piece, p.trial(piece), last) {
+		return false, errNotNow
+	}
+	if b.crash.Count == 0 && len(b.crash.Suspects) == 0 {
+		return true, nil // calm but for what is in quarantine
+	}
+	if last {
+		after := *b.crash
+		after.Trial = piece // nothing begins until it is over
+		b.crash = &after
 	}
 	b.running[piece] = now
 	return false, nil
@@ -256,9 +313,6 @@ func (p *partition) calm(piece string) {
 	b := &p.probation
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.crash == nil {
-		return
-	}
 	if b.endLocked(p, piece) {
 		b.acquitLocked(piece)
 	}
@@ -317,7 +371,7 @@ func (b *probation) review(p *partition) bool {
 		since, runs := b.running[s]
 		switch {
 		case runs && now.Sub(since) >= p.trial(s):
-			p.member.trials.ended(b)
+			p.member.trials.over(b)
 		case !runs && now.Sub(b.asked[s]) >= staleSuspect: // nobody wants to run it
 		default:
 			continue

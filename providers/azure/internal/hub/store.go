@@ -357,10 +357,27 @@ func (s *Store) stillTheHub(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.observer.Hosts(ctx)
+	if err != nil && !errors.Is(err, errRemade) && !errors.Is(err, storage.ErrGone) { // a row of a host may be damaged
+		err = s.lookAtHub(ctx)
+	}
 	if err == nil || errors.Is(err, errRemade) || errors.Is(err, storage.ErrGone) {
 		return err
 	}
 	return fmt.Errorf("%w: it is stored, and whether that is in the hub that was opened cannot be seen: %w", provider.ErrUnknown, err)
+}
+
+// lookAtHub reads the hub record.
+func (s *Store) lookAtHub(ctx context.Context) error {
+	start := time.Now()
+	r, err := s.account.Get(ctx, s.cfg.Name, row.Management, row.HubRecord)
+	if err != nil && !storage.Is(err, storage.Missing) {
+		return err
+	}
+	same := err == nil && s.made(r)
+	if s.seen(start, same); !same {
+		return errRemade
+	}
+	return nil
 }
 
 // Close implements [provider.Store].
