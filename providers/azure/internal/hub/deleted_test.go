@@ -131,7 +131,7 @@ func TestAClientOfAHubThatWasMadeAnewIsTold(t *testing.T) {
 	}
 }
 
-// TestAClientSendsAlthoughTheRowOfAHostIsDamaged: which hub it is is seen all the same.
+// TestAClientSendsAlthoughTheRowOfAHostIsDamaged: that tells nothing of the hub, which is seen by its record.
 func TestAClientSendsAlthoughTheRowOfAHostIsDamaged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account, open := processes(t, hub.Config{Name: "hub", Partitions: 2})
