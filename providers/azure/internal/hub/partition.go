@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -81,7 +80,7 @@ func newPartition(l *life, number int, head row.Owner, etag string) *partition {
 	p.member, p.life = l.member, l
 	p.probation.begin(head.Crash)
 	if head.Crash != nil && head.Crash.Last() { // it comes first, if it is there
-		l.member.trials.want(&p.probation, time.Now().Add((turnTrial+workTrial)*p.store.cfg.TTL))
+		l.member.trials.want(&p.probation, p.store.cfg.TTL)
 	}
 	p.work.Go(func() { p.load(head, etag) })
 	return p

@@ -120,23 +120,32 @@ type running struct {
 	trial time.Duration // after which it counts as innocent
 }
 
-// want has others wait for the trial of the last suspect of a partition.
-func (t *trials) want(b *probation, until time.Time) {
+// want has others wait for the trial of the last suspect of a partition, for so many
+// TTLs and no longer: it may not be there any more.
+func (t *trials) want(b *probation, ttl time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.wantLocked(b, ttl)
+}
+
+func (t *trials) wantLocked(b *probation, ttl time.Duration) {
 	if t.wanted == nil {
 		t.wanted = map[*probation]time.Time{}
 	}
-	t.wanted[b] = until
+	t.wanted[b] = time.Now().Add((turnTrial + workTrial) * ttl)
 }
 
 // mayBegin reports whether a piece of work may run now, and counts it. The last suspect
-// of a partition begins its trial.
-func (t *trials) mayBegin(b *probation, piece string, trial time.Duration, last bool) bool {
+// of a partition begins its trial, or is waited for.
+func (t *trials) mayBegin(p *partition, piece string, last bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
-	wait := t.alone != nil || !last && t.wantedLocked(now) || last && t.doubtfulLocked(now)
+	b, now := &p.probation, time.Now()
+	doubtful := last && t.doubtfulLocked(now)
+	if doubtful && !t.wanted[b].After(now) {
+		t.wantLocked(b, p.store.cfg.TTL)
+	}
+	wait := t.alone != nil || doubtful || !last && t.wantedLocked(now)
 	if wait && !bug.Planted("trials-crowded") {
 		return false
 	}
@@ -147,7 +156,7 @@ func (t *trials) mayBegin(b *probation, piece string, trial time.Duration, last 
 	if t.running == nil {
 		t.running = map[string]*running{}
 	}
-	t.running[piece] = &running{b, now, trial}
+	t.running[piece] = &running{b, now, p.trial(piece)}
 	return true
 }
 
@@ -206,7 +215,7 @@ func (p *partition) careful(ctx context.Context, piece string) error {
 	b.mu.Lock()
 	if b.crash == nil {
 		b.mu.Unlock()
-		if !p.member.trials.mayBegin(b, piece, p.trial(piece), false) {
+		if !p.member.trials.mayBegin(p, piece, false) {
 			return errNotNow
 		}
 		return nil
@@ -267,7 +276,7 @@ func (b *probation) admitLocked(p *partition, piece string) (named bool, err err
 			return false, errNotNow
 		}
 	}
-	if !p.member.trials.mayBegin(b, piece, p.trial(piece), last) {
+	if !p.member.trials.mayBegin(p, piece, last) {
 		return false, errNotNow
 	}
 	if b.crash.Count == 0 && len(b.crash.Suspects) == 0 {

@@ -1,0 +1,62 @@
+package hub
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+)
+
+// TestTheLastSuspectIsNotKeptFromItsTrial: it asks for one late, when other work begins
+// all the time, each piece of it for less than a trial; and nothing begins beside it.
+func TestTheLastSuspectIsNotKeptFromItsTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ttl = 15 * time.Second
+		var trials trials
+		store := &Store{cfg: Config{TTL: ttl}}
+		busy, dying := &partition{store: store}, &partition{store: store}
+		suspect := row.Piece("suspect", 1, 1, 1)
+		trials.want(&dying.probation, ttl)
+		began := 0
+		begins := func() bool {
+			piece := row.Piece("other", 1, int64(began+1), 1)
+			if !trials.mayBegin(busy, piece, false) {
+				return false
+			}
+			began++
+			go func() {
+				<-time.After(10 * time.Second)
+				trials.ended(&busy.probation, piece)
+			}()
+			return true
+		}
+		for range 5 * 60 { // the suspect is not there
+			<-time.After(time.Second)
+			begins()
+		}
+		if began < 200 {
+			t.Errorf("%d pieces of work began in five minutes: they wait for what is not there", began)
+		}
+		asked := time.Now()
+		for !trials.mayBegin(dying, suspect, true) {
+			if <-time.After(turnPause); time.Since(asked) > time.Hour {
+				t.Fatal("the last suspect gets no trial")
+			}
+			begins()
+		}
+		if begins() {
+			t.Error("something begins beside the last suspect")
+		}
+		trials.ended(&dying.probation, suspect)
+		trials.over(&dying.probation)
+		if !begins() {
+			t.Error("nothing begins when the trial is over")
+		}
+		<-time.After(time.Minute)
+		if n := len(trials.running); n > 0 {
+			t.Errorf("%d pieces of work run: %s", n, fmt.Sprint(trials.running))
+		}
+	})
+}
