@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,10 +98,17 @@ func TestALogThatIsSlowHoldsNobodyUp(t *testing.T) {
 		}
 		close(written)
 	}
+	account.Decide(func(c simulated.Call) simulated.Fault { // until the host has joined, nothing that is sent looks for its partitions
+		if slices.ContainsFunc(c.Ops, func(o storage.Op) bool { return o.Row.Key == row.Head }) {
+			return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
+		}
+		return simulated.Fault{}
+	})
 	h, err := store.Join(t.Context(), provider.HostInfo{Name: "ada"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	account.Decide(nil)
 	<-written
 	for _, err := range []error{h.Leave(t.Context()), store.Close()} {
 		if err != nil {
