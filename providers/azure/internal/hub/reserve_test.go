@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -78,53 +79,28 @@ func TestOrdersForAnInstanceAreCarriedOutOneAfterTheOther(t *testing.T) {
 // TestAStartThatIsSlowToArriveDoesNotComeBack: its process reads the start when another
 // has replaced its instance, and consumed it.
 func TestAStartThatIsSlowToArriveDoesNotComeBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
-		s := open("server")
-		h, err := s.Join(t.Context(), provider.HostInfo{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		arrives, reads := make(chan struct{}), 0 // guarded by the account
-		account.Decide(func(c simulated.Call) simulated.Fault {
-			switch c.Kind {
-			case simulated.DeleteBlob:
-				return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
-			case simulated.GetBlob:
-				switch reads++; reads {
-				case 1: // the first start is still read
-					close(arrives)
-					return simulated.Fault{Kind: simulated.Slow, Delay: 200 * time.Millisecond}
-				case 2: // when the next one is being read
-					return simulated.Fault{Kind: simulated.Slow, Delay: 500 * time.Millisecond}
-				}
-			}
-			return simulated.Fault{}
-		})
-		sent := make(chan error, 1)
-		go func() { sent <- s.Send(t.Context(), bulkyStart("x")) }()
-		<-arrives
-		next := bulkyStart("x")
-		next.ID, next.Start.RequestID, next.Start.Reuse = "next", "other", provider.ReuseReplace
-		if err := errors.Join(s.Send(t.Context(), next), <-sent); err != nil {
-			t.Fatal(err)
-		}
-		turn := turnOf(t, h, "x")
-		if len(turn.Messages) != 1 || turn.Messages[0].ID != "next" {
-			t.Errorf("the turn has %d messages, the first %s; want the start that replaced the other, alone", len(turn.Messages), turn.Messages[0].ID)
-		}
-		if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
-			t.Error(err)
-		}
-		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
-			t.Error(err)
-		}
+	next := bulkyStart("x")
+	next.ID, next.Start.RequestID, next.Start.Reuse = "next", "other", provider.ReuseReplace
+	// The first start is still read when the next one is being read.
+	slowToArrive(t, []time.Duration{200 * time.Millisecond, 500 * time.Millisecond}, next, func(ctx context.Context, s *hub.Store, sent <-chan error) error {
+		return errors.Join(s.Send(ctx, next), <-sent)
 	})
 }
 
 // TestAStartThatIsSlowToArriveStaysPurged: its process reads the start when its instance
 // was purged, and nothing has the id.
 func TestAStartThatIsSlowToArriveStaysPurged(t *testing.T) {
+	other := story("y", "y", "")
+	slowToArrive(t, []time.Duration{time.Second}, other, func(ctx context.Context, s *hub.Store, sent <-chan error) error {
+		return errors.Join(s.Purge(ctx, "x", true), <-sent, s.Send(ctx, other))
+	})
+}
+
+// slowToArrive has a start of x sent. Reading payloads takes that long, one after the
+// other; meanwhile begins with the first of them, and learns when x was sent. Of all that
+// was started only left is there then.
+func slowToArrive(t *testing.T, reads []time.Duration, left provider.Message, meanwhile func(ctx context.Context, s *hub.Store, sent <-chan error) error) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
 		s := open("server")
@@ -132,29 +108,29 @@ func TestAStartThatIsSlowToArriveStaysPurged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		arrives, reads := make(chan struct{}), 0 // guarded by the account
+		arrives, read := make(chan struct{}), 0 // guarded by the account
 		account.Decide(func(c simulated.Call) simulated.Fault {
-			switch c.Kind {
-			case simulated.DeleteBlob:
+			switch {
+			case c.Kind == simulated.DeleteBlob:
 				return simulated.Fault{Kind: simulated.Slow, Delay: 10 * time.Second}
-			case simulated.GetBlob:
-				if reads++; reads == 1 {
+			case c.Kind == simulated.GetBlob && read < len(reads):
+				if read++; read == 1 {
 					close(arrives)
-					return simulated.Fault{Kind: simulated.Slow, Delay: time.Second}
 				}
+				return simulated.Fault{Kind: simulated.Slow, Delay: reads[read-1]}
 			}
 			return simulated.Fault{}
 		})
 		sent := make(chan error, 1)
 		go func() { sent <- s.Send(t.Context(), bulkyStart("x")) }()
 		<-arrives
-		if err := errors.Join(s.Purge(t.Context(), "x", true), <-sent); err != nil {
+		if err := meanwhile(t.Context(), s, sent); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Send(t.Context(), story("y", "y", "")); err != nil {
-			t.Fatal(err)
+		turn := turnOf(t, h, left.To)
+		if len(turn.Messages) != 1 || turn.Messages[0].ID != left.ID {
+			t.Errorf("the turn has %d messages, the first %s; want %s alone", len(turn.Messages), turn.Messages[0].ID, left.ID)
 		}
-		turn := turnOf(t, h, "y") // and none of what was purged
 		if err := h.CommitTurn(t.Context(), turn, ends(turn)); err != nil {
 			t.Error(err)
 		}
