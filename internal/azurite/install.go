@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // Version is the version of Azurite that is installed.
@@ -146,18 +148,13 @@ func shortHash(text []byte) string {
 
 // waitForLock takes the lock on a file, which ends with the process.
 func waitForLock(ctx context.Context, path string) (unlock func(), err error) {
-	for {
-		f, err := lockFile(path)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, errLocked) {
-			return nil, fmt.Errorf("azurite: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("azurite: another process is installing it (it holds %s): %w", path, ctx.Err())
-		case <-time.After(lockPoll):
-		}
+	file := flock.New(path)
+	switch _, err := file.TryLockContext(ctx, lockPoll); {
+	case err == nil:
+		return func() { _ = file.Close() }, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("azurite: another process is installing it (it holds %s): %w", path, ctx.Err())
+	default:
+		return nil, fmt.Errorf("azurite: locking %s: %w", path, err)
 	}
 }

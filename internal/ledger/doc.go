@@ -16,8 +16,8 @@
 // # Rules
 //
 //   - L1 A key has one row that is not a repeat, and it is the first.
-//   - L2 Looking for the key and appending the row are one step: a lock on the
-//     file, which the system gives up for a process that dies, excludes all
+//   - L2 Looking for the key and appending the row are one step: a lock on a file
+//     beside it, which the system gives up for a process that dies, excludes all
 //     others.
 //   - L3 A last line without its line break is the trace of a process that was
 //     killed while writing. It is no effect: readers ignore it, and whoever

@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // Row is a line of the ledger: one run of an activity.
@@ -30,10 +32,15 @@ type Row struct {
 type Ledger struct {
 	mu   sync.Mutex
 	file *os.File
+	lock *flock.Flock
 	keys map[string]bool // applied, as far as read
 	read int64           // how far the file is read
 	line int             // of that place
 }
+
+// lockSuffix, after the path of a ledger, names the file that is locked while a row is
+// appended. It stays.
+const lockSuffix = ".lock"
 
 // Open opens the ledger in a file, or creates it.
 func Open(path string) (*Ledger, error) {
@@ -41,7 +48,7 @@ func Open(path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return &Ledger{file: file, keys: map[string]bool{}}, nil
+	return &Ledger{file: file, lock: flock.New(path + lockSuffix), keys: map[string]bool{}}, nil
 }
 
 // Path is the file that the ledger was opened from.
@@ -66,10 +73,10 @@ func (l *Ledger) Apply(row Row) (applied bool, err error) {
 	row.Time = row.Time.UTC()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := lock(l.file); err != nil {
-		return false, fmt.Errorf("ledger: locking %s: %w", l.file.Name(), err)
+	if err := l.lock.Lock(); err != nil {
+		return false, fmt.Errorf("ledger: locking %s: %w", l.lock.Path(), err)
 	}
-	defer func() { err = errors.Join(err, unlock(l.file)) }()
+	defer func() { err = errors.Join(err, l.lock.Unlock()) }()
 	if err := l.catchUp(); err != nil {
 		return false, fmt.Errorf("ledger: %w", err)
 	}

@@ -16,6 +16,7 @@ var dependencies = []struct {
 }{
 	{"zombiezen.com/go/sqlite", []string{"providers/sqlite"}, "the embedded store, in pure Go"},
 	{"modernc.org/sqlite", []string{"providers/sqlite"}, "the engine beneath it"},
+	{"github.com/gofrs/flock", []string{"providers/sqlite", "internal/azurite", "internal/ledger"}, "file locks that a dying process gives up, on every system"},
 	{"github.com/Azure/", []string{"providers/azure", "samples", "test"}, "the storage account, and the resources that samples provision"},
 	{"github.com/klauspost/compress", []string{"providers/azure", "providers/sqlite"}, "payloads are compressed before they are stored"},
 	{"google.golang.org/grpc", []string{"server"}, "the durabletask protocol and the KEDA scaler"},

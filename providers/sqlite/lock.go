@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gofrs/flock"
 	"zombiezen.com/go/sqlite"
 
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -42,7 +43,7 @@ func (w workerInfo) String() string {
 
 // workerLock is held by the one host of the file.
 type workerLock struct {
-	file *os.File // closing it releases the lock
+	file *flock.Flock // closing it releases the lock
 }
 
 // lockWorker takes the lock, or says who has it.
@@ -50,12 +51,13 @@ func (s *Store) lockWorker(ctx context.Context) (*workerLock, error) {
 	if s.isClosed() {
 		return nil, s.write(ctx, &request{op: "joining", write: func(*conn) error { return nil }})
 	}
-	file, err := lockFile(s.path + lockSuffix)
+	file := flock.New(s.path + lockSuffix)
+	locked, err := file.TryLock()
 	switch {
-	case err == nil:
+	case err != nil:
+		return nil, unavailable("joining", errors.Join(err, file.Close()), "the worker's lock cannot be taken")
+	case locked:
 		return &workerLock{file}, nil
-	case !errors.Is(err, errLocked):
-		return nil, unavailable("joining", err, "the worker's lock cannot be taken")
 	}
 	// Who has just taken the lock is about to say who he is.
 	var holder workerInfo
