@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"zombiezen.com/go/sqlite"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/scheduled"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -29,7 +29,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			return nil, err
 		}
 		if w.Activity.Scheduled.Data == nil { // left by an earlier process
-			w.Activity.Scheduled, err = h.scheduled.read(ctx, h.store, w.ID)
+			w.Activity.Scheduled, err = h.readScheduled(ctx, w.ID)
 		}
 		if err != nil {
 			if errors.Is(err, provider.ErrCorrupt) || errors.Is(err, provider.ErrNotFound) {
@@ -133,35 +133,13 @@ func (h *host) ReleaseActivity(_ context.Context, t *provider.ActivityTask, r pr
 	return nil
 }
 
-// scheduled are the events of activities that an earlier process left open.
-// They are read back from the history, those of one instance at a time, when
-// the first of them is handed out.
-type scheduled struct {
-	mu     sync.Mutex
-	events map[history.InstanceID]map[int64]history.Event // of its current execution
-}
-
-func (sc *scheduled) take(id history.ActivityID) (history.Event, bool) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	e, ok := sc.events[id.Instance][id.Event]
-	if ok = ok && e.Execution == id.Execution; ok {
-		delete(sc.events[id.Instance], id.Event)
-	}
-	return e, ok
-}
-
-func (sc *scheduled) drop(id history.InstanceID) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	delete(sc.events, id)
-}
-
-func (sc *scheduled) read(ctx context.Context, s *Store, id history.ActivityID) (history.Event, error) {
-	if e, ok := sc.take(id); ok {
+// readScheduled is the event by which an earlier process's activity was scheduled. Those
+// of one instance are read together, when the first of them is handed out.
+func (h *host) readScheduled(ctx context.Context, id history.ActivityID) (history.Event, error) {
+	if e, ok := h.scheduled.Take(id); ok {
 		return e, nil
 	}
-	r, err := s.findRow(ctx, id.Instance)
+	r, err := h.store.findRow(ctx, id.Instance)
 	if err != nil {
 		return history.Event{}, err
 	}
@@ -171,25 +149,15 @@ func (sc *scheduled) read(ctx context.Context, s *Store, id history.ActivityID) 
 	if len(r.activities) == 0 {
 		return history.Event{}, fmt.Errorf("sqlite: %w: activity %v is not open", provider.ErrNotFound, id)
 	}
-	open := map[int64]history.Event{}
-	for e, err := range s.History(ctx, id.Instance, id.Execution, r.activities[0].First-1) {
-		if err != nil {
-			return history.Event{}, err
-		}
-		if _, ok := r.activities.Find(e.ID); ok {
-			open[e.ID] = e
-		}
+	open, err := scheduled.Open(h.store.History(ctx, id.Instance, id.Execution, r.activities[0].First-1), r.activities)
+	if err != nil {
+		return history.Event{}, err
 	}
 	e, ok := open[id.Event]
 	if !ok {
 		return e, fmt.Errorf("sqlite: %w: the history of %s, execution %d, does not have event %d, by which an open activity was scheduled: restore the file from a backup, or purge the instance", provider.ErrCorrupt, wire.Quote(id.Instance), id.Execution, id.Event)
 	}
 	delete(open, id.Event)
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if sc.events == nil {
-		sc.events = map[history.InstanceID]map[int64]history.Event{}
-	}
-	sc.events[id.Instance] = open
+	h.scheduled.Keep(id.Instance, open, func() bool { return true })
 	return e, nil
 }

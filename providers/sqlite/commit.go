@@ -455,7 +455,7 @@ func (c *commit) settled() {
 	h.store.counters.turns.Add(1)
 	h.cache.put(c.after)
 	if c.wipes() {
-		h.scheduled.drop(i.ID)
+		h.scheduled.Drop(i.ID)
 		h.store.progress.forget(i.ID)
 	}
 	var sent []broker.Delivery

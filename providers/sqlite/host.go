@@ -13,6 +13,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/scheduled"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -37,7 +38,7 @@ type host struct {
 	work sync.WaitGroup // the goroutines of this host
 	stop chan struct{}  // closed when they are to end
 
-	scheduled scheduled
+	scheduled scheduled.Events
 
 	left      atomic.Bool
 	leaveOnce sync.Once
@@ -96,7 +97,7 @@ func (h *host) forget(id history.InstanceID) {
 	h.cache.remove(id)
 	h.store.handed.Gone(id)
 	h.store.progress.forget(id)
-	h.scheduled.drop(id)
+	h.scheduled.Drop(id)
 }
 
 // NextTurn implements [provider.Host].

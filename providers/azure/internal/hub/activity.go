@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"sync"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/internal/admit"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/scheduled"
 )
 
 // workLock is the Lock of the activities that a host hands out.
@@ -94,7 +93,7 @@ func (h *host) prepare(ctx context.Context, w *broker.Work) (mine bool, err erro
 		}
 	}
 	if w.Activity.Scheduled.Data == nil { // left by a former owner
-		w.Activity.Scheduled, err = h.member.scheduled.read(ctx, h.member, w)
+		w.Activity.Scheduled, err = h.member.readScheduled(ctx, w)
 	}
 	return true, err
 }
@@ -226,38 +225,9 @@ func (h *host) giveBackWork(ctx context.Context, w *broker.Work, r provider.Rele
 	}
 }
 
-// scheduled are the events of activities that a former owner left open. They
-// are read back from the history, those of one instance at a time, when the
-// first of them is handed out.
-type scheduled struct {
-	mu     sync.Mutex
-	events map[history.InstanceID]map[int64]history.Event // of its current execution
-}
-
-func (sc *scheduled) take(id history.ActivityID) (history.Event, bool) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	e, ok := sc.events[id.Instance][id.Event]
-	if ok = ok && e.Execution == id.Execution; ok {
-		delete(sc.events[id.Instance], id.Event)
-	}
-	return e, ok
-}
-
-func (sc *scheduled) drop(id history.InstanceID) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	delete(sc.events, id)
-}
-
-// dropWhere forgets instances of a partition that was closed.
-func (sc *scheduled) dropWhere(belongs func(history.InstanceID) bool) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	maps.DeleteFunc(sc.events, func(id history.InstanceID, _ map[int64]history.Event) bool { return belongs(id) })
-}
-
-func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (history.Event, error) {
+// readScheduled is the event by which a former owner's activity was scheduled. Those of
+// one instance are read together, when the first of them is handed out.
+func (m *member) readScheduled(ctx context.Context, w *broker.Work) (history.Event, error) {
 	id := w.ID
 	if g := guestOf(w); g != nil {
 		e, err := m.store.readScheduled(ctx, id)
@@ -271,7 +241,7 @@ func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (histo
 		}
 		return e, err
 	}
-	if e, ok := sc.take(id); ok {
+	if e, ok := m.scheduled.Take(id); ok {
 		return e, nil
 	}
 	var i *instance
@@ -282,32 +252,25 @@ func (sc *scheduled) read(ctx context.Context, m *member, w *broker.Work) (histo
 	if i == nil || !i.is(w.Born, id.Execution) || len(i.spans) == 0 {
 		return history.Event{}, fmt.Errorf("azure: %w: activity %v is not open any more", provider.ErrNotFound, id)
 	}
-	open := map[int64]history.Event{}
-	for e, err := range m.store.History(ctx, id.Instance, id.Execution, i.spans[0].First-1) {
-		if now := p.get(id.Instance); err != nil && (now == nil || !now.is(w.Born, id.Execution)) {
-			return history.Event{}, fmt.Errorf("%w: %w", errNotOpen, err) // it may be pruned by now
-		}
-		if err != nil {
-			return history.Event{}, err
-		}
-		if _, ok := i.spans.Find(e.ID); ok {
-			open[e.ID] = e
-		}
+	still := func() bool {
+		now := p.get(id.Instance)
+		return now != nil && now.is(w.Born, id.Execution)
+	}
+	open, err := scheduled.Open(m.store.History(ctx, id.Instance, id.Execution, i.spans[0].First-1), i.spans)
+	if err != nil && !still() {
+		return history.Event{}, fmt.Errorf("%w: %w", errNotOpen, err) // it may be pruned by now
+	}
+	if err != nil {
+		return history.Event{}, err
 	}
 	e, ok := open[id.Event]
 	if !ok {
 		return e, corrupt(id.Instance, "the history", fmt.Errorf("it does not have event %d of execution %d, by which an open activity was scheduled", id.Event, id.Execution))
 	}
 	delete(open, id.Event)
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	now := p.get(id.Instance)
-	if !p.live() || (now == nil || !now.is(w.Born, id.Execution)) && !bug.Planted("events-of-the-former") {
-		return e, nil // what was kept of its partition, or its instance, was dropped already
-	}
-	if sc.events == nil {
-		sc.events = map[history.InstanceID]map[int64]history.Event{}
-	}
-	sc.events[id.Instance] = open
+	m.scheduled.Keep(id.Instance, open, func() bool {
+		// What was kept of its partition, or of its instance, may be dropped already.
+		return p.live() && (still() || bug.Planted("events-of-the-former"))
+	})
 	return e, nil
 }

@@ -102,7 +102,7 @@ func (c *commit) settled(a journal.Applied) {
 	m := &i.seen.meta
 	p.store.handed.Committed(c.lock.turn, c.given)
 	if m.Status.Final() || c.given.NewExecution {
-		p.member.scheduled.drop(i.id)
+		p.member.scheduled.Drop(i.id)
 	}
 	if a.Outbox != "" {
 		if bug.Planted("outbox-deleted-early") {

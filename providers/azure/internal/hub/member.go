@@ -14,6 +14,7 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 	"github.com/duroxide/duroxide-go/providers/internal/broker"
+	"github.com/duroxide/duroxide-go/providers/internal/scheduled"
 	"github.com/duroxide/duroxide-go/sharding"
 )
 
@@ -23,7 +24,7 @@ import (
 type member struct {
 	store     *Store
 	broker    *broker.Broker
-	scheduled scheduled
+	scheduled scheduled.Events
 	sessions  *sessions
 	trials    trials
 	look      chan struct{}   // capacity 1: into the work queues

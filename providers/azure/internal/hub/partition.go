@@ -194,7 +194,7 @@ func (p *partition) forget() (left leftover) {
 	}
 	belongs := func(id history.InstanceID) bool { return p.store.Partition(id) == p.number }
 	p.store.handed.LeftWhere(belongs)
-	p.member.scheduled.dropWhere(belongs)
+	p.member.scheduled.DropWhere(belongs)
 	p.store.waiters.LookWhere(belongs) // nobody here tells them of changes any more
 	left.completions, left.running = p.member.broker.Detach(belongs)
 	return left

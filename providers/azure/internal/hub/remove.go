@@ -187,7 +187,7 @@ func (p *partition) quit(id history.InstanceID) {
 	p.store.handed.Gone(id)
 	if p.member != nil {
 		p.member.broker.Drop(id)
-		p.member.scheduled.drop(id)
+		p.member.scheduled.Drop(id)
 	}
 }
 

@@ -3,9 +3,7 @@ package hub
 import (
 	"encoding/hex"
 	"errors"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,10 +34,15 @@ func TestScheduledEventsGoWithTheirPartition(t *testing.T) {
 		for s.Partition(kept) == given {
 			kept += "b"
 		}
-		m.scheduled.events = map[history.InstanceID]map[int64]history.Event{"a": {}, kept: {}}
+		for _, id := range []history.InstanceID{"a", kept} {
+			m.scheduled.Keep(id, map[int64]history.Event{2: {Execution: 1, ID: 2}}, func() bool { return true })
+		}
 		m.partition(given).lost()
-		if _, there := m.scheduled.events["a"]; there || len(m.scheduled.events) != 1 {
-			t.Errorf("the partition of a is lost, and events are kept of %v", m.scheduled.events)
+		if _, there := m.scheduled.Take(history.ActivityID{Instance: "a", Execution: 1, Event: 2}); there {
+			t.Error("the partition of a is lost, and its event is kept")
+		}
+		if _, there := m.scheduled.Take(history.ActivityID{Instance: kept, Execution: 1, Event: 2}); !there {
+			t.Error("the event of another partition is gone")
 		}
 		if err := h.Leave(t.Context()); err != nil {
 			t.Error(err)
@@ -116,8 +119,10 @@ func TestScheduledEventsGoWithTheirInstance(t *testing.T) {
 		if err := <-taken; err != nil {
 			t.Error(err)
 		}
-		if len(m.scheduled.events) > 0 {
-			t.Errorf("x is gone, and events are kept of %v", slices.Collect(maps.Keys(m.scheduled.events)))
+		for event := int64(2); event < 4; event++ {
+			if _, there := m.scheduled.Take(history.ActivityID{Instance: "x", Execution: 1, Event: event}); there {
+				t.Errorf("x is gone, and its event %d is kept", event)
+			}
 		}
 		account.Decide(nil)
 		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
