@@ -12,6 +12,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
@@ -252,6 +253,45 @@ func TestAHostWithoutBlobsTriesALargeTurnAgain(t *testing.T) {
 		b.account.Decide(nil)
 		if _, err := h.Wait(b.Context()); err != nil {
 			b.Error(err)
+		}
+	})
+}
+
+// TestAHostWithoutBlobsTakesNoOpenWorkForDamaged: what is open at an instance may be
+// too much for a row. Who cannot read it now, and takes the partition over, sets nobody
+// aside, and goes on when it can.
+func TestAHostWithoutBlobsTakesNoOpenWorkForDamaged(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		if _, err := budgetRemote.Start(b.Context(), client, 1, orchestration.StartOptions{ID: "a"}); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(time.Second)
+		b.end()
+		const blob = "payload/a/work"
+		for pk, r := range b.account.State().Rows("hub") {
+			if row.KindOf(r.Key) != row.KindWork {
+				continue
+			}
+			if err := b.account.Client("vandal").PutBlob(b.Context(), "hub", blob, r.Cells[row.WorkCell]); err != nil {
+				b.Fatal(err)
+			}
+			b.spoil(pk, r.Key, row.WorkCell, row.InBlob(blob))
+			b.spoil(pk, r.Key, row.BlobsCell, []byte(blob))
+		}
+		again, client := b.open("again")
+		b.denyBlobs("again")
+		b.work(again, core.WorkerConfig{Tags: []string{"far"}})
+		<-time.After(5 * time.Minute)
+		if i, err := client.Status(b.Context(), "a"); err != nil || i.Parked != nil {
+			b.Errorf("it is %+v, %v; want it to wait", i, err)
+		}
+		b.account.Decide(nil)
+		ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
+		defer cancel()
+		if got, err := budgetRemote.Handle(client, "a").Wait(ctx); err != nil || got != 1 {
+			b.Errorf("it gave %d, %v", got, err)
 		}
 	})
 }

@@ -314,11 +314,11 @@ func readTimerSet(ctx context.Context, cells map[string][]byte, get row.GetBlob)
 func (p *partition) readWork(of func(history.InstanceID) *instance, r storage.Row) error {
 	var w row.OpenWork
 	value, err := row.Value(p.ctx, r.Cells, row.WorkCell, p.store.getBlob)
-	if err == nil {
-		err = json.Unmarshal(value, &w)
-	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", row.ErrFormat, err)
+		return err
+	}
+	if err := json.Unmarshal(value, &w); err != nil {
+		return fmt.Errorf("%w: open work: %w", row.ErrFormat, err)
 	}
 	i := of(w.ID)
 	i.born, i.execution, i.name, i.version, i.again, i.work = w.Born, w.Execution, w.Name, w.Version, w.Again, true
