@@ -249,6 +249,9 @@ func (m *Member) depart(ctx context.Context) error {
 	if !m.beginLeaving() {
 		return nil
 	}
+	brief, cancel := context.WithTimeout(ctx, m.cfg.TTL/300)
+	m.settle(brief) // what was only announced is called off at once, and goes along
+	cancel()
 	m.giveAll(ctx)
 	m.settle(ctx)
 	m.giveAll(ctx) // what was being claimed

@@ -252,6 +252,32 @@ func TestALeaverReleasesEverythingInItsTime(t *testing.T) {
 	}
 }
 
+// TestWhatIsCalledOffGoesAlong: a leaver announces everything once, also what it was
+// about to hand over before.
+func TestWhatIsCalledOffGoesAlong(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, w *world) {
+		a, b := w.start("a"), w.host("b")
+		b.host.Address = ""
+		wait(rest)
+		if err := b.join(Config{}); err != nil {
+			t.Fatal(err)
+		}
+		for !w.announces("a") {
+			wait(10 * time.Millisecond)
+		}
+		wait(time.Second)
+		began := time.Now()
+		if err := a.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// A beat and a timeout, for who cannot be rung; and a few calls.
+		if took := time.Since(began); took > 5*time.Second+15*time.Second/8+500*time.Millisecond {
+			t.Errorf("leaving took %v", took)
+		}
+		w.settle(time.Second)
+	})
+}
+
 // announces reports whether the host's row says that it hands something over.
 func (w *world) announces(host string) bool {
 	w.mu.Lock()
