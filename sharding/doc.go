@@ -156,9 +156,10 @@
 //	    + ¼ · the busier one's sum of busy / slots  <  load of the giver
 //
 // which makes the pair's larger load fall, so that with constant loads
-// balancing ends. Idle partitions are shared out to within one; busy ones only
-// as far as rates that go up and down by a quarter do not move them to and fro, and
-// what makes a difference of less than half an idle partition moves nothing.
+// balancing ends. Idle partitions are shared out to within one; busy ones only as
+// far as rates that go up and down by an eighth, all of a host's together, do not move
+// them to and fro, and what makes a difference of less than half an idle partition moves
+// nothing.
 // In one round at most 2 partitions move, or 1 in 16 of them; one that was
 // claimed less than a TTL ago stays.
 //

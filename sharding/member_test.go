@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -63,9 +64,8 @@ func TestAfterAKillEveryPartitionIsServedInTime(t *testing.T) {
 			wait(rest + time.Duration(seed)*371*time.Millisecond)
 			w.settle(0)
 			w.all()[seed%3].kill()
-			bound := 15*time.Second + 2*5*time.Second + 2*time.Second
-			took := w.settle(bound)
-			t.Logf("served after %v", took)
+			// TTL + TTL/3 and a few calls; what is allowed when calls are lost is more.
+			t.Logf("served after %v", w.settle(20*time.Second+200*time.Millisecond))
 		})
 	}
 }
@@ -174,8 +174,7 @@ func TestABadConfigurationNamesTheField(t *testing.T) {
 		"Me.Slots":       {Partitions: 1, Me: Host{Incarnation: "a", Slots: -1}},
 		"TTL":            {Partitions: 1, Me: Host{Incarnation: "a"}, TTL: time.Millisecond},
 	} {
-		_, err := Join(t.Context(), nil, nil, cfg)
-		if want := "sharding: " + field + " is "; err == nil || !slices.Contains([]bool{len(err.Error()) > len(want) && err.Error()[:len(want)] == want, field == "Me.Formats"}, true) {
+		if _, err := Join(t.Context(), nil, nil, cfg); err == nil || !strings.HasPrefix(err.Error(), "sharding: "+field+" ") {
 			t.Errorf("%s: the error is %v", field, err)
 		}
 	}

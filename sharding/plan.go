@@ -11,8 +11,8 @@ const (
 	backlogSeconds = 10
 
 	// calm is the share of the busier host's fluctuating load by which the
-	// receiver must stay below the giver: rates that go up and down by less than
-	// this move nothing to and fro.
+	// receiver must stay below the giver: rates that go up and down by half of this,
+	// all of a host's together, move nothing to and fro.
 	calm = 0.25
 
 	// worth is how much the giver's load must fall by besides, in idle partitions:

@@ -252,6 +252,40 @@ func TestFluctuatingLoadMovesLittle(t *testing.T) {
 	})
 }
 
+// Two hosts are busy by turns, each with all that it has: an eighth more than on
+// average, while the other has an eighth less, and so on. Nothing goes to and fro.
+func TestHostsThatAreBusyByTurnsKeepWhatTheyHave(t *testing.T) {
+	const swing = 1.0 / 8
+	rapid.Check(t, func(t *rapid.T) {
+		v := &view{hosts: []Host{{Incarnation: "h0", Slots: 4}, {Incarnation: "h1", Slots: 4}}}
+		var rates []float64
+		for range rapid.IntRange(1, 64).Draw(t, "partitions") {
+			rates = append(rates, rapid.Float64Range(0, 500).Draw(t, "rate"))
+			v.parts = append(v.parts, part{owner: rapid.SampledFrom(v.hosts).Draw(t, "owner").Incarnation, load: Load{Rate: rates[len(rates)-1]}})
+		}
+		v.settleDown()
+		home := v.owners()
+		moved := make([]bool, len(rates))
+		for round := range 20 {
+			for i := range v.parts {
+				more := swing
+				if (home[i] == "h0") != (round%2 == 0) {
+					more = -swing
+				}
+				v.parts[i].load.Rate = rates[i] * (1 + more)
+			}
+			before := v.owners()
+			v.settleDown()
+			for i, now := range v.owners() {
+				if now != before[i] && moved[i] {
+					t.Fatalf("in round %d partition %d is back on %s", round, i, now)
+				}
+				moved[i] = moved[i] || now != before[i]
+			}
+		}
+	})
+}
+
 // Where partitions cannot be shared out evenly, the odd one is not handed around for
 // a little work.
 func TestALittleWorkMovesNothing(t *testing.T) {
