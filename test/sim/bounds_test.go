@@ -14,6 +14,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/orchestration"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/azuretest"
+	"github.com/duroxide/duroxide-go/sharding"
 )
 
 // inWorld runs a test in a world with hosts and clients, where nothing fails
@@ -186,6 +187,43 @@ func TestBoundsOfHandOver(t *testing.T) {
 	})
 }
 
+// TestBoundsOfHandOverForWhatRuns: from the release of its partition to its next activity
+// an instance stands still for 500 ms at most.
+func TestBoundsOfHandOverForWhatRuns(t *testing.T) {
+	inWorld(t, 15*time.Second, 3, func(ctx context.Context, w *world, c *clients) {
+		const steps, most = 600, 500 * time.Millisecond
+		w.effects.slow = 20 * time.Millisecond
+		all := c.spread(ctx, "work", 24, steps)
+		w.wait(ctx, 3*time.Second)
+		done, watched := make(chan none), make(chan map[int]time.Time)
+		go func() { watched <- w.releases(done) }()
+		leaver := w.running()[0]
+		leaver.leave()
+		w.wait(ctx, 5*time.Second)
+		close(done)
+		released := <-watched
+		for _, h := range all {
+			gives(ctx, c, h, is(steps*(steps+1)/2))
+		}
+		last := map[history.InstanceID]string{}
+		moved, longest := 0, time.Duration(0)
+		for _, r := range w.effects.runs() {
+			id := r.id.Instance
+			if at, ok := released[sharding.Partition(string(id), w.account.Partitions())]; ok && last[id] == leaver.name && r.host != leaver.name {
+				moved++
+				longest = max(longest, r.at.Sub(at))
+			}
+			last[id] = r.host
+		}
+		if moved == 0 || longest > most {
+			w.failed("%d instances moved, and one stood still for %v, at most %v", moved, longest, most)
+		}
+		if n := w.effects.doubled + w.effects.again; n > 0 {
+			w.failed("%d activities ran again: %q", n, w.effects.odd)
+		}
+	})
+}
+
 // TestBoundsOfPause: a paused host that wakes commits nothing, and starts nothing
 // whose check came after it had fenced itself.
 func TestBoundsOfPause(t *testing.T) {
@@ -341,6 +379,24 @@ func (w *world) watch(done <-chan none) (longest time.Duration) {
 		select {
 		case <-done:
 			return longest
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// releases looks until done is closed, and returns when partitions were given up.
+func (w *world) releases(done <-chan none) map[int]time.Time {
+	free, at := map[int]bool{}, map[int]time.Time{}
+	for {
+		for n, o := range w.account.Owners() {
+			if o.Incarnation == "" && !free[n] {
+				at[n] = time.Now()
+			}
+			free[n] = o.Incarnation == ""
+		}
+		select {
+		case <-done:
+			return at
 		case <-time.After(time.Millisecond):
 		}
 	}
