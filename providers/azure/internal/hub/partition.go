@@ -40,6 +40,7 @@ type partition struct {
 	applied atomic.Int64  // messages
 
 	unreadable lograte.Limiter // messages of which the blob does not come
+	unwoken    lograte.Limiter // timers that cannot be read
 
 	mu         sync.Mutex
 	gauge      gauge

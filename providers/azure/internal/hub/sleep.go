@@ -43,11 +43,29 @@ func (p *partition) stayAwake() {
 	if !p.loaded || p.gone || p.moved != nil || until-from < int64(p.store.cfg.Sleep/2) {
 		return
 	}
+	p.moveOnLocked(until)
+	p.work.Go(func() { p.wakeSleepers(p.ctx, from, until) })
+}
+
+// moveOnLocked makes the owner awake up to then, as far as it knows who sleeps.
+func (p *partition) moveOnLocked(until int64) {
 	p.awake, p.moved = until, map[history.InstanceID]bool{}
 	for _, i := range p.instances {
 		p.openTimersLocked(i, nil)
 	}
-	p.work.Go(func() { p.wakeSleepers(p.ctx, from, until) })
+}
+
+// further is up to when to read while some cannot be woken: they keep nobody else
+// asleep.
+func (p *partition) further(until int64) int64 {
+	now := p.horizon()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone || now-until < int64(p.store.cfg.Sleep/2) {
+		return until
+	}
+	p.moveOnLocked(now)
+	return now
 }
 
 // maxBusy is how often an instance is tried to wake for which there is an order: for
@@ -68,10 +86,14 @@ func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
 		}
 		busy := false
 		for i := range rows {
-			if one := p.wakeUp(ctx, &rows[i]); errors.Is(one, errBusy) {
+			switch one := p.wakeUp(ctx, &rows[i]); {
+			case errors.Is(one, errBusy):
 				busy = true
-			} else {
+			case one != nil:
 				err = errors.Join(err, one)
+				if unlogged, due := p.unwoken.Due(); due && ctx.Err() == nil {
+					p.log().Warn("the timers of an instance cannot be read now; they are read again", "row", rows[i].Key, "error", one, "unlogged", unlogged)
+				}
 			}
 		}
 		if err == nil {
@@ -80,6 +102,7 @@ func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
 			}
 		}
 		pause(ctx, storage.RetryAfter(err, backoff(n)))
+		until = p.further(until)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,6 +124,13 @@ func (p *partition) wakeUp(ctx context.Context, r *storage.Row) error {
 	}
 	if err != nil {
 		return err
+	}
+	p.mu.Lock()
+	known := p.instances[i.id]
+	awake := known != nil && known.timed && !p.removing[i.id]
+	p.mu.Unlock()
+	if awake { // by an earlier reading
+		return nil
 	}
 	progress, err := p.progressNow(ctx, i.id, i.execution)
 	if err != nil {

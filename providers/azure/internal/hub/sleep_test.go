@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
@@ -166,5 +167,52 @@ func TestAnOrderAfterAnOutageKeepsNobodyAsleep(t *testing.T) {
 				result() // or else it sleeps for ever
 			}
 		}
+	})
+}
+
+// TestWhoCannotBeWokenKeepsNobodyAsleep: its timers are too many for a row, and the blob
+// cannot be read for hours. Others have theirs in time, and it has when it can be read.
+func TestWhoCannotBeWokenKeepsNobodyAsleep(t *testing.T) {
+	measured(t, 1, func(b *bench) {
+		host, client := b.open("host")
+		b.work(host, core.WorkerConfig{})
+		began := time.Now()
+		for id, hours := range map[history.InstanceID]int{"far": 5, "unread": 2, "late": 9} {
+			if _, err := budgetHours.Start(b.Context(), client, hours, orchestration.StartOptions{ID: id}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		<-time.After(time.Second)
+		b.end()
+		const blob = "payload/unread/timers"
+		partitions, rows := b.rowsOf(row.KindTimers)
+		for i, r := range rows {
+			if !strings.HasSuffix(r.Key, ":unread") {
+				continue
+			}
+			if err := b.account.Client("vandal").PutBlob(b.Context(), "hub", blob, r.Cells[row.TimersCell]); err != nil {
+				b.Fatal(err)
+			}
+			b.spoil(partitions[i], r.Key, row.TimersCell, row.InBlob(blob))
+			b.spoil(partitions[i], r.Key, row.BlobsCell, []byte(blob))
+		}
+		b.denyBlobs("again")
+		_, client = b.restart()
+		wakes := func(id history.InstanceID, after, late time.Duration) {
+			b.Helper()
+			ctx, cancel := context.WithTimeout(b.Context(), 24*time.Hour)
+			defer cancel()
+			if _, err := budgetHours.Handle(client, id).Wait(ctx); err != nil {
+				b.Fatalf("%s: %v", id, err)
+			}
+			if took := time.Since(began) - after; took < 0 || took > late {
+				b.Errorf("%s ended %v after its time", id, took)
+			}
+		}
+		wakes("far", 5*time.Hour, 10*time.Second)
+		<-time.After(time.Hour)
+		b.account.Decide(nil)
+		wakes("unread", 6*time.Hour, 2*time.Minute)
+		wakes("late", 9*time.Hour, 10*time.Second)
 	})
 }
