@@ -109,12 +109,12 @@ func (a *Account) leave(err error) {
 	}
 }
 
-// throttled reports whether the account asked to come back later, or was too
+// throttled reports whether the account answered that it cannot do it now, or was too
 // busy to answer. A caller who gave up tells nothing about the account.
 func throttled(err error) bool {
-	_, asked := errors.AsType[*storage.WaitError](err)
+	_, refused := errors.AsType[*storage.WaitError](err)
 	gaveUp := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-	return asked || errors.Is(err, storage.ErrBusy) && !gaveUp
+	return refused || errors.Is(err, storage.ErrBusy) && !gaveUp
 }
 
 // do sends a request when it may be. Nothing was sent if ctx ended before.

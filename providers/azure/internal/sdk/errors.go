@@ -141,13 +141,13 @@ func classify(c call, offset time.Duration, err error) error {
 		case unreadable(err):
 			return c.corrupt(err)
 		default:
-			return c.lost(err, 0)
+			return c.lost(err)
 		}
 	}
 	is := func(codes []string) bool { return slices.Contains(codes, f.code) }
 	switch {
 	case f.status == http.StatusRequestTimeout, f.status == http.StatusTooManyRequests, f.status >= 500 && f.status != http.StatusNotImplemented:
-		return c.lost(f, f.after)
+		return &storage.WaitError{After: f.after, Cause: c.lost(f)}
 	case f.status == http.StatusUnauthorized, f.status == http.StatusForbidden, is(deniedCodes):
 		return c.wrap(storage.ErrDenied, f, c.remedy(f.code, offset))
 	case is(goneCodes), c.whole && is(noneCodes):
@@ -198,7 +198,7 @@ func (c call) wrap(class, cause error, hint string) error {
 }
 
 // lost is for requests whose outcome the service did not say.
-func (c call) lost(cause error, after time.Duration) error {
+func (c call) lost(cause error) error {
 	class := storage.ErrBusy
 	if c.write {
 		class = storage.ErrUnknown
@@ -207,11 +207,7 @@ func (c call) lost(cause error, after time.Duration) error {
 	if dns, ok := errors.AsType[*net.DNSError](cause); ok && dns.IsNotFound {
 		hint = "no account has that name, or this machine cannot look names up"
 	}
-	err := c.wrap(class, plainly(cause), hint)
-	if after > 0 {
-		return &storage.WaitError{After: after, Cause: err}
-	}
-	return err
+	return c.wrap(class, plainly(cause), hint)
 }
 
 // corrupt is for answers that make no sense. A write may have been applied
@@ -260,7 +256,7 @@ func (c call) tokenless(err tokenError) error {
 	answered, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	refused := ok && (answered.RawResponse == nil || answered.RawResponse.StatusCode < 500 && answered.RawResponse.StatusCode != http.StatusTooManyRequests)
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || ok && !refused {
-		return c.lost(err, 0)
+		return c.lost(err)
 	}
 	return c.wrap(storage.ErrDenied, plainly(err), "no token could be had: log in (az login), assign an identity to this machine, or set the credential's environment variables")
 }

@@ -190,7 +190,7 @@ func (a *Account) serve(q *request) (answer any, err, lost error) {
 	case c.guarded.cut:
 		return nil, nil, errLost
 	case q.fault.Kind == Busy:
-		return nil, q.class(errBusy), nil
+		return nil, &storage.WaitError{Cause: q.class(errBusy)}, nil
 	case q.fault.Kind == Throttle:
 		return nil, &storage.WaitError{After: q.fault.Delay, Cause: q.class(errBusy)}, nil
 	case q.fault.Kind == Denied:

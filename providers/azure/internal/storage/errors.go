@@ -84,14 +84,17 @@ func Is(err error, reason Reason) bool {
 	return r != nil && r.Reason == reason
 }
 
-// WaitError is an [ErrBusy] or [ErrUnknown] of a service that says when to come
-// back.
+// WaitError is an [ErrBusy] or [ErrUnknown] of a service that answered that it cannot
+// do it now, and may have said when to come back.
 type WaitError struct {
-	After time.Duration
-	Cause error // wraps ErrBusy or ErrUnknown
+	After time.Duration // 0 if it did not say
+	Cause error         // wraps ErrBusy or ErrUnknown
 }
 
 func (e *WaitError) Error() string {
+	if e.After == 0 {
+		return e.Cause.Error()
+	}
 	return fmt.Sprintf("%v (asked to wait %v)", e.Cause, e.After)
 }
 
