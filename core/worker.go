@@ -135,10 +135,11 @@ func (w *Worker) Register(handlers ...Handler) *Worker {
 }
 
 // Run joins the store and works until ctx ends; then it finishes what is
-// running, within the shutdown grace, and leaves. It returns nil after such a
-// stop. All problems of configuration and registration are returned, joined,
-// before the store is touched; an error of joining, such as
-// provider.ErrHostTaken, at once. A worker runs once.
+// running, within the shutdown grace, and leaves. Where other hosts take its
+// instances over it goes on working first until they know of it, for ten seconds
+// at most. It returns nil after such a stop. All problems of configuration and
+// registration are returned, joined, before the store is touched; an error of
+// joining, such as provider.ErrHostTaken, at once. A worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := errors.Join(w.problem, w.registry.Err()); err != nil {
 		return fmt.Errorf("worker not started: %w", err)

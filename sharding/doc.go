@@ -133,7 +133,9 @@
 // beat, so that b has seen the announcement and looks at the head every TTL/60.
 // If b dies, anyone claims after the grace; if a dies, it is a death as above.
 //
-// [Member.Leave] does this with all partitions at once, and then removes its row.
+// [Member.Leave] does this with all partitions at once, and then removes its row. Who
+// calls [Member.Announce] before goes on serving until the others know, and for as long
+// as it likes: what is left for Leave begins at 0 ms, with a doorbell and without.
 // Hand-overs that are only announced by then are called off, and go along. The
 // last quarter of the time that it has is for the releases, whoever has seen what.
 //

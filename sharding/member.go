@@ -224,6 +224,16 @@ func (m *Member) end(why string) {
 	close(m.done)
 }
 
+// Announce says in the row that this host leaves, and to which host each of its
+// partitions goes, and returns when those know, or with ctx. The member goes on serving
+// until Leave is called, and takes nothing over any more. Leave is three calls then.
+func (m *Member) Announce(ctx context.Context) {
+	if m.beginLeaving() {
+		m.callOff(ctx)
+		m.promiseAll(ctx)
+	}
+}
+
 // Leave hands every partition over, removes the row, and waits for all that the
 // member began. When ctx ends first, partitions that were not released are
 // dropped, and others find them free because the row is gone; it may then take a
@@ -249,9 +259,7 @@ func (m *Member) depart(ctx context.Context) error {
 	if !m.beginLeaving() {
 		return nil
 	}
-	brief, cancel := context.WithTimeout(ctx, m.cfg.TTL/300)
-	m.settle(brief) // what was only announced is called off at once, and goes along
-	cancel()
+	m.callOff(ctx)
 	m.giveAll(ctx)
 	m.settle(ctx)
 	m.giveAll(ctx) // what was being claimed
@@ -264,6 +272,14 @@ func (m *Member) depart(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("sharding: removing the row of %s, which others will find dead: %w", m.cfg.Me.Incarnation, err)
+}
+
+// callOff waits for the moment in which hand-overs that are only announced are called
+// off: they go along with everything else.
+func (m *Member) callOff(ctx context.Context) {
+	brief, cancel := context.WithTimeout(ctx, m.cfg.TTL/300)
+	defer cancel()
+	m.settle(brief)
 }
 
 // settle waits for what is under way, if ctx lets it.

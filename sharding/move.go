@@ -163,51 +163,19 @@ func (m *Member) ring(hosts []Host) {
 
 // giveAll hands over everything that is not under way already, at the end.
 func (m *Member) giveAll(ctx context.Context) {
-	m.mu.Lock()
-	hosts := slices.Clone(m.hosts)
-	v := &view{me: m.cfg.Me.Incarnation, hosts: hosts, parts: make([]part, m.cfg.Partitions)}
-	for i := range hosts {
-		hosts[i].Leaving = hosts[i].Leaving || hosts[i].Incarnation == v.me
-	}
-	for p := range v.parts {
-		if owner, listed := ownerOf(hosts, p); owner != nil {
-			v.parts[p] = part{owner: owner.Incarnation, to: listed.To, load: listed.Load, format: listed.Format}
-		}
-		if s := m.serving[p]; s != nil && (!m.busy[p] || bug.Planted("released-twice")) {
-			v.parts[p] = part{owner: v.me, load: v.parts[p].load, format: s.format}
-		} else if v.parts[p].owner == v.me {
-			v.parts[p] = part{}
-		}
-	}
-	m.mu.Unlock()
-	targets := map[int]*Host{}
+	most, cancel := mostOf(ctx)
+	targets := m.promiseAll(most)
+	cancel()
 	var partitions []int
-	for _, g := range decide(v).gives {
-		partitions = append(partitions, g.partition)
-		for i := range hosts {
-			if hosts[i].Incarnation == g.to {
-				targets[g.partition] = &hosts[i]
-			}
-		}
-	}
-	if len(partitions) == 0 {
-		return
-	}
 	m.mu.Lock()
-	for _, p := range partitions {
-		if s := m.serving[p]; s != nil {
+	for p := range targets {
+		if m.serving[p] != nil && m.givable(p) {
 			m.busy[p] = true
-			if targets[p] != nil {
-				s.to = targets[p].Incarnation
-			}
+			partitions = append(partitions, p)
 		}
 	}
 	m.mu.Unlock()
-	if len(targets) > 0 {
-		most, cancel := mostOf(ctx)
-		m.announce(most, slices.ContainsFunc(hosts, func(h Host) bool { return !h.Leaving && h.Address == "" }))
-		cancel()
-	}
+	slices.Sort(partitions)
 	m.each(partitions, func(p int) {
 		if ctx.Err() != nil {
 			m.mu.Lock()
@@ -219,6 +187,79 @@ func (m *Member) giveAll(ctx context.Context) {
 		}
 		m.release(ctx, p, targets[p])
 	})
+}
+
+// givable reports whether no task for the partition is under way.
+func (m *Member) givable(partition int) bool {
+	return !m.busy[partition] || bug.Planted("released-twice")
+}
+
+// promiseAll finds a host for each partition that is not being handed over yet, and
+// announces those for which it had none before, or one that is gone. It returns the
+// hosts of all; nil stands for anyone.
+func (m *Member) promiseAll(ctx context.Context) map[int]*Host {
+	targets, news := m.targets()
+	if len(news) == 0 {
+		return targets
+	}
+	m.mu.Lock()
+	deaf := false
+	for _, p := range news {
+		if s := m.serving[p]; s != nil {
+			s.to = targets[p].Incarnation
+		}
+	}
+	for i := range m.hosts {
+		h := &m.hosts[i]
+		deaf = deaf || !h.Leaving && h.Address == "" && h.Incarnation != m.cfg.Me.Incarnation
+	}
+	m.mu.Unlock()
+	m.announce(ctx, deaf)
+	return targets
+}
+
+// targets are the hosts to which the partitions go that are served, and of which no
+// task is under way, and those among them that their hosts do not know of yet.
+func (m *Member) targets() (targets map[int]*Host, news []int) {
+	m.mu.Lock()
+	hosts := slices.Clone(m.hosts)
+	find := func(incarnation string) *Host {
+		for i := range hosts {
+			if hosts[i].Incarnation == incarnation {
+				return &hosts[i]
+			}
+		}
+		return nil
+	}
+	if me := find(m.cfg.Me.Incarnation); me != nil {
+		me.Leaving = true
+	}
+	v := &view{me: m.cfg.Me.Incarnation, hosts: hosts, parts: make([]part, m.cfg.Partitions)}
+	targets = map[int]*Host{}
+	for p := range v.parts {
+		owner, listed := ownerOf(hosts, p)
+		if owner != nil && owner.Incarnation != v.me {
+			v.parts[p] = part{owner: owner.Incarnation, to: listed.To, load: listed.Load, format: listed.Format}
+		}
+		s := m.serving[p]
+		if s == nil || !m.givable(p) {
+			continue
+		}
+		v.parts[p] = part{owner: v.me, format: s.format}
+		if listed != nil {
+			v.parts[p].load = listed.Load
+		}
+		if to := find(s.to); to != nil && !to.Leaving && to.reads(s.format) && !bug.Planted("announced-anew") {
+			v.parts[p].to, targets[p] = s.to, to
+		}
+	}
+	m.mu.Unlock()
+	for _, g := range decide(v).gives {
+		if targets[g.partition] = find(g.to); g.to != "" {
+			news = append(news, g.partition)
+		}
+	}
+	return targets, news
 }
 
 // mostOf ends when a quarter of the time that ctx has is left: to release a

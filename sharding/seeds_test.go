@@ -145,6 +145,13 @@ func trouble(w *world, r *rand.Rand, met sometimes, join func()) {
 		met["paused"]++
 	case 2:
 		n.resume()
+		if r.IntN(2) == 0 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(r.Int64N(int64(10*time.Second))))
+			n.Announce(ctx)
+			cancel()
+			wait(time.Duration(r.Int64N(int64(10 * time.Second))))
+			met["announced"]++
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(r.Int64N(int64(5*time.Second))))
 		_ = n.Leave(ctx)
 		cancel()

@@ -137,6 +137,12 @@ type Host interface {
 // committed the outcomes of its activities itself.
 type CompletionKeeper interface{ KeepsCompletions() bool }
 
+// LeaveAnnouncer is implemented by hosts whose instances go on elsewhere the sooner, the
+// earlier other hosts know that this one leaves. A worker that is to stop calls
+// AnnounceLeave once, and goes on working, new activities included, until it returns; it
+// ends with ctx at the latest. Leave follows, as soon as nothing runs any more.
+type LeaveAnnouncer interface{ AnnounceLeave(ctx context.Context) }
+
 // SessionKeeper is implemented by hosts that keep sessions: activities with the
 // same Session and Tag, of whatever instances, are handed out in one process, as
 // long as that process is a host and has had one of them within the time that

@@ -133,8 +133,7 @@
 // suffice: idle partitions are swept, and that is billed.
 //
 // A TTL of 15 s (the default) takes over from a killed host within 20 s. A host
-// that leaves in order hands over at once, if hosts have a [Doorbell], and otherwise
-// within half a TTL. All hosts of a hub need the same.
+// that leaves in order hands over at once, whatever the TTL. All hosts of a hub need the same.
 //
 // # Credentials
 //

@@ -127,6 +127,7 @@ var caughtBy = map[string]string{
 	"strangers-are-dead":   "sharding.TestAHostThatHasJustJoinedIsNotTakenForDead",
 	"announced-is-free":    "sharding.TestWhatIsAnnouncedIsItsOwnersUntilItIsReleased",
 	"heads-read-at-rest":   "sharding.TestAtRestAHostDoesTwoOperationsABeat",
+	"announced-anew":       "sharding.TestWhoHasAnnouncedLeavesInHalfASecond",
 	"released-twice":       "sharding.TestALeaverHandsOverBesideAReleaseThatIsSlow",
 	"load-under-mutex":     "sharding.TestNoMutexIsHeldAcrossACall",
 	"leave-does-not-wait":  "sharding.TestLeaveWaitsForAllThatWasBegun",

@@ -102,7 +102,7 @@ type closer interface {
 // was given up, or why leaving failed; nil after an ordinary stop. A dispatcher
 // runs once.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	taking, stop := context.WithCancelCause(ctx)
+	taking, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	d.stop = stop
 	// What has begun outlives ctx.
@@ -137,7 +137,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	var house sync.WaitGroup
 	house.Go(func() { d.keepHouse(over) })
 
-	<-taking.Done()
+	select {
+	case <-ctx.Done():
+		d.announce(taking)
+		stop(context.Cause(ctx))
+	case <-taking.Done():
+	}
 	err := d.drain(idle, quiet, cut)
 	if ctx.Err() == nil {
 		err = errors.Join(context.Cause(taking), err)
@@ -153,6 +158,17 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		c.Close()
 	}
 	return err
+}
+
+// announce says that the host is about to leave, while everything goes on.
+func (d *Dispatcher) announce(taking context.Context) {
+	host, ok := d.host.(provider.LeaveAnnouncer)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(taking, leaveTimeout)
+	defer cancel()
+	host.AnnounceLeave(ctx)
 }
 
 // drain waits until nothing runs, and names what it gave up waiting for.

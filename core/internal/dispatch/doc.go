@@ -31,9 +31,11 @@
 //   - D5 A cancelled activity's context ends as soon as the commit is applied,
 //     if it runs in this process.
 //   - D6 A renewal that failed is no cancellation.
-//   - D7 At shutdown no activity begins, what is running gets its grace, turns go
-//     on until the outcomes are recorded, and Run returns as soon as nothing
-//     runs. Activities that shutdown interrupts are given back uncounted. What ignores the end of its context for as long
+//   - D7 At shutdown everything goes on until the others know that this host
+//     leaves, if the store has hosts that want to know. Then no activity begins,
+//     what is running gets its grace, turns go on until the outcomes are recorded,
+//     and Run returns as soon as nothing runs. Activities that shutdown interrupts
+//     are given back uncounted. What ignores the end of its context for as long
 //     again is given up, and named.
 //   - D8 Panics, Goexit and code that ignores its context cost one instance or
 //     one attempt, never a loop.

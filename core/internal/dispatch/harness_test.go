@@ -117,6 +117,7 @@ type fakeHost struct {
 	turns      chan *provider.Turn
 	activities chan *provider.ActivityTask
 	closed     chan struct{}
+	announce   func(ctx context.Context) // nil if nobody wants to know
 
 	mu     sync.Mutex
 	calls  []string
@@ -130,6 +131,12 @@ type fakeHost struct {
 }
 
 // fail makes the next calls of a method return errors; nil lets one pass.
+func (h *fakeHost) AnnounceLeave(ctx context.Context) {
+	if h.announce != nil {
+		h.announce(ctx)
+	}
+}
+
 func (h *fakeHost) fail(method string, errs ...error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

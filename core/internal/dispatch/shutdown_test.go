@@ -27,6 +27,46 @@ func TestShutdownOfAnIdleWorkerTakesNoTime(t *testing.T) {
 	})
 }
 
+// TestEverythingGoesOnUntilOthersKnow: turns and activities begin while the host
+// announces that it leaves, and no activity after that.
+func TestEverythingGoesOnUntilOthersKnow(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.activity("work", func(context.Context, payload) (payload, error) { return output("1") })
+		w.host.announce = func(context.Context) {
+			w.host.activities <- task("a", 5, history.ActivityScheduled{})
+			<-time.After(3 * time.Second)
+			w.host.turns <- turn("b")
+			w.settle()
+			w.want("calls while others do not know", w.calls("CommitTurn", "CompleteActivity"), []string{"CompleteActivity a/1/5", "CommitTurn a", "CommitTurn b"})
+			<-time.After(4 * time.Second)
+		}
+		w.recordsOutcomes()
+		w.start()
+		if err := w.shutDown(); err != nil {
+			t.Error(err)
+		}
+		if w.elapsed() != 7*time.Second {
+			t.Errorf("it took %v, want the time of the announcement", w.elapsed())
+		}
+		w.host.activities <- task("c", 6, history.ActivityScheduled{})
+		w.want("calls", w.calls("CompleteActivity", "Leave"), []string{"CompleteActivity a/1/5", "Leave"})
+	})
+}
+
+// TestAnAnnouncementIsNotWaitedForForEver: nobody answers.
+func TestAnAnnouncementIsNotWaitedForForEver(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host.announce = func(ctx context.Context) { <-ctx.Done() }
+		w.start()
+		if err := w.shutDown(); err != nil {
+			t.Error(err)
+		}
+		if w.elapsed() != leaveTimeout {
+			t.Errorf("it took %v, want %v", w.elapsed(), leaveTimeout)
+		}
+	})
+}
+
 // recordsOutcomes has the store hand out a turn for each outcome of an activity.
 func (w *world) recordsOutcomes() {
 	w.host.completed = func(m provider.Message) {

@@ -32,11 +32,14 @@ type host struct {
 	taker  *broker.Host
 	leaves sync.Once
 	err    error // of Leave
+
+	announced bool // that it leaves; guarded by Store.joining
 }
 
 var (
 	_ provider.Host             = (*host)(nil)
 	_ provider.CompletionKeeper = (*host)(nil)
+	_ provider.LeaveAnnouncer   = (*host)(nil)
 	_ provider.SessionKeeper    = (*host)(nil)
 )
 
@@ -207,11 +210,27 @@ func (h *host) Leave(ctx context.Context) error {
 	return h.err
 }
 
+// AnnounceLeave implements [provider.LeaveAnnouncer]. Others learn of it from the last
+// host of this process.
+func (h *host) AnnounceLeave(ctx context.Context) {
+	h.store.joining <- struct{}{}
+	h.announced = true
+	h.member.announced++
+	last := h.member.announced == h.member.joined
+	<-h.store.joining
+	if last {
+		h.member.current().shard.Announce(ctx)
+	}
+}
+
 func (h *host) leave(ctx context.Context) error {
 	s, m := h.store, h.member
 	s.joining <- struct{}{}
 	defer func() { <-s.joining }()
 	m.joined--
+	if h.announced {
+		m.announced--
+	}
 	m.slots.Add(-int64(h.info.Slots))
 	m.serveTags(h.info.Tags, -1)
 	if m.joined > 0 {

@@ -34,6 +34,7 @@ type member struct {
 	cancel    context.CancelFunc
 	work      sync.WaitGroup
 	joined    int          // hosts; guarded by Store.joining
+	announced int          // those of them that will leave; likewise
 	slots     atomic.Int64 // of all of them
 
 	untaken lograte.Limiter // a work queue cannot be looked into
@@ -66,13 +67,12 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 	if err := s.check(ctx, "joining"); err != nil {
 		return nil, err
 	}
-	s.joining <- struct{}{}
+	m, err := s.toJoin(ctx)
+	if err != nil {
+		return nil, failed("joining", err)
+	}
 	defer func() { <-s.joining }()
-	s.mu.Lock()
-	m := s.member
-	s.mu.Unlock()
 	if m == nil {
-		var err error
 		if m, err = s.newMember(ctx, info); err != nil {
 			return nil, failed("joining", err)
 		}
@@ -95,6 +95,26 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 	m.lookForWork()
 	s.waiters.LookAll()
 	return h, nil
+}
+
+// toJoin is the member that there is, nil if there is none, with Store.joining filled.
+// One that leaves is no member to join: it is waited for.
+func (s *Store) toJoin(ctx context.Context) (*member, error) {
+	for {
+		s.joining <- struct{}{}
+		s.mu.Lock()
+		m := s.member
+		s.mu.Unlock()
+		if m == nil || m.announced < m.joined {
+			return m, nil
+		}
+		<-s.joining
+		select {
+		case <-m.ctx.Done():
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func (s *Store) newMember(ctx context.Context, info provider.HostInfo) (*member, error) {
