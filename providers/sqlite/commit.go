@@ -246,11 +246,12 @@ func (c *commit) write(w *conn) error {
 }
 
 // A steady turn changes few columns; the rest is written when it changes, and
-// the index of outstanding instances is left alone otherwise.
+// the index of outstanding instances is left alone otherwise. The failure is
+// bound by the commit that ends the instance: it stays with later ones.
 const (
 	updateSteady = `UPDATE instances SET execution = ?4, last = ?5, tail = ?6, updated = ?7, again = ?8, activities = ?9`
 	updateWide   = updateSteady + `, outstanding = ?10, status = ?11, revision = ?12, name = ?13, version = ?14,
-		finished = ?15, parked = NULL, parked_at = NULL, start = ?16, output = ?17, failure = ?18`
+		finished = ?15, parked = NULL, parked_at = NULL, start = ?16, output = ?17, failure = ifnull(?18, failure)`
 	updateWhere = ` WHERE key = ?1 AND execution = ?2 AND last = ?3`
 )
 

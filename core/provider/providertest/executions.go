@@ -71,6 +71,28 @@ var executionProperties = []property{
 			}
 		}
 	}},
+	{"what an instance ended with stays, also if it is parked afterwards", pX, func(e *env) {
+		failure := &history.Failure{Kind: history.FailureError, Message: "card declined", Details: history.Payload(`{"code":51}`)}
+		e.running("order", func(d *draft) {
+			d.event(&history.ExecutionFailed{Failure: failure})
+			d.Status, d.Output, d.Failure = history.StatusFailed, history.Payload(`"half"`), failure
+		})
+		ended := e.instance("order").Finished
+		e.send(e.event("order", "late"))
+		e.release(e.turnWith("order", "late"), provider.Release{Park: "the store is full"})
+		t := e.turnWith("order", "late")
+		ignored := nothing(t)
+		ignored.Consumed = 1
+		e.commit(t, ignored)
+		i := e.instance("order")
+		if i.Parked != nil {
+			e.breaks("the instance is still parked after a commit: %+v", i.Parked)
+		}
+		if i.Status != history.StatusFailed || !reflect.DeepEqual(i.Failure, failure) || !i.Finished.Equal(ended) {
+			e.breaks("the instance ended %q at %v with %+v, want %q at %v with %+v", i.Status, i.Finished, i.Failure, history.StatusFailed, ended, failure)
+		}
+		e.wantPayload("output", i.Output, history.Payload(`"half"`))
+	}},
 	{"an instance that is not final has no time of its end", pX, func(e *env) {
 		e.running("order", nil)
 		if i := e.instance("order"); !i.Finished.IsZero() || i.Output != nil || i.Failure != nil {
