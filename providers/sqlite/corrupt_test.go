@@ -157,3 +157,46 @@ func TestAnOpenActivityWhoseScheduleIsLostParksItsInstance(t *testing.T) {
 		t.Errorf("the instance is %+v, want it parked", i)
 	}
 }
+
+// TestAStartThatCannotBeReadHoldsUpNoRemoval: it waited at the instance that goes.
+func TestAStartThatCannotBeReadHoldsUpNoRemoval(t *testing.T) {
+	for what, removal := range map[string]struct {
+		do   func(s *Store) error
+		next string // the request of the next instance
+	}{
+		"a purge": {func(s *Store) error { return s.Purge(soon(t), "a", true) }, "readable"},
+		"a replacement": {func(s *Store) error {
+			m := startMessage("a")
+			m.ID, m.Start.RequestID, m.Start.Reuse = "another", "another", provider.ReuseReplace
+			return s.Send(soon(t), m)
+		}, "another"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := open(t)
+			h := join(t, s)
+			must(t, s.Send(soon(t), startMessage("a")))
+			next(t, h, "a", nil)
+			must(t, s.Send(soon(t), startMessage("parent")))
+			next(t, h, "parent", func(c *turn) {
+				for _, id := range []string{"unreadable", "readable"} {
+					m := startMessage("a")
+					m.ID, m.Start.RequestID = id, id
+					c.Send = append(c.Send, m)
+				}
+			})
+			damage(t, s, "UPDATE inbox SET data = x'00' WHERE id = 'unreadable'")
+			old, err := h.NextTurn(soon(t))
+			must(t, err)
+			must(t, removal.do(s))
+			commit := takeIn(old)
+			if err := h.CommitTurn(soon(t), old, &commit.Commit); !errors.Is(err, provider.ErrLockLost) {
+				t.Errorf("committing a turn of the one before: %v, want %v", err, provider.ErrLockLost)
+			}
+			turn, err := h.NextTurn(soon(t))
+			must(t, err)
+			if turn.Instance.RequestID != removal.next || turn.Messages[0].Start == nil {
+				t.Errorf("the next turn is of %+v, want its start by the request %q", turn.Instance, removal.next)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,13 +77,18 @@ type heir struct {
 }
 
 // bequeath is for the starts that waited at an instance which is gone: the first
-// makes the next one, unless there is one already, at which they wait now.
+// makes the next one, unless there is one already, at which they wait now. One that
+// cannot be read stays where it is: much was written already, so that to reject
+// the request is too late.
 func bequeath(c *conn, id history.InstanceID, now time.Time) (heirs []heir, err error) {
 	var posts []post
 	err = c.rows("SELECT "+inboxColumns+" FROM inbox WHERE receiver = ? AND consumed IS NULL AND start IS NOT NULL ORDER BY seq",
 		func(s *sqlite.Stmt) { s.BindText(1, string(id)) },
 		func(s *sqlite.Stmt) error {
 			p, err := readPost(s)
+			if errors.Is(err, provider.ErrCorrupt) {
+				return nil
+			}
 			posts = append(posts, p)
 			return err
 		})
