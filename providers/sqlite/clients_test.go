@@ -93,6 +93,29 @@ func TestClientsAreWokenByWhatTheyWaitFor(t *testing.T) {
 	})
 }
 
+// TestAStartComesBeforeWhatWaitedForIt also where the worker learns of both at
+// once, and a caller waits for a turn.
+func TestAStartComesBeforeWhatWaitedForIt(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	c := client(t, s, true)
+	release := hold(t, s)
+	must(t, c.Send(soon(t), eventMessage("a", "early")))
+	must(t, c.Send(soon(t), startMessage("a")))
+	first := make(chan *provider.Turn)
+	go func() {
+		turn, err := h.NextTurn(soon(t))
+		if err != nil {
+			t.Error(err)
+		}
+		first <- turn
+	}()
+	release()
+	if turn := <-first; turn != nil && turn.Messages[0].Start == nil {
+		t.Errorf("the first turn has the messages %+v, want the start before all", turn.Messages)
+	}
+}
+
 func TestAPurgeByAnotherProcessTakesTheLock(t *testing.T) {
 	everyWay(t, func(t *testing.T, deaf bool) {
 		s := open(t)

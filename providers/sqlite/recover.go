@@ -273,7 +273,8 @@ func (h *host) absorbStart(c *conn, id history.InstanceID) (func(), error) {
 }
 
 // absorbMessage takes in a message of another process, unless it is gone with
-// its receiver.
+// its receiver. The notice of the start of its receiver may follow, if that was
+// sent later: the start is taken in before the message all the same.
 func (h *host) absorbMessage(c *conn, seq int64) (step func(), err error) {
 	found := false
 	var p post
@@ -290,7 +291,16 @@ func (h *host) absorbMessage(c *conn, seq int64) (step func(), err error) {
 	if to.exists, to.name, to.version, _, err = findReceiver(c, p.message.To); err != nil {
 		return nil, err
 	}
-	return func() { h.broker.Deliver(to.delivery(&p.message)) }, nil
+	start, err := h.absorbStart(c, p.message.To)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if start != nil {
+			start()
+		}
+		h.broker.Deliver(to.delivery(&p.message))
+	}, nil
 }
 
 var _ absorber = (*host)(nil)
