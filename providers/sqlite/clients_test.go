@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -160,6 +161,24 @@ func TestAReplacementByAnotherProcessTakesTheLock(t *testing.T) {
 			t.Errorf("the next turn is of %+v with %d messages", fresh.Instance, len(fresh.Messages))
 		}
 	})
+}
+
+// TestAWorkerThatCannotTakeNoteTriesAgain: somebody else has the file locked when
+// it finds that a client wrote.
+func TestAWorkerThatCannotTakeNoteTriesAgain(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	must(t, s.Send(soon(t), startMessage("a")))
+	next(t, h, "a", nil)
+	must(t, s.writer.on(func() { s.writer.conn.SetBusyTimeout(0) }))
+	release := hold(t, s)
+	must(t, client(t, s, true).Send(soon(t), eventMessage("a", "news")))
+	other := raw(t, s.Path())
+	must(t, other.run("BEGIN IMMEDIATE", nil))
+	release()
+	<-time.After(3 * pollEvery) // two looks at least
+	must(t, other.run("ROLLBACK", nil))
+	next(t, h, "a", nil)
 }
 
 // TestWhatClientsSendWhileThereIsNoWorkerWaits and leaves no notices.

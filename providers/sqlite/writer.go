@@ -157,14 +157,13 @@ func (w *writer) loop() {
 		select {
 		case <-w.wake:
 		case <-w.ring:
-			w.commit(nil)
+			w.takeNote() // if it fails, the next look finds the change
 		case <-poll.C:
 			if w.absorber == nil {
 				continue
 			}
-			if v, err := w.conn.int64("PRAGMA data_version"); err == nil && v != seen {
+			if v, err := w.conn.int64("PRAGMA data_version"); err == nil && v != seen && w.takeNote() {
 				seen = v
-				w.commit(nil)
 			}
 		}
 	}
@@ -200,9 +199,18 @@ func (w *writer) take() (batch []*request, closed bool) {
 	return batch, w.queue.closed && w.queue.requests == nil
 }
 
+// takeNote absorbs what other processes wrote, and reports whether it could.
+func (w *writer) takeNote() bool {
+	absorbed, err := w.transaction(nil)
+	if err == nil && absorbed != nil {
+		absorbed()
+	}
+	return err == nil
+}
+
 // commit writes a batch in one transaction. If that fails for a reason that
 // may lie with one of the requests, each is written by itself, so that a bad
-// one never fails its neighbours. An empty batch only absorbs.
+// one never fails its neighbours.
 func (w *writer) commit(batch []*request) {
 	if len(batch) == 1 && batch[0].alone != nil {
 		batch[0].alone()
@@ -231,11 +239,7 @@ func (w *writer) commit(batch []*request) {
 		}
 		return
 	}
-	op := "taking note of other processes"
-	if len(batch) > 0 {
-		op = batch[0].op
-	}
-	settle(batch, absorbed, mapError(op, err))
+	settle(batch, absorbed, mapError(batch[0].op, err))
 }
 
 // transaction tries a batch. Requests that are rejected keep their own error;
