@@ -32,8 +32,11 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			w.Activity.Scheduled, err = h.readScheduled(ctx, w.ID)
 		}
 		if err != nil {
-			if errors.Is(err, provider.ErrCorrupt) || errors.Is(err, provider.ErrNotFound) {
+			corrupt := errors.Is(err, provider.ErrCorrupt)
+			if corrupt {
 				_ = h.park(ctx, w.ID.Instance, err.Error()) // whoever reads the instance meets the same error
+			}
+			if corrupt || errors.Is(err, provider.ErrNotFound) { // it was closed, and the broker is about to hear of it
 				w.Release(provider.Release{Delay: corruptPause, Uncounted: true})
 				continue
 			}
