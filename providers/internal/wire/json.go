@@ -31,12 +31,15 @@ func MustJSON(v any) []byte {
 }
 
 // Nanos is how times are stored: nanoseconds since 1970 in UTC, 0 for the zero
-// time. They reach to the year 2262, beyond the longest timer.
+// time. They reach from the year 1678 to 2262, beyond the longest timer; what is
+// earlier or later is stored as the end on its side.
 func Nanos(t time.Time) int64 {
-	switch {
+	switch year := t.Year(); {
 	case t.IsZero():
 		return 0
-	case t.Year() > 2261:
+	case year < 1678:
+		return math.MinInt64
+	case year > 2261:
 		return math.MaxInt64
 	}
 	return t.UnixNano()

@@ -64,6 +64,7 @@ func TestTimesGoThroughTheirNumbers(t *testing.T) {
 		{noon, noon},
 		{noon.In(time.FixedZone("east", 7200)), noon},
 		{time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, math.MaxInt64).UTC()},
+		{time.Date(1066, 10, 14, 0, 0, 0, 0, time.UTC), time.Unix(0, math.MinInt64).UTC()}, // past, as it was
 	} {
 		if got := wire.FromNanos(wire.Nanos(c.time)); got != c.want {
 			t.Errorf("%v became %v, want %v", c.time, got, c.want)
