@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -23,6 +24,10 @@ const (
 
 	// maxSocketPath is what every system takes as the path of a socket.
 	maxSocketPath = 100
+
+	// acceptAgain is how long to wait after a client could not be let in. Who has
+	// connected meanwhile waits for an answer: it would write by itself otherwise.
+	acceptAgain = 50 * time.Millisecond
 
 	// maxLine bounds a message on the socket: a payload with what is around it.
 	maxLine = 2*history.MaxPayloadBytes + 1<<20
@@ -106,8 +111,13 @@ func (b *bell) serve() {
 	b.work.Go(func() {
 		for {
 			c, err := b.listener.Accept()
-			if err != nil {
-				return // it was closed; or else clients poll
+			if err != nil { // it was closed, or the process has too many files open just now
+				select {
+				case <-b.ctx.Done():
+					return
+				case <-time.After(acceptAgain):
+				}
+				continue
 			}
 			b.mu.Lock()
 			if b.ctx.Err() != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -259,6 +262,33 @@ func TestALongPathHasItsSocketElsewhere(t *testing.T) {
 	must(t, h.Leave(context.Background()))
 	if _, err := os.Stat(h.bell.address); !os.IsNotExist(err) {
 		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+// stumbling is a listener that fails at first.
+type stumbling struct {
+	net.Listener
+	failed atomic.Bool
+}
+
+func (l *stumbling) Accept() (net.Conn, error) {
+	if l.failed.CompareAndSwap(false, true) {
+		return nil, syscall.EMFILE
+	}
+	return l.Listener.Accept()
+}
+
+func TestAWorkerThatCannotLetAClientInTriesAgain(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	must(t, h.bell.close())
+	h.bell = newBell(h)
+	h.bell.listener = &stumbling{Listener: h.bell.listener}
+	h.bell.serve()
+	c := client(t, s, false)
+	must(t, c.Send(soon(t), startMessage("a")))
+	if got := c.Stats().Transactions; got != 0 {
+		t.Errorf("the client wrote %d transactions itself", got)
 	}
 }
 
