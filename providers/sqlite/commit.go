@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,6 +53,9 @@ func (h *host) CommitTurn(ctx context.Context, t *provider.Turn, c *provider.Com
 		return fmt.Errorf("sqlite: committing a turn of %s: %w: it is committed already, or being so", wire.Quote(t.Instance.ID), provider.ErrLockLost)
 	}
 	err = h.commitTurn(ctx, lock, c)
+	if errors.Is(err, provider.ErrConflict) || errors.Is(err, provider.ErrUnknown) {
+		h.cache.remove(t.Instance.ID) // the next turn is of what is stored
+	}
 	if err != nil {
 		lock.busy.Store(false)
 	}

@@ -200,3 +200,25 @@ func TestAStartThatCannotBeReadHoldsUpNoRemoval(t *testing.T) {
 		})
 	}
 }
+
+// TestAfterAConflictTheNextTurnIsOfWhatIsStored has somebody write the file who
+// is not the worker.
+func TestAfterAConflictTheNextTurnIsOfWhatIsStored(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	must(t, s.Send(soon(t), startMessage("a")))
+	next(t, h, "a", func(c *turn) { c.Again = true })
+	stale, err := h.NextTurn(soon(t))
+	must(t, err)
+	damage(t, s, "UPDATE instances SET last = 7 WHERE id = 'a'")
+	c := takeIn(stale)
+	c.add(&history.ValueRecorded{})
+	if err := h.CommitTurn(soon(t), stale, &c.Commit); !errors.Is(err, provider.ErrConflict) {
+		t.Errorf("committing to what is not stored: %v, want %v", err, provider.ErrConflict)
+	}
+	must(t, h.ReleaseTurn(soon(t), stale, provider.Release{}))
+	next(t, h, "a", func(c *turn) { c.add(&history.ValueRecorded{}) })
+	if i, err := s.Instance(soon(t), "a"); err != nil || i.LastEvent != 8 {
+		t.Errorf("the instance is %+v, %v; want event 8 after event 7", i, err)
+	}
+}
