@@ -181,10 +181,7 @@ func (c *commit) encodeRow() (err error) {
 		}
 		c.size += len(i.Output) + len(c.failure)
 	}
-	if i.Parked != nil {
-		c.wide = true
-		i.Parked = nil
-	}
+	i.Parked = nil
 	after.again = given.Again && !i.Status.Final()
 	after.activities = after.activities.Apply(given)
 	c.activities = after.activities.Encode()
@@ -253,9 +250,10 @@ func (c *commit) write(w *conn) error {
 // the index of outstanding instances is left alone otherwise. The failure is
 // bound by the commit that ends the instance: it stays with later ones.
 const (
-	updateSteady = `UPDATE instances SET execution = ?4, last = ?5, tail = ?6, updated = ?7, again = ?8, activities = ?9`
-	updateWide   = updateSteady + `, outstanding = ?10, status = ?11, revision = ?12, name = ?13, version = ?14,
-		finished = ?15, parked = NULL, parked_at = NULL, start = ?16, output = ?17, failure = ifnull(?18, failure)`
+	updateSteady = `UPDATE instances SET execution = ?4, last = ?5, tail = ?6, updated = ?7, again = ?8, activities = ?9,
+		parked = NULL, parked_at = NULL`
+	updateWide = updateSteady + `, outstanding = ?10, status = ?11, revision = ?12, name = ?13, version = ?14,
+		finished = ?15, start = ?16, output = ?17, failure = ifnull(?18, failure)`
 	updateWhere = ` WHERE key = ?1 AND execution = ?2 AND last = ?3`
 )
 

@@ -222,3 +222,24 @@ func TestAfterAConflictTheNextTurnIsOfWhatIsStored(t *testing.T) {
 		t.Errorf("the instance is %+v, %v; want event 8 after event 7", i, err)
 	}
 }
+
+// TestAnInstanceThatGoesOnIsNotShownAsParked: a message that cannot be read came
+// while the worker had its row in memory.
+func TestAnInstanceThatGoesOnIsNotShownAsParked(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	must(t, s.Send(soon(t), startMessage("a")))
+	next(t, h, "a", nil)
+	release := hold(t, s)
+	must(t, client(t, s, true).Send(soon(t), eventMessage("a", "unreadable")))
+	damage(t, s, "UPDATE inbox SET data = x'00' WHERE id = 'unreadable'")
+	release()
+	must(t, s.Send(soon(t), eventMessage("a", "news")))
+	if i, err := s.Instance(soon(t), "a"); err != nil || i.Parked == nil {
+		t.Errorf("the instance is %+v, %v; want it parked", i, err)
+	}
+	next(t, h, "a", nil)
+	if i, err := s.Instance(soon(t), "a"); err != nil || i.Parked != nil {
+		t.Errorf("after its next commit the instance is parked: %+v, %v", i.Parked, err)
+	}
+}
