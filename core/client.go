@@ -60,7 +60,7 @@ func (c *Client) StartInstance(ctx context.Context, name string, input any, o or
 	if id == "" {
 		id = history.InstanceID(draw())
 	}
-	if err := errors.Join(history.ValidateName("orchestration", name), id.Validate(), validTags(o.Tags)); err != nil {
+	if err := errors.Join(history.ValidateName("orchestration", name), id.Validate(), history.ValidateTags(o.Tags)); err != nil {
 		return "", fmt.Errorf("starting orchestration %q: %w", name, err)
 	}
 	payload, err := c.encode(fmt.Sprintf("input of orchestration %q", name), input)
@@ -94,21 +94,6 @@ func (c *Client) StartInstance(ctx context.Context, name string, input any, o or
 func startOf(id history.InstanceID, request string) string {
 	sum := sha256.Sum256([]byte(string(id) + "\x00" + request)) // an id holds no zero byte
 	return hex.EncodeToString(sum[:16])
-}
-
-func validTags(tags map[string]string) error {
-	if len(tags) > history.MaxTags {
-		return &history.LimitError{What: "the tags of an instance", Size: len(tags), Limit: history.MaxTags, Unit: "tags"}
-	}
-	for key, value := range tags {
-		if err := history.ValidateName("tag", key); err != nil {
-			return err
-		}
-		if len(value) > history.MaxNameLength {
-			return &history.LimitError{What: fmt.Sprintf("the value of tag %q", key), Size: len(value), Limit: history.MaxNameLength, Unit: "bytes"}
-		}
-	}
-	return nil
 }
 
 // Raise raises an event for an instance, or puts a message into its queue, by

@@ -2,6 +2,8 @@ package history
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,6 +35,24 @@ func (id InstanceID) Validate() error {
 // [MaxNameLength] bytes.
 func ValidateName(what, name string) error {
 	return validText(what+" name", name, MaxNameLength)
+}
+
+// ValidateTags reports whether an instance may have these tags: at most [MaxTags],
+// each with a key that is a name, and a value of at most [MaxNameLength] bytes. The
+// error is the same for the same tags.
+func ValidateTags(tags map[string]string) error {
+	if len(tags) > MaxTags {
+		return &LimitError{What: "the tags of an instance", Size: len(tags), Limit: MaxTags, Unit: "tags"}
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if err := ValidateName("tag", key); err != nil {
+			return err
+		}
+		if size := len(tags[key]); size > MaxNameLength {
+			return &LimitError{What: "the value of tag " + quote(key), Size: size, Limit: MaxNameLength, Unit: "bytes"}
+		}
+	}
+	return nil
 }
 
 // ValidatePayload reports whether an encoded payload keeps the limit of

@@ -128,8 +128,8 @@ func send(c *Context, what, name string, queue bool, id history.InstanceID, valu
 	if err := history.ValidateName(what, name); err != nil {
 		return err
 	}
-	if id == "" {
-		return fmt.Errorf("%s %q: the receiving instance id is empty", what, name)
+	if err := id.ValidateAny(); err != nil {
+		return fmt.Errorf("%s %q: the receiver: %w", what, name, err)
 	}
 	p, err := encode(c, fmt.Sprintf("payload of %s %q", what, name), value)
 	if err != nil {

@@ -129,7 +129,7 @@ func (f Func[I, O]) Call(c *Context, in I, options ...CallOption) *Future[O] {
 	for _, option := range options {
 		option.applyChild(&o)
 	}
-	if err := validChild(f.name, o.ID); err != nil {
+	if err := validStart(f.name, o.ID, o.Version, o.Tags); err != nil {
 		return failed[O](c, err)
 	}
 	input, err := encode(c, fmt.Sprintf("input of orchestration %q", f.name), in)
@@ -156,14 +156,21 @@ func (f Func[I, O]) Call(c *Context, in I, options ...CallOption) *Future[O] {
 	})
 }
 
-func validChild(name string, id history.InstanceID) error {
+// validStart checks what code says of an instance that it starts. What passes is
+// never refused by a store: that would refuse the turn, and so park the instance.
+func validStart(name string, id history.InstanceID, version string, tags map[string]string) error {
 	if err := history.ValidateName("orchestration", name); err != nil {
 		return err
 	}
-	if id == "" {
-		return nil
+	if id != "" {
+		if err := id.Validate(); err != nil {
+			return err
+		}
 	}
-	return id.Validate()
+	if len(version) > history.MaxNameLength {
+		return &history.LimitError{What: fmt.Sprintf("the version of orchestration %q", name), Size: len(version), Limit: history.MaxNameLength, Unit: "bytes"}
+	}
+	return history.ValidateTags(tags)
 }
 
 // DetachOptions are the options of [Func.Detach].
@@ -182,8 +189,11 @@ func (f Func[I, O]) Detach(c *Context, in I, options ...DetachOptions) (history.
 	for _, option := range options {
 		o = option
 	}
-	if err := validChild(f.name, o.ID); err != nil {
+	if err := validStart(f.name, o.ID, o.Version, o.Tags); err != nil {
 		return "", err
+	}
+	if delay := o.At.Sub(c.Now()); delay > history.MaxTimerDelay {
+		return "", &history.LimitError{What: fmt.Sprintf("the delay of orchestration %q", f.name), Size: int(delay / time.Hour), Limit: int(history.MaxTimerDelay / time.Hour), Unit: "hours"}
 	}
 	input, err := encode(c, fmt.Sprintf("input of orchestration %q", f.name), in)
 	if err != nil {

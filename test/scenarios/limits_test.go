@@ -23,6 +23,10 @@ func TestCallsThatExceedALimitFailWhereTheyAreMadeAndTheInstanceGoesOn(t *testin
 	everywhere(t, func(t *testing.T, w *world) {
 		big := strings.Repeat("x", history.MaxPayloadBytes)
 		name := strings.Repeat("n", history.MaxNameLength+1)
+		tags := map[string]string{}
+		for i := range history.MaxTags + 1 {
+			tags[fmt.Sprint(i)] = ""
+		}
 		takesAny := activity.Declare[string, none]("takes any")
 		takes := orchestration.Declare[string, none]("child")
 		f := orchestration.Declare[none, string]("f")
@@ -35,23 +39,36 @@ func TestCallsThatExceedALimitFailWhereTheyAreMadeAndTheInstanceGoesOn(t *testin
 					}
 					return err
 				}
+				child := func(o orchestration.ChildOptions) func() error {
+					return func() error { _, err := takes.Call(ctx, "", o).Await(); return err }
+				}
+				detached := func(o orchestration.DetachOptions) func() error {
+					return func() error { _, err := takes.Detach(ctx, "", o); return err }
+				}
+				tooLong := history.InstanceID(strings.Repeat("i", history.MaxInstanceIDLength+1))
 				for what, try := range map[string]func() error{
-					"an input":         func() error { _, err := takesAny.Call(ctx, big).Await(); return err },
-					"a child's input":  func() error { _, err := takes.Call(ctx, big).Await(); return err },
-					"detached input":   func() error { _, err := takes.Detach(ctx, big); return err },
-					"a status":         func() error { return ctx.SetStatus(big[:history.MaxStatusBytes]) },
-					"a state value":    func() error { return state.Set(ctx, big[:history.MaxStateValueBytes]) },
-					"keys of state":    tooMany,
-					"an event":         func() error { return goOn.Send(ctx, "other", big) },
-					"an activity name": func() error { _, err := activity.Declare[none, none](name).Call(ctx, in).Await(); return err },
-					"a child's name":   func() error { _, err := orchestration.Declare[none, none](name).Call(ctx, in).Await(); return err },
-					"an event name":    func() error { _, err := orchestration.DeclareEvent[none](name).Wait(ctx).Await(); return err },
-					"a tag":            func() error { _, err := work.Call(ctx, in, activity.Options{Tag: name}).Await(); return err },
-					"a state key":      func() error { return orchestration.DeclareState[int](name).Set(ctx, 1) },
-					"a child's id": func() error {
-						_, err := takes.Call(ctx, "", orchestration.ChildOptions{ID: history.InstanceID(strings.Repeat("i", history.MaxInstanceIDLength+1))}).Await()
-						return err
-					},
+					"an input":                 func() error { _, err := takesAny.Call(ctx, big).Await(); return err },
+					"a child's input":          func() error { _, err := takes.Call(ctx, big).Await(); return err },
+					"detached input":           func() error { _, err := takes.Detach(ctx, big); return err },
+					"a status":                 func() error { return ctx.SetStatus(big[:history.MaxStatusBytes]) },
+					"a state value":            func() error { return state.Set(ctx, big[:history.MaxStateValueBytes]) },
+					"keys of state":            tooMany,
+					"an event":                 func() error { return goOn.Send(ctx, "other", big) },
+					"an activity name":         func() error { _, err := activity.Declare[none, none](name).Call(ctx, in).Await(); return err },
+					"a child's name":           func() error { _, err := orchestration.Declare[none, none](name).Call(ctx, in).Await(); return err },
+					"an event name":            func() error { _, err := orchestration.DeclareEvent[none](name).Wait(ctx).Await(); return err },
+					"a tag":                    func() error { _, err := work.Call(ctx, in, activity.Options{Tag: name}).Await(); return err },
+					"a state key":              func() error { return orchestration.DeclareState[int](name).Set(ctx, 1) },
+					"a child's id":             child(orchestration.ChildOptions{ID: tooLong}),
+					"a child's version":        child(orchestration.ChildOptions{Version: name}),
+					"a child's tags":           child(orchestration.ChildOptions{Tags: tags}),
+					"a child's tag":            child(orchestration.ChildOptions{Tags: map[string]string{name: ""}}),
+					"a child's value of a tag": child(orchestration.ChildOptions{Tags: map[string]string{"a": name}}),
+					"a detached id":            detached(orchestration.DetachOptions{ID: tooLong}),
+					"a detached version":       detached(orchestration.DetachOptions{Version: name}),
+					"detached tags":            detached(orchestration.DetachOptions{Tags: tags}),
+					"a detached delay":         detached(orchestration.DetachOptions{At: ctx.Now().Add(history.MaxTimerDelay + 48*time.Hour)}),
+					"a receiver's id":          func() error { return goOn.Send(ctx, tooLong, "") },
 				} {
 					if err := try(); !limited(err) {
 						return "", fmt.Errorf("%s beyond its limit gave: %w", what, err)
