@@ -309,3 +309,27 @@ func checkSurvived(t *testing.T, s *Store, id history.InstanceID, event int64) {
 		t.Fatalf("the history of %s ends with event %d, want %d", id, event, i.LastEvent)
 	}
 }
+
+// TestALinkIsAnotherNameOfTheFile also if it was there before the file.
+func TestALinkIsAnotherNameOfTheFile(t *testing.T) {
+	for name, to := range map[string]func(path string) string{
+		"an absolute link": func(path string) string { return path },
+		"a relative link":  func(path string) string { return filepath.Join("..", "data", filepath.Base(path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path, link := filepath.Join(dir, "data", "hub.db"), filepath.Join(dir, "app", "hub.db")
+			must(t, os.Mkdir(filepath.Dir(path), 0o700))
+			must(t, os.Mkdir(filepath.Dir(link), 0o700))
+			if err := os.Symlink(to(path), link); err != nil {
+				t.Skip("the system makes no links: ", err)
+			}
+			join(t, openAt(t, link, Config{}))
+			for _, other := range []string{path, link} {
+				if _, err := openAt(t, other, Config{}).Join(soon(t), provider.HostInfo{}); !errors.Is(err, provider.ErrHostTaken) {
+					t.Errorf("joining as the second through %s: %v, want %v", other, err, provider.ErrHostTaken)
+				}
+			}
+		})
+	}
+}

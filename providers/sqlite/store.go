@@ -145,9 +145,19 @@ func canonical(path string) (string, error) {
 	}
 	path = filepath.Join(dir, filepath.Base(path))
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
+		return target, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return path, nil // opening it says what is wrong
 	}
-	return path, nil
+	// The file is not there yet; a link may say where it will be.
+	target, err := os.Readlink(path)
+	if err != nil {
+		return path, nil //nolint:nilerr // It is no link.
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(dir, target)
+	}
+	return canonical(target)
 }
 
 func (s *Store) open(ctx context.Context) error {
