@@ -51,6 +51,18 @@ var limitProperties = []property{
 			e.breaks("the output is not the 8 MiB that were committed")
 		}
 	}},
+	{"an activity beyond the end of the longest history is refused", p10, func(e *env) {
+		e.send(e.start("order"))
+		t := e.turnOf("order")
+		d := take(t)
+		event := d.event(&history.ActivityScheduled{Name: "charge"})
+		event.ID = history.MaxHistoryEvents + 1
+		d.Activities = []provider.Activity{{Scheduled: event, Attempt: 1}}
+		e.wants(e.tryCommit(t, &d.Commit), provider.ErrInvalid, "an activity of event %d", event.ID)
+		if s := e.instance("order").Status; s != history.StatusPending {
+			e.breaks("the status is %q, want pending", s)
+		}
+	}},
 	{"a payload of the largest size is kept whole", p10, func(e *env) {
 		e.running("order", nil)
 		m := e.event("order", "big")

@@ -102,6 +102,9 @@ func opens(c *provider.Commit, now time.Time) error {
 		if event < 1 || a.Attempt < 1 {
 			return fmt.Errorf("activity: attempt %d of event %d: both count from 1", a.Attempt, event)
 		}
+		if event > history.MaxHistoryEvents {
+			return &history.LimitError{What: "the event of an activity", Size: int(event), Limit: history.MaxHistoryEvents, Unit: "events", Hint: "continue as new before the history grows so long"}
+		}
 		if err := firstError(short("the tag", a.Tag), short("the session", a.Session)); err != nil {
 			return fmt.Errorf("activity of event %d: %w", event, err)
 		}
