@@ -223,6 +223,31 @@ func TestAfterAConflictTheNextTurnIsOfWhatIsStored(t *testing.T) {
 	}
 }
 
+// TestAnUnreadableMessageParksItsReceiverAlone: another instance was replaced
+// at the same time.
+func TestAnUnreadableMessageParksItsReceiverAlone(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	for _, id := range []history.InstanceID{"receiver", "other"} {
+		must(t, s.Send(soon(t), startMessage(id)))
+		next(t, h, id, nil)
+	}
+	c := client(t, s, true)
+	release := hold(t, s)
+	must(t, c.Send(soon(t), eventMessage("receiver", "unreadable")))
+	damage(t, s, "UPDATE inbox SET data = x'00' WHERE id = 'unreadable'")
+	m := startMessage("other")
+	m.ID, m.Start.RequestID, m.Start.Reuse = "another", "another", provider.ReuseReplace
+	must(t, c.Send(soon(t), m))
+	release()
+	must(t, s.Send(soon(t), eventMessage("other", "news"))) // its transaction takes note of all that
+	for id, want := range map[history.InstanceID]bool{"receiver": true, "other": false} {
+		if i, err := s.Instance(soon(t), id); err != nil || (i.Parked != nil) != want {
+			t.Errorf("%s is parked: %+v, %v; want %t", id, i.Parked, err, want)
+		}
+	}
+}
+
 // TestAnInstanceThatGoesOnIsNotShownAsParked: a message that cannot be read came
 // while the worker had its row in memory.
 func TestAnInstanceThatGoesOnIsNotShownAsParked(t *testing.T) {

@@ -219,6 +219,7 @@ func (h *host) absorb(c *conn) (settled func(), err error) {
 	var steps []func()
 	for _, n := range notices {
 		var step func()
+		var err error
 		switch n.kind {
 		case noticeGone:
 			step = func() {
