@@ -208,6 +208,24 @@ func TestRowsThatAreOutOfDateAreSwept(t *testing.T) {
 	}
 }
 
+// TestAHostThatLeavesSweepsNoMore: there may be millions of rows to remove.
+func TestAHostThatLeavesSweepsNoMore(t *testing.T) {
+	now := time.Now()
+	s := openAt(t, filepath.Join(t.TempDir(), "hub.db"), Config{Now: func() time.Time { return now }, OrphanAfter: time.Hour})
+	h := join(t, s)
+	must(t, s.Send(soon(t), startMessage("a")))
+	must(t, s.Send(soon(t), eventMessage("a", "consumed")))
+	next(t, h, "a", nil)
+	must(t, s.Send(soon(t), eventMessage("nobody", "orphan")))
+	now = now.Add(24 * time.Hour)
+	must(t, h.Leave(context.Background()))
+	must(t, h.sweepConsumed(soon(t)))
+	must(t, h.buryOrphans(soon(t)))
+	if got := inboxIDs(t, s.Path()); !slices.Equal(got, []string{"consumed", "orphan"}) {
+		t.Errorf("the inbox holds %v, want what was there when the host left", got)
+	}
+}
+
 func inboxIDs(t testing.TB, path string) (ids []string) {
 	t.Helper()
 	c := raw(t, path)

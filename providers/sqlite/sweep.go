@@ -41,7 +41,7 @@ func (h *host) sweepNowAndThen() {
 // sweepConsumed forgets the ids of messages that were consumed long ago.
 func (h *host) sweepConsumed(ctx context.Context) error {
 	before := h.store.cfg.Now().Add(-dedupeFor)
-	for {
+	for !h.left.Load() { // Leave does not wait for all of it
 		removed := 0
 		err := h.store.write(ctx, &request{
 			op: "sweeping consumed messages",
@@ -58,6 +58,7 @@ func (h *host) sweepConsumed(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // buryOrphans moves messages that waited too long for an instance that does
@@ -66,7 +67,7 @@ func (h *host) buryOrphans(ctx context.Context) error {
 	s := h.store
 	now := s.cfg.Now()
 	orphans := h.broker.Orphans(now.Add(-s.cfg.OrphanAfter))
-	for len(orphans) > 0 {
+	for len(orphans) > 0 && !h.left.Load() {
 		n := min(len(orphans), sweepRows)
 		var buried []string
 		err := s.write(ctx, &request{
