@@ -99,8 +99,12 @@ func startOf(id history.InstanceID, request string) string {
 // Raise raises an event for an instance, or puts a message into its queue, by
 // name. The typed way is Raise of a declared event, and Put of a queue.
 func (c *Client) Raise(ctx context.Context, id history.InstanceID, name string, queue bool, value any) error {
-	if id == "" {
-		return fmt.Errorf("raising %q: the instance id is empty", name)
+	what := "event"
+	if queue {
+		what = "queue"
+	}
+	if err := errors.Join(history.ValidateName(what, name), id.ValidateAny()); err != nil {
+		return fmt.Errorf("raising %q: %w", name, err)
 	}
 	payload, err := c.encode(fmt.Sprintf("payload of %q", name), value)
 	if err != nil {

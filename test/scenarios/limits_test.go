@@ -11,6 +11,7 @@ import (
 	"github.com/duroxide/duroxide-go/core/activity"
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 // limited says whether an error names a limit.
@@ -106,9 +107,38 @@ func TestClientsAreToldOfALimitBeforeAnythingIsStored(t *testing.T) {
 				t.Errorf("the id %q was accepted", id)
 			}
 		}
+		for _, name := range []string{"", "line\nbreak", "\xff"} {
+			if err := w.client.Raise(w.ctx, "nobody", name, false, none{}); err == nil {
+				t.Errorf("the event name %q was accepted", name)
+			}
+		}
+		if err := w.client.Raise(w.ctx, "\xff", "event", false, none{}); err == nil {
+			t.Error("an instance id that is no text was accepted")
+		}
 		if all := children(w, "f"); len(all) != 0 {
 			t.Errorf("%d instances were stored", len(all))
 		}
+	})
+}
+
+// TestAnEventThatHistoryCannotHoldHasNoEffect: a program without our client sent it.
+func TestAnEventThatHistoryCannotHoldHasNoEffect(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		f := orchestration.Declare[none, string]("f")
+		code := f.Func(func(ctx *octx, _ none) (string, error) { return goOn.Wait(ctx).Await() })
+		w.run(code)
+		h := begun(w, f, none{}, start{ID: "f"})
+		w.reaches("f", history.KindEventAwaited, 1)
+		for i, name := range []string{"", "line\nbreak"} {
+			m := provider.Message{ID: fmt.Sprint("foreign ", i), To: "f", Data: &history.EventRaised{Name: name}}
+			if err := w.store.Send(w.ctx, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.halt()
+		w.run(code) // which replays
+		raise(w, goOn, "f", "done")
+		gives(w, h, "done")
 	})
 }
 

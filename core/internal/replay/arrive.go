@@ -52,6 +52,9 @@ func (m *Machine) receive(msg *provider.Message, arrival history.Arrival) {
 			m.arrive(&history.ChildFailed{Source: d.Source, Failure: d.Failure})
 		}
 	case *history.EventRaised:
+		if history.ValidateName("event", d.Name) != nil || history.ValidatePayload("payload", len(d.Payload)) != nil {
+			return // no client of ours sent it, and a history with it could not be replayed
+		}
 		raised := *d // the message stays as it is
 		raised.Source, raised.MessageID = 0, msg.ID
 		if waits := m.waits[channelKey{d.Name, d.Queue}]; len(waits) > 0 {
