@@ -106,6 +106,7 @@ var caughtBy = map[string]string{
 	"taken-from-clients":      "hub.TestOrdersWithoutHosts",
 	"progress-not-passed":     "TestBoundsOfProgressOfAFailure",
 	"former-owner-silent":     "TestBoundsOfProgressOfAFormerOwner",
+	"lease-for-progress":      "hub.TestAHostWithoutBlobsKeepsWhatItRuns",
 	"former-progress-kept":    "hub.TestProgressThatIsReplacedLeavesNoBlob",
 	"returned-progress-kept":  "hub.TestProgressGoesAlongToAnotherHost",
 	"next-instance-runs":      "hub.TestAnActivityThatLeavesForItsSession",

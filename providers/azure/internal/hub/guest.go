@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -333,13 +334,27 @@ func isTaken(err error) bool {
 	return storage.Is(err, storage.Missing) || storage.Is(err, storage.Precondition)
 }
 
-// extend hides the guest's message anew, with the progress in it.
+// extend hides the guest's message anew, with the progress in it. Where the progress
+// cannot be stored now the message is hidden all the same: what runs goes on.
 func (g *guest) extend(ctx context.Context, hide time.Duration, progress history.Payload) error {
+	var unstored error
 	if progress != nil {
-		if err := g.reach(ctx, progress); err != nil {
-			return err
-		}
+		unstored = g.reach(ctx, progress)
 	}
+	switch {
+	case unstored == nil:
+		return g.hide(ctx, hide)
+	case bug.Planted("lease-for-progress"):
+		return unstored
+	}
+	// To try that may have taken all the time that there was.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workLease/6)
+	defer cancel()
+	return cmp.Or(g.hide(ctx, hide), unstored)
+}
+
+// hide hides the guest's message anew, with its offer as it is now.
+func (g *guest) hide(ctx context.Context, hide time.Duration) error {
 	g.mu.Lock()
 	m, blob := g.message, g.offer.Blob
 	var body []byte
@@ -373,21 +388,17 @@ func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress hist
 		}
 		return provider.Signals{}, h.reachDetached(ctx, w, progress)
 	}
-	if err := g.extend(ctx, workLease, progress); err != nil {
-		if isTaken(err) {
-			g.member.farewell(g) // nobody says more of it, and it may come again
-			return provider.Signals{}, fmt.Errorf("%w: its lease ran out and another host took it", provider.ErrLockLost)
-		}
-		return provider.Signals{}, err
+	extended := g.extend(ctx, workLease, progress)
+	if isTaken(extended) {
+		g.member.farewell(g) // nobody says more of it, and it may come again
+		return provider.Signals{}, fmt.Errorf("%w: its lease ran out and another host took it", provider.ErrLockLost)
 	}
-	open, err := h.store.stillOpen(ctx, &g.offer)
-	if err != nil {
-		return provider.Signals{}, nil //nolint:nilerr // Only a definite answer is a cancellation.
-	}
-	if !open {
+	// Whether it was cancelled stands elsewhere, and may be read where that failed.
+	if open, err := h.store.stillOpen(ctx, &g.offer); err == nil && !open {
 		g.done(ctx)
+		return provider.Signals{Cancelled: true}, nil
 	}
-	return provider.Signals{Cancelled: !open}, nil
+	return provider.Signals{}, extended // only a definite answer is a cancellation
 }
 
 // giveBackDetached gives back an activity whose instance another host owns: into

@@ -29,6 +29,7 @@ type two struct {
 	account     *simulated.Account
 	stores      []*hub.Store
 	owner, away provider.Host
+	ends        []func()
 }
 
 // besides runs a test with an owner and another host, which serves a tag. Instance x
@@ -67,6 +68,9 @@ func besides(t *testing.T, owner provider.HostInfo, a provider.Activity, size in
 			t.Fatal(err)
 		}
 		test(w)
+		for _, end := range w.ends {
+			end()
+		}
 		for _, h := range []provider.Host{w.away, w.owner} {
 			if err := h.Leave(t.Context()); err != nil {
 				t.Error(err)
