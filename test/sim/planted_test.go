@@ -56,6 +56,7 @@ var caughtBy = map[string]string{
 	"sleepers-forgotten":   "hub.TestWhoSleepsForHours",
 	"sleepers-half-awake":  "hub.TestWhoSleeps",
 	"session-stolen":       "TestBoundsOfSession",
+	"taken-before-joining": "hub.TestASessionIsNotTakenByWhoHasNotJoined",
 	"session-not-checked":  "seeds",
 	"session-not-recorded": "tours",
 	"deaths-not-counted":   "TestBoundsOfQuarantine",

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -155,7 +156,13 @@ var errRace = errors.New("the session's row has changed")
 // claim reads a session's row, and writes it if the session is to be had. The
 // lease is nil if another host has it, or nobody.
 func (ss *sessions) claim(ctx context.Context, key sessionKey) (host string, _ *lease, err error) {
-	s, me, serves := ss.m.store, ss.m.called(), ss.m.serves(key.tag)
+	s, l, serves := ss.m.store, ss.m.current(), ss.m.serves(key.tag)
+	me := l.incarnation
+	if l.sharded() == nil && !bug.Planted("taken-before-joining") {
+		// Its row is not there yet: whoever found it in a lease would count it as dead,
+		// which nobody is for a while.
+		return "", nil, fmt.Errorf("%w: session %q: this host is joining again", provider.ErrUnavailable, key.name)
+	}
 	r, err := s.account.Get(ctx, s.cfg.Name, row.Management, row.Session(key.name, key.tag))
 	var was row.Lease
 	switch {
@@ -188,11 +195,11 @@ func (ss *sessions) claim(ctx context.Context, key sessionKey) (host string, _ *
 	if was.Host == "" {
 		op.Verb, op.IfMatch = storage.Insert, ""
 	}
-	l := &lease{host: me, used: time.Now()}
-	if err := ss.write(ctx, op, l); err != nil {
+	taken := &lease{host: me, used: time.Now()}
+	if err := ss.write(ctx, op, taken); err != nil {
 		return "", nil, err
 	}
-	return me, l, nil
+	return me, taken, nil
 }
 
 // write changes a session's row. What another changed first, and what may have
