@@ -435,8 +435,14 @@ func (h *host) giveBackGuest(ctx context.Context, g *guest, r provider.Release) 
 		return
 	}
 	m.farewell(g)
-	hide := max(r.Delay.Round(time.Second), time.Second)
-	_ = g.extend(context.WithoutCancel(ctx), hide, nil) // or else its lease ends
+	hide := max((r.Delay + time.Second - 1).Truncate(time.Second), time.Second) // not less than the delay
+	_ = g.extend(context.WithoutCancel(ctx), hide, nil)                         // or else its lease ends
+	if hide < workAgain && !bug.Planted("rung-when-gone") {
+		// Whoever hears of it looks again when it is visible. By then this host may have left.
+		m.lookForWork()
+		h.store.waker.work()
+		return
+	}
 	h.store.background(func(ctx context.Context) {
 		pause(ctx, hide)
 		h.store.waker.work()
