@@ -408,7 +408,11 @@ func (h *host) giveBackDetached(ctx context.Context, w *broker.Work, r provider.
 		h.giveBackGuest(ctx, g, r)
 		return
 	}
-	post, err := h.store.encodeReturned(w.ID.Instance, w.Born, row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}, w.Reached())
+	back := row.Returned{Execution: w.ID.Execution, Event: w.ID.Event, Attempt: w.Activity.Attempt}
+	if r.Delay > 0 && !bug.Planted("delay-not-passed") {
+		back.Due = wire.Nanos(h.store.cfg.Now().Add(r.Delay))
+	}
+	post, err := h.store.encodeReturned(w.ID.Instance, w.Born, back, w.Reached())
 	if err == nil {
 		err = h.store.insertPost(context.WithoutCancel(ctx), w.ID.Instance, post)
 	}

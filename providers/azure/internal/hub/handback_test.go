@@ -1,11 +1,13 @@
 package hub_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/provider"
 )
 
 // TestWhatALeaverGivesBackToAWorkQueueGoesOnSoon: hosts leave one after the other, as
@@ -32,4 +34,40 @@ func TestWhatALeaverGivesBackToAWorkQueueGoesOnSoon(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestADelayIsKeptBySomebodyElse: who gives an activity back does not own its instance
+// any more, or never did. It is not handed out before, nor long after.
+func TestADelayIsKeptBySomebodyElse(t *testing.T) {
+	const delay, most = 90*time.Second + 400*time.Millisecond, 5 * time.Second
+	handsOver(t, 12, func(o *handedOver) {
+		given := time.Now()
+		for _, task := range o.tasks {
+			if err := o.former.ReleaseActivity(o.Context(), task, provider.Release{Delay: delay}); err != nil {
+				o.Fatal(err)
+			}
+		}
+		moved := 0
+		ctx, cancel := context.WithTimeout(o.Context(), delay+most)
+		defer cancel()
+		for task, err := o.next.NextActivity(ctx); err == nil; task, err = o.next.NextActivity(ctx) {
+			if took := time.Since(given); took < delay {
+				o.Errorf("%v is handed out %v after it was given back, want %v", task.ID, took, delay)
+			}
+			moved++
+		}
+		if moved < 2 {
+			o.Errorf("%d activities of the former owner are handed out by the next one, want some", moved)
+		}
+	})
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+		given, task := time.Now(), w.next(w.away, nil)
+		if err := w.away.ReleaseActivity(w.Context(), task, provider.Release{Delay: delay}); err != nil {
+			w.Fatal(err)
+		}
+		w.next(w.away, nil)
+		if took := time.Since(given); took < delay || took > delay+time.Minute+most { // it may be left to the host's next look
+			w.Errorf("it is handed out %v after it was given back, want %v", took, delay)
+		}
+	})
 }

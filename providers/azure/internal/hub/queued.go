@@ -253,6 +253,9 @@ func (p *partition) takeSaid(ctx context.Context, l *letter, try func(context.Co
 // does not run it any more is noted in the same commit.
 func (p *partition) tryReturn(ctx context.Context, l *letter) error {
 	r := l.envelope.Returned
+	if r.Due != 0 {
+		pause(ctx, wire.FromNanos(r.Due).Sub(p.store.cfg.Now())) // whoever owns it then reads the letter again
+	}
 	e := &journal.Entry{Consumed: []journal.Consumed{l.consumption("")}}
 	i := p.get(l.to)
 	if !i.has(r) || l.foreign(i) {

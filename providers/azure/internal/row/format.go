@@ -199,6 +199,8 @@ type Returned struct {
 	// of that host; without either a former owner had it.
 	Queued bool   `json:"queued,omitempty"`
 	Host   string `json:"host,omitempty"`
+	// Due says that it is not to be offered before; 0 for at once.
+	Due int64 `json:"due,omitempty"`
 }
 
 // Order is something that only a partition's owner may do.
