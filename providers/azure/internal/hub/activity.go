@@ -54,7 +54,9 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 		if !h.mayWork(ctx, w) {
 			continue
 		}
-		h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
+		if guestOf(w) == nil { // of a guest its message counts
+			h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
+		}
 		return &provider.ActivityTask{
 			ID:            w.ID,
 			Activity:      w.Activity,
