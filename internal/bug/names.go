@@ -44,6 +44,7 @@ var Names = []string{
 	"sleepers-forgotten",      // timers that were far ahead are not taken in when they come near
 	"sleepers-half-awake",     // who takes up an instance that sleeps does not read its timers
 	"session-stolen",          // a session is taken although its host lives
+	"deadly-diverted",         // what other hosts died with goes there again when its owner is busy
 	"delay-not-passed",        // the next owner hears nothing of the delay with which an activity was given back
 	"rung-when-gone",          // who gives back an activity of a work queue rings others when it may have left
 	"taken-before-joining",    // a session is taken for an incarnation of which there is no row yet

@@ -57,6 +57,7 @@ var caughtBy = map[string]string{
 	"sleepers-half-awake":  "hub.TestWhoSleeps",
 	"session-stolen":       "TestBoundsOfSession",
 	"taken-before-joining": "hub.TestASessionIsNotTakenByWhoHasNotJoined",
+	"deadly-diverted":      "hub.TestWhatHostsDiedWithStaysWithItsBusyOwner",
 	"delay-not-passed":     "hub.TestADelayIsKeptBySomebodyElse",
 	"rung-when-gone":       "hub.TestWhatALeaverGivesBackToAWorkQueue",
 	"session-not-checked":  "seeds",

@@ -71,3 +71,24 @@ func TestADelayIsKeptBySomebodyElse(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatHostsDiedWithStaysWithItsBusyOwner: it went back there, to be found out.
+func TestWhatHostsDiedWithStaysWithItsBusyOwner(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{}, 100, func(w *two) {
+		for n := 1; n <= 3; n++ {
+			task := w.next(w.away, nil) // the owner has no slot for it
+			if task.Delivery != n {
+				w.Errorf("its delivery is the %d., want the %d.", task.Delivery, n)
+			}
+			if err := w.away.ReleaseActivity(w.Context(), task, provider.Release{Delay: 2 * time.Second}); err != nil {
+				w.Fatal(err)
+			}
+		}
+		w.nobodyTakes(w.away, 5*time.Minute, func() {})
+		task := w.next(w.owner, nil)
+		if task.Delivery < 4 {
+			w.Errorf("its delivery is the %d., want the 4. at least", task.Delivery)
+		}
+		w.complete(w.owner, task)
+	})
+}

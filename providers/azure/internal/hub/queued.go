@@ -263,6 +263,9 @@ func (p *partition) tryReturn(ctx context.Context, l *letter) error {
 		e.Valid = func() error { return p.decided(l.to) }
 		return p.commit(ctx, e)
 	}
+	if id := (history.ActivityID{Instance: l.to, Execution: r.Execution, Event: r.Event}); r.Deliveries > p.store.handed.Deliveries(id, r.Attempt) {
+		p.store.handed.Out(id, r.Attempt, r.Deliveries)
+	}
 	return p.reoffer(ctx, e, i, []row.Returned{*r}, l, func() { p.dropped(l) })
 }
 
@@ -453,7 +456,7 @@ func (p *partition) divert(ctx context.Context, id history.InstanceID, all []bro
 			return err
 		case host != "":
 			sent = append(sent, a.Scheduled.ID)
-		case a.Session != "" && p.member.serves(a.Tag):
+		case a.Session != "" && p.member.serves(a.Tag), a.Tag == anyWork && d.Activity.Deliveries >= fewDeliveries && !bug.Planted("deadly-diverted"):
 			mine = append(mine, d)
 			continue
 		}

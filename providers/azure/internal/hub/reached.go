@@ -124,6 +124,7 @@ func (g *guest) giveToOwner(ctx context.Context) error {
 	s, o := g.member.store, &g.offer
 	post, err := s.encodeReturned(o.ID, o.Born, row.Returned{
 		Execution: o.Execution, Event: o.Event, Attempt: o.Attempt, Host: o.Host, Queued: o.Host == "",
+		Deliveries: g.delivery() - 1,
 	}, progress)
 	if err == nil {
 		err = s.insertPost(ctx, o.ID, post)

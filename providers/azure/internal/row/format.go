@@ -201,6 +201,8 @@ type Returned struct {
 	Host   string `json:"host,omitempty"`
 	// Due says that it is not to be offered before; 0 for at once.
 	Due int64 `json:"due,omitempty"`
+	// Deliveries are those made so far, of one from a work queue.
+	Deliveries int `json:"deliveries,omitempty"`
 }
 
 // Order is something that only a partition's owner may do.
