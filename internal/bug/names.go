@@ -45,6 +45,9 @@ var Names = []string{
 	"sleepers-half-awake",     // who takes up an instance that sleeps does not read its timers
 	"session-stolen",          // a session is taken although its host lives
 	"deadly-diverted",         // what other hosts died with goes there again when its owner is busy
+	"guests-left-behind",      // a worker leaves a process, and what it had from work queues stays there
+	"own-copies-refused",      // who takes a message of a work queue again, and has it still, loses it
+	"sessions-come-back",      // a host whose worker has left has the session when another of the tag joins
 	"delay-not-passed",        // the next owner hears nothing of the delay with which an activity was given back
 	"rung-when-gone",          // who gives back an activity of a work queue rings others when it may have left
 	"taken-before-joining",    // a session is taken for an incarnation of which there is no row yet

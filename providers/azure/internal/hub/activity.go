@@ -54,7 +54,9 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 		if !h.mayWork(ctx, w) {
 			continue
 		}
-		if guestOf(w) == nil { // of a guest its message counts
+		if g := guestOf(w); g != nil {
+			g.handedTo(h) // and its message counts that
+		} else {
 			h.store.handed.Out(w.ID, w.Activity.Attempt, w.Delivery)
 		}
 		return &provider.ActivityTask{

@@ -49,6 +49,8 @@ type guest struct {
 	hidden  time.Time       // when it was last hidden, before the request
 	gone    bool            // removed, or given back
 	changed bool            // the offer, since it was taken
+	invited *broker.Guest   // as it waits for a worker, or did last
+	with    *host           // the worker that has it; nil if it waits
 	blobs   []string        // of progress: that which the message names, and those that it named or may name
 	inBlob  history.Payload // the progress in the blob that the offer names; nil if it was not read
 }
@@ -155,7 +157,11 @@ func (m *member) take(queue string, n int) int {
 		if g.offer.Blob != "" {
 			g.blobs = []string{g.offer.Blob}
 		}
-		if m.welcome(g) {
+		switch {
+		case !m.welcome(g):
+		case !m.serves(g.offer.Tag) && !bug.Planted("guests-left-behind"):
+			m.sendAway(g) // its worker has left
+		default:
 			m.invite(g)
 		}
 	}
@@ -173,12 +179,13 @@ type attemptKey struct {
 	attempt int
 }
 
-// welcome notes that a guest is here. It reports false if another copy of it is:
-// this one becomes visible again, and is then found not to be open.
+// welcome notes that a guest is here. It reports false if it is already, or another
+// copy of it: that becomes visible again, and is then found not to be open.
 func (m *member) welcome(g *guest) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.present[g.key()] != nil {
+	if here := m.present[g.key()]; here != nil {
+		here.adopt(g)
 		return false
 	}
 	m.present[g.key()] = g
@@ -210,6 +217,9 @@ func (m *member) invite(g *guest) {
 			b.Activity.Scheduled = e
 		}
 	}
+	g.mu.Lock()
+	g.invited, g.with = b, nil
+	g.mu.Unlock()
 	m.broker.Invite(b)
 }
 
@@ -217,7 +227,7 @@ func (m *member) invite(g *guest) {
 // and whether one that may have been run before is still open.
 func (h *host) admit(ctx context.Context, g *guest) error {
 	g.mu.Lock()
-	waited := time.Since(g.hidden)
+	waited, first := time.Since(g.hidden), !g.offer.Again && g.message.Taken <= 1
 	g.mu.Unlock()
 	if waited > workLease/3 {
 		if err := g.extend(ctx, workLease, nil); isTaken(err) {
@@ -227,7 +237,7 @@ func (h *host) admit(ctx context.Context, g *guest) error {
 			return err
 		}
 	}
-	if !g.offer.Again && g.message.Taken <= 1 {
+	if first {
 		return nil
 	}
 	open, err := h.store.stillOpen(ctx, &g.offer)

@@ -235,6 +235,7 @@ func (h *host) leave(ctx context.Context) error {
 	m.serveTags(h.info.Tags, -1)
 	if m.joined > 0 {
 		h.taker.Leave()
+		m.dismiss(ctx, h)
 		return nil
 	}
 	h.taker.Leave() // blocked calls end; commits under way go on

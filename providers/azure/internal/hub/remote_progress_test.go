@@ -43,6 +43,7 @@ func besides(t *testing.T, owner provider.HostInfo, a provider.Activity, size in
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.stores = append(w.stores, other)
 		defer func() {
 			if err := other.Close(); err != nil {
 				t.Error(err)

@@ -179,6 +179,7 @@ func (ss *sessions) claim(ctx context.Context, key sessionKey) (host string, _ *
 	case !free && !bug.Planted("session-stolen"):
 		return was.Host, nil, nil
 	case !serves && was.Host == me: // it did, and whoever takes the next activity is to have the session
+		ss.disown(key)
 		return "", nil, ss.write(ctx, storage.Op{Verb: storage.Delete, IfMatch: r.ETag, Row: storage.Row{Key: r.Key}}, nil)
 	case !serves:
 		return "", nil, nil
@@ -250,6 +251,16 @@ func (ss *sessions) forget(key sessionKey) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	delete(ss.seen, key)
+}
+
+// disown forgets that this host has a session.
+func (ss *sessions) disown(key sessionKey) {
+	if bug.Planted("sessions-come-back") {
+		return
+	}
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	delete(ss.held, key)
 }
 
 // begin says that work of a session begins here, if this host has it. Otherwise

@@ -1,0 +1,147 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+)
+
+// Workers come and go in a process that stays a host.
+
+// joins has a worker more join in the other process.
+func (w *two) joins(tags ...string) provider.Host {
+	w.Helper()
+	h, err := w.stores[1].Join(w.Context(), provider.HostInfo{Name: "another", Tags: tags, Slots: 1})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.ends = append(w.ends, func() {
+		if err := h.Leave(w.Context()); err != nil {
+			w.Error(err)
+		}
+	})
+	return h
+}
+
+// waits has a slot of a worker wait for an activity, which does not come.
+func (w *two) waits(h provider.Host) {
+	ctx, cancel := context.WithCancel(w.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if task, err := h.NextActivity(ctx); err == nil {
+			w.Errorf("a worker has %v, which is not for it", task.ID)
+		}
+	}()
+	w.ends = append([]func(){func() {
+		cancel()
+		<-done
+	}}, w.ends...)
+}
+
+// TestWhatALeavingWorkerHoldsIsOfferedInItsProcess: its code ignores that its context
+// has ended, and the worker leaves without it.
+func TestWhatALeavingWorkerHoldsIsOfferedInItsProcess(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+		progress := reached(1000)
+		w.waits(w.joins())
+		task := w.next(w.away, nil)
+		w.extend(w.away, task, progress)
+		if err := w.away.Leave(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+		later := w.joins("far")
+		if task = w.next(later, progress); task != nil {
+			if task.Delivery != 2 {
+				w.Errorf("its delivery is the %d., want the 2.", task.Delivery)
+			}
+			w.complete(later, task)
+		}
+	})
+}
+
+// TestASessionLeavesWithTheLastWorkerOfItsTag: activities of it were on their way to
+// the process, or wait there.
+func TestASessionLeavesWithTheLastWorkerOfItsTag(t *testing.T) {
+	work := provider.Activity{Tag: "far", Session: "one"}
+	for _, waits := range []bool{false, true} {
+		t.Run(fmt.Sprint("waits ", waits), func(t *testing.T) {
+			besides(t, provider.HostInfo{Name: "owner"}, work, 100, func(w *two) {
+				w.waits(w.joins())
+				task := w.next(w.away, nil)
+				if waits {
+					opens(w.T, w.stores[0], w.owner, "y", work)
+					<-time.After(2 * time.Minute)
+				}
+				w.complete(w.away, task)
+				if err := w.away.Leave(w.Context()); err != nil {
+					w.Fatal(err)
+				}
+				if !waits {
+					opens(w.T, w.stores[0], w.owner, "y", work)
+				}
+				if task := w.next(w.another("third"), nil); task == nil || task.ID.Instance != "y" || task.Delivery != 1 {
+					w.Errorf("another host has %+v, want the activity of y for the first time", task)
+				}
+			})
+		})
+	}
+}
+
+// TestAWorkerThatComesBackDoesNotBringTheSession: another host has taken it meanwhile.
+func TestAWorkerThatComesBackDoesNotBringTheSession(t *testing.T) {
+	work := provider.Activity{Tag: "far", Session: "one"}
+	besides(t, provider.HostInfo{Name: "owner", Tags: []string{"far"}}, work, 100, func(w *two) {
+		stays, err := w.stores[0].Join(w.Context(), provider.HostInfo{Name: "owner too"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.complete(w.owner, w.next(w.owner, nil))
+		if err := w.owner.Leave(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+		w.owner = stays
+		opens(w.T, w.stores[0], w.owner, "y", work)
+		if task := w.next(w.away, nil); task == nil || task.ID.Instance != "y" {
+			w.Fatalf("the other host has %v, want the activity of y", task)
+		}
+		back, err := w.stores[0].Join(w.Context(), provider.HostInfo{Name: "owner again", Tags: []string{"far"}})
+		if err != nil {
+			w.Fatal(err)
+		}
+		opens(w.T, w.stores[0], w.owner, "z", work)
+		w.nobodyTakes(back, 10*time.Second, func() {})
+		if task := w.next(w.away, nil); task == nil || task.ID.Instance != "z" {
+			w.Errorf("the host of the session has %v, want the activity of z", task)
+		}
+		if err := back.Leave(w.Context()); err != nil {
+			w.Error(err)
+		}
+	})
+}
+
+// TestAHostThatTakesItsOwnMessageAgainGoesOn: it could not extend the lease in time.
+func TestAHostThatTakesItsOwnMessageAgainGoesOn(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+		task := w.next(w.away, nil)
+		w.waits(w.away) // in another slot
+		w.account.Decide(simulated.When(func(c simulated.Call) bool { return c.Kind == simulated.Extend }, simulated.Fault{Kind: simulated.Busy}))
+		<-time.After(10 * time.Minute)
+		w.account.Decide(nil)
+		progress := reached(100)
+		w.extend(w.away, task, progress)
+		if err := w.away.ReleaseActivity(w.Context(), task, provider.Release{Delay: time.Second}); err != nil {
+			w.Fatal(err)
+		}
+		w.ends[0]() // the slot that waits
+		w.ends = nil
+		if task = w.next(w.away, progress); task.Delivery != 2 {
+			w.Errorf("its delivery is the %d., want the 2.", task.Delivery)
+		}
+		w.complete(w.away, task)
+	})
+}
