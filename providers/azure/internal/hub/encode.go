@@ -303,7 +303,7 @@ func (c *commit) encodeOpen() error {
 	}
 	if final || given.NewExecution {
 		for n, event := range c.p.progressOf(id) {
-			if n == maxSideRows || c.room() < sendRoom { // the rest goes with the next execution, or with the instance
+			if n == maxSideRows || c.room() < sendRoom { // the rest goes with the next execution, or after the end
 				break
 			}
 			c.delete(row.Progress(id, event))

@@ -300,3 +300,41 @@ func TestABlobOfProgressStaysWhileItsActivityIsElsewhere(t *testing.T) {
 		<-stop
 	})
 }
+
+// TestAllProgressGoesWithItsInstance: there is more of it than its last commit has room
+// for.
+func TestAllProgressGoesWithItsInstance(t *testing.T) {
+	const n = 70
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{}, 100, func(w *two) {
+		w.complete(w.owner, w.next(w.owner, nil))
+		if err := w.stores[0].Send(w.Context(), story("y", "start-y", "")); err != nil {
+			w.Fatal(err)
+		}
+		turn := turnOf(w.T, w.owner, "y")
+		c := &provider.Commit{
+			Consumed: 1, NewExecution: true, Status: history.StatusRunning, Name: "story",
+			Events: []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}},
+		}
+		for k := range n {
+			e := history.Event{Execution: 1, ID: int64(k + 2), Time: time.Now(), Data: &history.ActivityScheduled{Name: "work"}}
+			c.Events, c.Activities = append(c.Events, e), append(c.Activities, provider.Activity{Scheduled: e, Attempt: 1})
+		}
+		if err := w.owner.CommitTurn(w.Context(), turn, c); err != nil {
+			w.Fatal(err)
+		}
+		for range n {
+			task := w.next(w.owner, nil)
+			w.extend(w.owner, task, reached(large))
+			if err := w.owner.CompleteActivity(w.Context(), task, provider.Message{
+				ID: task.ID.String(), To: "y", Execution: 1, Data: &history.ActivityCompleted{Source: task.ID.Event, Attempt: 1},
+			}); err != nil {
+				w.Fatal(err)
+			}
+		}
+		turn = turnOf(w.T, w.owner, "y")
+		if err := w.owner.CommitTurn(w.Context(), turn, &provider.Commit{Consumed: len(turn.Messages), Status: history.StatusCompleted, Name: "story"}); err != nil {
+			w.Fatal(err)
+		}
+		w.nothingIsLeft()
+	})
+}
