@@ -17,6 +17,9 @@ import (
 type workLock struct {
 	host *host
 	work *broker.Work
+
+	mu   sync.Mutex
+	said completed
 }
 
 // NextActivity implements [provider.Host].
@@ -67,7 +70,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 			Delivery:      w.Delivery,
 			Progress:      w.Progress,
 			Lease:         leaseOf(w),
-			Lock:          &workLock{h, w},
+			Lock:          &workLock{host: h, work: w},
 		}, nil
 	}
 }
@@ -102,7 +105,7 @@ func (h *host) prepare(ctx context.Context, w *broker.Work) (mine bool, err erro
 	return true, err
 }
 
-func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
+func (h *host) workOf(t *provider.ActivityTask) (*workLock, error) {
 	lock, ok := t.Lock.(*workLock)
 	switch {
 	case !ok:
@@ -110,17 +113,18 @@ func (h *host) workOf(t *provider.ActivityTask) (*broker.Work, error) {
 	case lock.host != h:
 		return nil, fmt.Errorf("azure: activity %v was handed out by another host: %w", t.ID, provider.ErrLockLost)
 	}
-	return lock.work, nil
+	return lock, nil
 }
 
 // CompleteActivity implements [provider.Host]. While this process owns the
 // instance the completion stays in memory: until a commit consumes it, the
 // activity is open in storage. Otherwise it goes to the instance's inbox.
 func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, completion provider.Message) error {
-	w, err := h.workOf(t)
+	lock, err := h.workOf(t)
 	if err != nil {
 		return err
 	}
+	w := lock.work
 	op := fmt.Sprintf("completing activity %s", t.ID)
 	if err := admit.Message(&completion, h.store.cfg.Now()); err != nil {
 		return fmt.Errorf("azure: %s: %w", op, err)
@@ -131,7 +135,7 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 	kept := admit.Keep(completion)
 	err = w.Complete(kept)
 	if errors.Is(err, broker.ErrDetached) {
-		if err := h.completeDetached(ctx, w, &kept); err != nil {
+		if err := h.completeDetached(ctx, lock, &kept); err != nil {
 			return failed(op, err)
 		}
 		h.ended(w)
@@ -150,10 +154,11 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 // ExtendActivity implements [provider.Host]. Locks last as long as the host;
 // progress is made durable.
 func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, progress history.Payload) (provider.Signals, error) {
-	w, err := h.workOf(t)
+	lock, err := h.workOf(t)
 	if err != nil {
 		return provider.Signals{}, err
 	}
+	w := lock.work
 	op := fmt.Sprintf("extending activity %s", t.ID)
 	if err := history.ValidatePayload("progress", len(progress)); err != nil {
 		return provider.Signals{}, fmt.Errorf("azure: %s: %w: %w", op, provider.ErrInvalid, err)
@@ -203,14 +208,14 @@ func (h *host) extend(ctx context.Context, w *broker.Work, op string, progress h
 
 // ReleaseActivity implements [provider.Host].
 func (h *host) ReleaseActivity(ctx context.Context, t *provider.ActivityTask, r provider.Release) error {
-	w, err := h.workOf(t)
+	lock, err := h.workOf(t)
 	if errors.Is(err, provider.ErrInvalid) {
 		return err
 	}
 	if err != nil {
 		return nil //nolint:nilerr // A lock that is gone is no error.
 	}
-	h.giveBackWork(ctx, w, r)
+	h.giveBackWork(ctx, lock.work, r)
 	return nil
 }
 

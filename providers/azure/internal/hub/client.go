@@ -72,13 +72,13 @@ func (s *Store) encode(to history.InstanceID, messages []*provider.Message, enve
 
 // insert puts a message into an inbox.
 func (s *Store) insert(ctx context.Context, m *provider.Message) error {
-	return s.insertOf(ctx, m, "", nil)
+	return s.insertOf(ctx, m, "")
 }
 
-// insertOf puts the completion of an activity into an inbox, with the progress of
-// it. For an instance of its id that was born otherwise it is nothing.
-func (s *Store) insertOf(ctx context.Context, m *provider.Message, born string, progress history.Payload) error {
-	p, err := s.encode(m.To, []*provider.Message{m}, row.Envelope{Of: born}, progress)
+// insertOf puts the completion of an activity into an inbox. For an instance of its id
+// that was born otherwise it is nothing.
+func (s *Store) insertOf(ctx context.Context, m *provider.Message, born string) error {
+	p, err := s.encodePost(m.To, []*provider.Message{m}, row.Envelope{Of: born})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // for a deploy, with activities that another offered.
 func TestWhatALeaverGivesBackToAWorkQueueGoesOnSoon(t *testing.T) {
 	for _, after := range []time.Duration{10 * time.Second, 30 * time.Second, 55 * time.Second} {
-		t.Run(fmt.Sprint(after), func(t *testing.T) {
+		t.Run(after.String(), func(t *testing.T) {
 			apart(t, 1, func(s *sites) {
 				owner := s.host("owner", core.WorkerConfig{})
 				gpu := core.WorkerConfig{Tags: []string{"GPU/8 "}}

@@ -285,7 +285,7 @@ func (p *partition) lost() {
 	left, first := p.close()
 	for i := range left.completions {
 		born := p.bornOf(left.completions[i].To)
-		p.store.background(func(ctx context.Context) { _ = p.store.insertOf(ctx, &left.completions[i], born, nil) })
+		p.store.background(func(ctx context.Context) { _ = p.store.insertOf(ctx, &left.completions[i], born) })
 	}
 	if first && p.life != nil {
 		p.log().Warn("partition lost: another host owns it by now")

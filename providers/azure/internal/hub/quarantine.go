@@ -395,7 +395,7 @@ func (h *host) fail(ctx context.Context, w *broker.Work, why string) {
 			Kind: history.FailureLost, Message: why + ": it is not tried again", NonRetryable: true, Activity: name, Attempt: w.Activity.Attempt,
 		}},
 	}
-	if err := h.CompleteActivity(ctx, &provider.ActivityTask{ID: w.ID, Activity: w.Activity, Lock: &workLock{h, w}}, m); err != nil {
+	if err := h.CompleteActivity(ctx, &provider.ActivityTask{ID: w.ID, Activity: w.Activity, Lock: &workLock{host: h, work: w}}, m); err != nil {
 		h.giveBackWork(ctx, w, provider.Release{Delay: corruptPause, Uncounted: true})
 	}
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -140,7 +141,37 @@ func (g *guest) giveToOwner(ctx context.Context) error {
 
 // completeDetached sends the completion of an activity to the owner of its instance,
 // and what it has reached, unless it cannot be tried again.
-func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider.Message) (err error) {
+func (h *host) completeDetached(ctx context.Context, lock *workLock, m *provider.Message) error {
+	post, err := lock.completion(ctx, m)
+	if err != nil {
+		return err
+	}
+	return h.store.insertPost(ctx, m.To, post)
+}
+
+// completed is the letter with a completion that was sent, perhaps.
+type completed struct {
+	lines []byte // of the completion
+	post  post
+}
+
+// sameLetter is how long a completion is sent again as the same letter: what takes
+// longer may count as late.
+const sameLetter = journal.Late / 3
+
+// completion is the letter with a completion. Sent again it is the same one, which is
+// in the inbox once only.
+func (lock *workLock) completion(ctx context.Context, m *provider.Message) (post, error) {
+	s, w := lock.host.store, lock.work
+	lock.mu.Lock()
+	defer lock.mu.Unlock()
+	lines, err := row.Lines([]*provider.Message{m})
+	if err != nil {
+		return post{}, fmt.Errorf("%w: %w", provider.ErrInvalid, err)
+	}
+	if said := &lock.said; bytes.Equal(said.lines, lines) && s.cfg.Now().Sub(said.post.sent) < sameLetter {
+		return said.post, nil
+	}
 	var progress history.Payload
 	if f, failed := m.Data.(*history.ActivityFailed); failed && (f.Failure == nil || !f.Failure.NonRetryable) {
 		progress = w.Reached()
@@ -149,9 +180,13 @@ func (h *host) completeDetached(ctx context.Context, w *broker.Work, m *provider
 		}
 	}
 	if err != nil {
-		return err
+		return post{}, err
 	}
-	return h.store.insertOf(ctx, m, w.Born, progress)
+	p, err := s.encode(m.To, []*provider.Message{m}, row.Envelope{Of: w.Born}, progress)
+	if err == nil {
+		lock.said = completed{lines, p}
+	}
+	return p, err
 }
 
 // reachDetached tells the new owner of an instance what an activity has reached that

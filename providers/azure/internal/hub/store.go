@@ -261,11 +261,9 @@ func (s *Store) putBlobs(ctx context.Context, blobs []row.BlobData) error {
 		err := s.account.PutBlob(ctx, s.cfg.Name, b.Name, b.Data)
 		for n := 0; errors.Is(err, storage.ErrUnknown) && n < 5 && ctx.Err() == nil; n++ {
 			pause(ctx, backoff(n))
-			if err = s.account.PutBlob(ctx, s.cfg.Name, b.Name, b.Data); storage.Is(err, storage.Exists) {
-				err = nil
-			}
+			err = s.account.PutBlob(ctx, s.cfg.Name, b.Name, b.Data)
 		}
-		if err != nil {
+		if err != nil && !storage.Is(err, storage.Exists) {
 			return err
 		}
 	}

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
@@ -96,4 +98,38 @@ func TestAHostWithoutQueuesLearnsOfACancellation(t *testing.T) {
 		}
 		w.account.Decide(nil)
 	})
+}
+
+// TestACompletionThatIsSentAgainIsOneLetter: nobody learns that it was applied.
+func TestACompletionThatIsSentAgainIsOneLetter(t *testing.T) {
+	for _, size := range []int{100, large} {
+		besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+			task := w.next(w.away, nil)
+			blobs := w.allBlobs()
+			w.account.Decide(simulated.When(func(c simulated.Call) bool {
+				return c.Client == "other" && (c.Kind == simulated.Transact && c.Partition != row.Management || c.Kind == simulated.PutBlob)
+			}, simulated.Fault{Kind: simulated.LostAnswer}))
+			done := provider.Message{ID: "done", To: "x", Execution: 1, Data: &history.ActivityCompleted{Source: 2, Attempt: 1, Output: reached(size)}}
+			for range 3 {
+				ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second) // as long as one try
+				if err := w.away.CompleteActivity(ctx, task, done); err == nil {
+					w.Error("it was told that its completion is there")
+				}
+				cancel()
+			}
+			w.account.Decide(nil)
+			if err := w.away.CompleteActivity(w.Context(), task, done); err != nil {
+				w.Error(err)
+			}
+			letters := 0
+			for _, r := range w.account.State().Rows("hub") {
+				if row.KindOf(r.Key) == row.KindInbox {
+					letters++
+				}
+			}
+			if more := w.allBlobs() - blobs; letters != 1 || more != size/large {
+				w.Errorf("a completion of %d bytes is in %d letters with %d blobs", size, letters, more)
+			}
+		})
+	}
 }
