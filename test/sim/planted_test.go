@@ -61,6 +61,7 @@ var caughtBy = map[string]string{
 	"guests-left-behind":   "hub.TestWhatALeavingWorkerHolds",
 	"own-copies-refused":   "hub.TestAHostThatTakesItsOwnMessageAgain",
 	"sessions-come-back":   "hub.TestAWorkerThatComesBackDoesNotBring",
+	"cancelled-begins":     "hub.TestWhatWasCancelledInItsQueue",
 	"delay-not-passed":     "hub.TestADelayIsKeptBySomebodyElse",
 	"rung-when-gone":       "hub.TestWhatALeaverGivesBackToAWorkQueue",
 	"session-not-checked":  "seeds",

@@ -223,11 +223,18 @@ func (m *member) invite(g *guest) {
 	m.broker.Invite(b)
 }
 
+// longInQueue is how long an activity lies in a work queue before who takes it looks
+// whether it is open still: it may have been cancelled meanwhile.
+const longInQueue = workLease / 3
+
 // admit looks whether a guest is still this host's to run, if it waited for long,
-// and whether one that may have been run before is still open.
+// and whether one is still open that may have been run before, or lay there for long.
 func (h *host) admit(ctx context.Context, g *guest) error {
 	g.mu.Lock()
-	waited, first := time.Since(g.hidden), !g.offer.Again && g.message.Taken <= 1
+	waited, fresh := time.Since(g.hidden), !g.offer.Again && g.message.Taken <= 1
+	if h.store.cfg.Now().Sub(g.message.Inserted) > longInQueue && !bug.Planted("cancelled-begins") {
+		fresh = false
+	}
 	g.mu.Unlock()
 	if waited > workLease/3 {
 		if err := g.extend(ctx, workLease, nil); isTaken(err) {
@@ -237,7 +244,7 @@ func (h *host) admit(ctx context.Context, g *guest) error {
 			return err
 		}
 	}
-	if first {
+	if fresh {
 		return nil
 	}
 	open, err := h.store.stillOpen(ctx, &g.offer)

@@ -145,3 +145,14 @@ func TestAHostThatTakesItsOwnMessageAgainGoesOn(t *testing.T) {
 		w.complete(w.away, task)
 	})
 }
+
+// TestWhatWasCancelledInItsQueueDoesNotBegin: no host had a slot for it in time.
+func TestWhatWasCancelledInItsQueueDoesNotBegin(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+		<-time.After(2 * time.Minute)
+		if err := w.stores[0].Purge(w.Context(), "x", true); err != nil {
+			w.Fatal(err)
+		}
+		w.nobodyTakes(w.away, 2*time.Minute, func() {})
+	})
+}
