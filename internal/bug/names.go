@@ -49,6 +49,7 @@ var Names = []string{
 	"own-copies-refused",      // who takes a message of a work queue again, and has it still, loses it
 	"sessions-come-back",      // a host whose worker has left has the session when another of the tag joins
 	"cancelled-begins",        // what was cancelled while it lay in a work queue begins all the same
+	"over-but-offered",        // an activity whose completion cannot be sent is taken by others meanwhile
 	"delay-not-passed",        // the next owner hears nothing of the delay with which an activity was given back
 	"rung-when-gone",          // who gives back an activity of a work queue rings others when it may have left
 	"taken-before-joining",    // a session is taken for an incarnation of which there is no row yet

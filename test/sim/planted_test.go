@@ -62,6 +62,7 @@ var caughtBy = map[string]string{
 	"own-copies-refused":   "hub.TestAHostThatTakesItsOwnMessageAgain",
 	"sessions-come-back":   "hub.TestAWorkerThatComesBackDoesNotBring",
 	"cancelled-begins":     "hub.TestWhatWasCancelledInItsQueue",
+	"over-but-offered":     "hub.TestWhatIsOverDoesNotBeginAgain",
 	"delay-not-passed":     "hub.TestADelayIsKeptBySomebodyElse",
 	"rung-when-gone":       "hub.TestWhatALeaverGivesBackToAWorkQueue",
 	"session-not-checked":  "seeds",

@@ -136,6 +136,9 @@ func (h *host) CompleteActivity(ctx context.Context, t *provider.ActivityTask, c
 	err = w.Complete(kept)
 	if errors.Is(err, broker.ErrDetached) {
 		if err := h.completeDetached(ctx, lock, &kept); err != nil {
+			if g := guestOf(w); g != nil && !bug.Planted("over-but-offered") {
+				g.keep(ctx)
+			}
 			return failed(op, err)
 		}
 		h.ended(w)

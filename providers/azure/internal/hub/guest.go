@@ -395,6 +395,14 @@ func (g *guest) hide(ctx context.Context, hide time.Duration) error {
 	return nil
 }
 
+// keep hides the guest's message although it has ended: its completion could not be
+// sent, and is sent again before that is over. Nobody is to run it once more meanwhile.
+func (g *guest) keep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workLease/6)
+	defer cancel()
+	_ = g.hide(ctx, 3*workLease)
+}
+
 // extendDetached renews an activity whose instance another host owns, and learns
 // whether it was cancelled. What cannot be read is no cancellation.
 func (h *host) extendDetached(ctx context.Context, w *broker.Work, progress history.Payload) (provider.Signals, error) {

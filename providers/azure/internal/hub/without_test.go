@@ -133,3 +133,27 @@ func TestACompletionThatIsSentAgainIsOneLetter(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsOverDoesNotBeginAgainWhileItsCompletionCannotBeSent: the worker tries for
+// minutes.
+func TestWhatIsOverDoesNotBeginAgainWhileItsCompletionCannotBeSent(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+		task := w.next(w.away, nil)
+		third := w.another("third")
+		w.account.Decide(simulated.When(func(c simulated.Call) bool {
+			return c.Client == "other" && c.Kind == simulated.Transact && c.Partition != row.Management
+		}, simulated.Fault{Kind: simulated.Busy}))
+		done := provider.Message{ID: "done", To: "x", Execution: 1, Data: &history.ActivityCompleted{Source: 2, Attempt: 1}}
+		tries := 0
+		w.nobodyTakes(third, 4*time.Minute, func() {
+			if tries++; tries%6 != 1 { // once a minute
+				return
+			}
+			if err := w.away.CompleteActivity(w.Context(), task, done); err == nil {
+				w.Error("its completion was sent, although the service is busy")
+			}
+		})
+		w.account.Decide(nil)
+		w.complete(w.away, task)
+	})
+}
