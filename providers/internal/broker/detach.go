@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/duroxide/duroxide-go/core/history"
@@ -40,6 +41,7 @@ func (b *Broker) Detach(belongs func(history.InstanceID) bool) (completions []pr
 		for _, a := range inst.activities {
 			if a.work != nil {
 				a.work.detached = true
+				a.work.host.keepLocked(a.work)
 				working = append(working, a.work.ID)
 				a.work = nil
 			}
@@ -68,6 +70,29 @@ func (w *Work) Detached() bool {
 	w.host.broker.mu.Lock()
 	defer w.host.broker.mu.Unlock()
 	return w.detached
+}
+
+func (h *Host) keepLocked(w *Work) {
+	if h.detached == nil {
+		h.detached = map[*Work]bool{}
+	}
+	h.detached[w] = true
+}
+
+// Ended says that a host does not hold the work any more. Of work that is not
+// detached the broker knows.
+func (w *Work) Ended() {
+	w.host.broker.mu.Lock()
+	defer w.host.broker.mu.Unlock()
+	delete(w.host.detached, w)
+}
+
+// Detached is the work that goes on although its instances left, in the order in
+// which it was handed out. When the host leaves it is for the provider to give back.
+func (h *Host) Detached() []*Work {
+	h.broker.mu.Lock()
+	defer h.broker.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(h.detached), func(x, y *Work) int { return cmp.Compare(x.seq, y.seq) })
 }
 
 func (w *Work) detachedError() error {

@@ -15,6 +15,8 @@ type Host struct {
 	turns  desk[Turn]
 	works  desk[Work]
 	tags   []*tagLine // that it serves
+
+	detached map[*Work]bool // that it holds, of instances that left; see [Broker.Detach]
 }
 
 // Join adds a host. The answers of info.Accepts are remembered while the set of

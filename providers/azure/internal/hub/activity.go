@@ -77,6 +77,7 @@ func (h *host) NextActivity(ctx context.Context) (*provider.ActivityTask, error)
 
 // ended says that work does not run here any more.
 func (h *host) ended(w *broker.Work) {
+	w.Ended()
 	h.member.sessions.end(w)
 	if p := h.member.partition(h.store.Partition(w.ID.Instance)); p != nil {
 		p.calm(workPiece(w))

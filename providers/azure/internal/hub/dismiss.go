@@ -9,7 +9,8 @@ import (
 )
 
 // Workers come and go in a process that stays a host. What they leave behind of
-// guests goes on: here, if another worker serves the tag, or else with others.
+// guests, and of instances that live elsewhere by now, goes on: here, if another
+// worker serves the tag, or else with others.
 
 // handedTo notes that a worker has a guest now.
 func (g *guest) handedTo(h *host) {
@@ -18,11 +19,15 @@ func (g *guest) handedTo(h *host) {
 	g.with = h
 }
 
-// dismiss gives back the guests that a worker had not finished when it left, and
-// sends those away that wait for a tag which it alone has served.
+// dismiss gives back what a worker had not finished when it left of guests, and of
+// instances that moved to another host meanwhile. It sends those guests away that wait
+// for a tag which it alone has served.
 func (m *member) dismiss(ctx context.Context, h *host) {
 	if bug.Planted("guests-left-behind") {
 		return
+	}
+	for _, w := range h.taker.Detached() {
+		h.giveBackWork(ctx, w, provider.Release{})
 	}
 	m.mu.Lock()
 	guests := make([]*guest, 0, len(m.present))

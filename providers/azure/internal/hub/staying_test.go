@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
@@ -154,5 +155,34 @@ func TestWhatWasCancelledInItsQueueDoesNotBegin(t *testing.T) {
 			w.Fatal(err)
 		}
 		w.nobodyTakes(w.away, 2*time.Minute, func() {})
+	})
+}
+
+// TestWhatALeavingWorkerHoldsOfFormerInstancesIsOffered: they moved to another host, which
+// leaves the activities to the process where they run.
+func TestWhatALeavingWorkerHoldsOfFormerInstancesIsOffered(t *testing.T) {
+	handsOver(t, 12, func(o *handedOver) {
+		stays, err := o.stores[0].Join(o.Context(), provider.HostInfo{Name: "stays"})
+		if err != nil {
+			o.Fatal(err)
+		}
+		over := o.tasks[0]
+		if err := o.former.CompleteActivity(o.Context(), over, failure(over)); err != nil {
+			o.Fatal(err)
+		}
+		if err := o.former.Leave(o.Context()); err != nil {
+			o.Fatal(err)
+		}
+		got := map[history.ActivityID]bool{}
+		for _, h := range []provider.Host{stays, o.next} {
+			ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
+			for task, err := h.NextActivity(ctx); err == nil; task, err = h.NextActivity(ctx) {
+				got[task.ID] = true
+			}
+			cancel()
+		}
+		if len(got) != len(o.tasks)-1 || got[over.ID] {
+			o.Errorf("%d activities are offered again, want the %d that were not over", len(got), len(o.tasks)-1)
+		}
 	})
 }
