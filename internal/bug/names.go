@@ -36,6 +36,7 @@ var Names = []string{
 	"lost-but-held",           // a turn of which the commit says that its lock was lost stays held (P3)
 	"start-forgotten",         // nobody knows that the start of a cold instance was handed on
 	"copies-count-as-done",    // a new owner takes a copy of what was consumed for the completion of an activity
+	"copies-for-the-next",     // a copy of a client's row that was consumed is for the next instance of its id (Z4)
 	"next-instance-ended",     // what is said of an activity counts for the next instance of its id (P9)
 	"next-instance-runs",      // what is on its way to another host goes there as the next instance's (P9)
 	"events-of-the-former",    // events of activities that were read before a purge are kept for the next instance

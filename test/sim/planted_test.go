@@ -124,6 +124,7 @@ var caughtBy = map[string]string{
 	"lost-but-held":           "hub.TestATurnThatLostARowIsOver",
 	"start-forgotten":         "hub.TestAMessageForAPendingInstance",
 	"copies-count-as-done":    "hub.TestACopyOfACompletionIsNotTaken",
+	"copies-for-the-next":     "hub.TestACopyOfAMessageIsNotForTheNextInstance",
 	"made-beside-orders":      "hub.TestAStartDoesNotReplace",
 	"freed-half-read":         "hub.TestProgressThatIsTakenIn",
 
