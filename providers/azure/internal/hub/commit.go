@@ -100,7 +100,7 @@ func (c *commit) settled(a journal.Applied) {
 	if rest {
 		p.begin(func(ctx context.Context) { p.eraseRest(ctx, i.id) })
 	}
-	p.dropCopies(copies)
+	p.dropAll(copies)
 	p.applied.Add(int64(max(c.given.Consumed, 1)))
 
 	m := &i.seen.meta

@@ -209,13 +209,6 @@ func (p *partition) waitingLocked(l *letter, id string) *letter {
 	return nil
 }
 
-// dropAll deletes rows whose messages were consumed before.
-func (p *partition) dropAll(letters []*letter) {
-	for _, l := range letters {
-		p.drop(l, &journal.Entry{Ops: []storage.Op{deletion(l.key)}})
-	}
-}
-
 // dropCopiesOf deletes the copies of a letter.
 func (p *partition) dropCopiesOf(l *letter) {
 	if bug.Planted("copies-not-buried") {
@@ -225,27 +218,25 @@ func (p *partition) dropCopiesOf(l *letter) {
 	copies := l.copies
 	l.copies = nil
 	p.mu.Unlock()
-	p.dropCopies(copies)
+	p.dropAll(copies)
 }
 
-// dropCopies deletes rows whose messages another row has, which was consumed or is
-// about to be buried. Each is an entry of its own: one transaction may not hold them
-// all.
-func (p *partition) dropCopies(copies []*letter) {
-	for _, l := range copies {
-		p.drop(l, &journal.Entry{Consumed: []journal.Consumed{l.withoutMessages()}})
+// dropAll deletes rows that mean nothing: their messages were consumed before, or
+// another row has them, which was consumed or is about to be buried. A copy of such a
+// row means nothing either. Each is an entry of its own: one transaction may not hold
+// them all.
+func (p *partition) dropAll(letters []*letter) {
+	for _, l := range letters {
+		p.journal.Submit(&journal.Entry{
+			Consumed: []journal.Consumed{l.withoutMessages()},
+			Applied:  func(journal.Applied) { p.dropped(l) },
+			Failed: func(err error) {
+				if storage.Is(err, storage.Missing) { // it is gone already
+					p.dropped(l)
+				}
+			},
+		})
 	}
-}
-
-// drop submits an entry that deletes the row of a letter, which may be gone already.
-func (p *partition) drop(l *letter, e *journal.Entry) {
-	e.Applied = func(journal.Applied) { p.dropped(l) }
-	e.Failed = func(err error) {
-		if storage.Is(err, storage.Missing) {
-			p.dropped(l)
-		}
-	}
-	p.journal.Submit(e)
 }
 
 // dropped says that the row of a letter is gone. Copies that came by then go, too.
