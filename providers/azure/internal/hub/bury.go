@@ -131,11 +131,11 @@ func (p *partition) buryLate(ctx context.Context, l *letter) {
 	took := time.Duration(l.envelope.Arrived - l.envelope.Sent).Round(time.Second)
 	reason := fmt.Sprintf("it arrived %v after it was sent: it may be a copy of a message that was applied before; send it again if it is not", took)
 	p.log().Warn("a message goes to the dead letters", "instance", string(l.to), "reason", reason)
-	var all []int
-	for n := l.envelope.Done; n < len(l.messages); n++ {
-		all = append(all, n)
-	}
 	for n := 0; ctx.Err() == nil && p.waits(l); n++ {
+		var all []int
+		for n := l.envelope.Done; n < len(l.messages); n++ {
+			all = append(all, n)
+		}
 		if p.bury(ctx, l, all, reason, p.store.cfg.Now(), func() {}) == nil {
 			return
 		}
@@ -157,8 +157,11 @@ const (
 )
 
 // buryWith is bury, with other operations in the transaction that ends the letter, and
-// what all transactions are asked for before they are sent.
+// what all transactions are asked for before they are sent. Where one is not enough each
+// says how far the letter is buried: if there is trouble between two of them the rest,
+// and nothing else, is handed over when its receiver is started.
 func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, which []int, reason string, at time.Time, buried func(), valid func() error) error {
+	p.dropCopiesOf(l)
 	var dead []storage.Op
 	size := 0
 	for _, n := range which {
@@ -167,14 +170,13 @@ func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, w
 			return err
 		}
 		if size += r.Size(); len(dead) == maxBuried || len(dead) > 0 && size > maxBuriedBytes {
-			if err := p.commit(ctx, &journal.Entry{Ops: dead, Valid: valid}); err != nil {
+			if err := p.buryPart(ctx, l, n, dead, valid); err != nil {
 				return err
 			}
 			dead, size = nil, r.Size()
 		}
 		dead = append(dead, storage.Op{Verb: storage.Put, Row: r})
 	}
-	p.dropCopiesOf(l)
 	return p.commit(ctx, &journal.Entry{
 		Ops:      append(dead, ops...),
 		Valid:    valid,
@@ -184,6 +186,24 @@ func (p *partition) buryWith(ctx context.Context, ops []storage.Op, l *letter, w
 			p.dropped(l)
 		},
 	})
+}
+
+// buryPart is a transaction that buries what a letter has before message n.
+func (p *partition) buryPart(ctx context.Context, l *letter, n int, dead []storage.Op, valid func() error) error {
+	if !bug.Planted("buried-in-parts") {
+		p.mu.Lock()
+		envelope := l.envelope
+		p.mu.Unlock()
+		envelope.Done = n
+		dead = append(dead, storage.Op{Verb: storage.Merge, Row: storage.Row{
+			Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)},
+		}})
+	}
+	return p.commit(ctx, &journal.Entry{Ops: dead, Valid: valid, Applied: func(journal.Applied) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		l.envelope.Done = n
+	}})
 }
 
 // deadLetter is a message of a letter as a dead letter. It has the same key whenever
