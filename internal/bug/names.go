@@ -116,6 +116,7 @@ var Names = []string{
 	"log-under-mutex",         // a record is written to the log while the member's mutex is held (B4)
 	"given-up-goes-on",        // what a partition handed out is not lost when it is given up (B5)
 	"copies-in-the-turn",      // the copies of what a turn consumes go in its transaction, however many there are
+	"parts-not-noticed",       // what was consumed of a letter that waits is handed over if it is sent again (Z4)
 	"buried-in-parts",         // what is buried before trouble in the middle of a letter is handed over, too (Z4)
 	"copies-not-buried",       // a copy of a message that became a dead letter stays in the inbox
 	"delayed-in-a-bundle",     // a letter has a message that is consumed after those behind it

@@ -149,6 +149,7 @@ var caughtBy = map[string]string{
 	"log-under-mutex":      "hub.TestALogThatIsSlowHoldsNobodyUp",
 	"given-up-goes-on":     "seeds",
 	"copies-in-the-turn":   "hub.TestATurnConsumesHoweverManyCopies",
+	"parts-not-noticed":    "hub.TestAMessageOfALetterThatWaits",
 	"buried-in-parts":      "hub.TestWhatIsBuriedInPartsIsNot",
 	"copies-not-buried":    "hub.TestWhatWasBuriedIsNotAppliedToo",
 	"delayed-in-a-bundle":  "hub.TestADelayedMessageIsNeitherLostNorDoubled",

@@ -111,3 +111,53 @@ func TestHoweverMuchATurnSendsToOneInstance(t *testing.T) {
 		}
 	})
 }
+
+// TestAMessageOfALetterThatWaitsIsConsumedOnce: a turn takes in the first of some messages
+// that share a row, and that is sent again under its id (P4).
+func TestAMessageOfALetterThatWaitsIsConsumedOnce(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		t.Run(fmt.Sprintf("taken over %t", takeover), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { sentAgainInPart(t, takeover) })
+		})
+	}
+}
+
+func sentAgainInPart(t *testing.T, takeover bool) {
+	_, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+	s, client := open("server"), open("client")
+	h := ended(t, s, history.StatusRunning)
+	sent(t, s, h, event("x", "first"), event("x", "second"), event("x", "third"))
+	turn := turnOf(t, h, "x")
+	if err := h.CommitTurn(t.Context(), turn, &provider.Commit{Consumed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if takeover {
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.Send(t.Context(), event("x", "first")); err != nil {
+		t.Fatal(err)
+	}
+	if takeover {
+		s = open("heir")
+		var err error
+		if h, err = s.Join(t.Context(), provider.HostInfo{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(5 * time.Minute)
+	got := []string{"first"}
+	consumes(t, h, turnOf(t, h, "x"), &got)
+	if want := []string{"first", "second", "third"}; !slices.Equal(got, want) {
+		t.Errorf("x got %q, want %q", got, want)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer stop()
+	if turn, err := h.NextTurn(ctx); err == nil {
+		t.Errorf("there is one more turn, with %d messages", len(turn.Messages))
+	}
+	if err := errors.Join(h.Leave(t.Context()), s.Close(), client.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -20,6 +20,7 @@ func (c *commit) entry(done chan<- error) *journal.Entry {
 	e := &journal.Entry{
 		Ops:      slices.Clone(c.ops),
 		Consumed: c.done,
+		Noticed:  c.passed,
 		Send:     c.mail.out,
 		Valid: func() error {
 			if c.lock.turn.Held() {

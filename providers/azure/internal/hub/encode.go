@@ -35,6 +35,7 @@ type commit struct {
 	stale  []string // blobs that no row names afterwards
 	rows   []*letter
 	done   []journal.Consumed
+	passed []string        // what is noticed of letters consumed in part
 	parts  map[*letter]int // letters consumed in part: messages consumed by then
 	mail   mail
 	offers map[string][]row.Offer // by work queue
@@ -371,6 +372,9 @@ func (c *commit) encodeConsumed() {
 			envelope := l.envelope
 			c.parts[l] = l.done + taken[l]
 			envelope.Done = l.handed[c.parts[l]]
+			if !bug.Planted("parts-not-noticed") {
+				c.passed = append(c.passed, l.hashes(l.done, c.parts[l], c.before.seen.meta.Born)...)
+			}
 			c.ops = append(c.ops, storage.Op{Verb: storage.Merge, Row: storage.Row{
 				Key: l.key, Cells: map[string][]byte{row.EnvelopeCell: wire.MustJSON(envelope)},
 			}})

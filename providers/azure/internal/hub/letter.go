@@ -57,10 +57,7 @@ func (l *letter) foreign(i *instance) bool {
 // of the instance that consumes it: a message that is sent again is for the next one of
 // its id, and a copy of the row is not.
 func (l *letter) consumption(born string) journal.Consumed {
-	c := journal.Consumed{Key: l.key, From: l.from, Seq: l.seq}
-	for i := range l.messages {
-		c.Hash = append(c.Hash, row.Hash(l.messages[i].ID, l.to, born))
-	}
+	c := journal.Consumed{Key: l.key, From: l.from, Seq: l.seq, Hash: l.hashes(l.done, len(l.handed), born)}
 	if o := l.envelope.Order; o != nil {
 		c.Hash = append(c.Hash, orderHash(l.to, o))
 	}
@@ -68,6 +65,15 @@ func (l *letter) consumption(born string) journal.Consumed {
 		c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to)...)
 	}
 	return c
+}
+
+// hashes stand for the messages from one to another of those that were handed on: the
+// others were consumed before, or another letter has them.
+func (l *letter) hashes(from, to int, born string) (all []string) {
+	for _, n := range l.handed[from:to] {
+		all = append(all, row.Hash(l.messages[n].ID, l.to, born))
+	}
+	return all
 }
 
 // withoutMessages is the letter as the journal deletes it, and notices that it came,

@@ -30,6 +30,8 @@ type Entry struct {
 	// Consumed are rows of the inbox that the entry consumes whole: they are
 	// deleted, and noticed.
 	Consumed []Consumed
+	// Noticed are hashes of messages that the entry consumes of rows that stay.
+	Noticed []string
 	// Direct are those of Ops that insert rows into inboxes of this partition:
 	// their keys are given when the entry is packed.
 	Direct []Direct

@@ -39,11 +39,10 @@ const (
 )
 
 // A page that is not full must have room for the ids of one more transaction, which
-// must hold those of a turn: of the messages that it takes in, and of the part of a
-// letter that was consumed before.
+// must hold those of a turn: of the messages that it takes in, and of their rows.
 const (
 	_ = uint(storage.MaxRowBytes - (pageIDs+maxIDs)*idBytes)
-	_ = uint(maxIDs - 2*history.MaxTurnMessages - storage.MaxOps)
+	_ = uint(maxIDs - history.MaxTurnMessages - storage.MaxOps)
 )
 
 // Notices are what was consumed: rows of partitions by their numbers, for ever;

@@ -114,7 +114,8 @@ func (b *batch) fits(e *Entry) bool {
 }
 
 // ids is how many ids the entry notices.
-func (e *Entry) ids() (n int) {
+func (e *Entry) ids() int {
+	n := len(e.Noticed)
 	for i := range e.Consumed {
 		n += len(e.Consumed[i].Hash)
 	}
@@ -177,6 +178,7 @@ func (j *Journal) add(b *batch, e *Entry) {
 		b.ops = append(b.ops, storage.Op{Verb: storage.Delete, Row: storage.Row{Key: c.Key}})
 		b.draft.add(j.notices, c)
 	}
+	b.draft.ids = append(b.draft.ids, e.Noticed...)
 	var a Applied
 	for _, d := range e.Direct {
 		n := b.take(j.cfg.Number, 1)
