@@ -200,7 +200,7 @@ func (p *partition) readLetters(rows []storage.Row) []*letter {
 		case transient(err), errors.Is(err, storage.ErrDenied): // a role can be given back
 			held[streamOf(r.Key)] = true
 			p.unread(l.to)
-			if unlogged, due := p.unreadable.Due(); due {
+			if unlogged, due := p.complaints.message.Due(); due {
 				p.log().Warn("a message cannot be read now; it is read again, before what was sent after it", "row", r.Key, "error", err, "unlogged", unlogged)
 			}
 		default:

@@ -54,7 +54,9 @@ func (p *partition) load(head row.Owner, etag string) {
 			p.log().Error("a partition cannot be served: upgrade the program if a newer one wrote the row, or else restore or remove it; it is tried again", "error", err)
 			pause(p.ctx, p.store.cfg.TTL)
 		default:
-			p.log().Warn("reading what is outstanding in a partition failed; it is tried again", "error", err)
+			if unlogged, due := p.complaints.loading.Due(); due {
+				p.log().Warn("reading what is outstanding in a partition failed; it is tried again", "error", err, "unlogged", unlogged)
+			}
 			pause(p.ctx, backoff(n))
 		}
 	}

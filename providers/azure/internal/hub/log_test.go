@@ -2,16 +2,20 @@ package hub_test
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duroxide/duroxide-go/core"
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/orchestration"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -140,4 +144,30 @@ func TestWhatIsHeldUpIsInTheLogOnceAMinute(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAReceiverThatCannotBeReadIsInTheLogOnceAMinute: its row is damaged, and messages
+// wait for it.
+func TestAReceiverThatCannotBeReadIsInTheLogOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logged{}
+		account, open := processes(t, hub.Config{Name: "hub", Partitions: 1, Log: slog.New(slog.NewJSONHandler(log, nil))})
+		s := open("server")
+		h := ended(t, s, history.StatusCompleted)
+		if _, err := account.Client("operator").Transact(t.Context(), "hub", s.PartitionKey(0), []storage.Op{{
+			Verb: storage.Merge, Row: storage.Row{Key: row.Instance("x"), Cells: map[string][]byte{row.InstanceCell: []byte("{")}},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send(t.Context(), event("x", "event")); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10*time.Minute + 30*time.Second)
+		if n := log.warnings(t)["the receiver of messages cannot be read; it is tried again"]; n < 10 || n > 11 {
+			t.Errorf("%d records in ten minutes, want one a minute", n)
+		}
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
 }

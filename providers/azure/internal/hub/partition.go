@@ -39,8 +39,9 @@ type partition struct {
 	ready   chan struct{} // closed when what is outstanding was read
 	applied atomic.Int64  // messages
 
-	unreadable lograte.Limiter // messages of which the blob does not come
-	unwoken    lograte.Limiter // timers that cannot be read
+	// What may go on for long: a message, the receiver of messages, timers, or what is
+	// outstanding cannot be read, or an instance cannot be removed.
+	complaints struct{ message, receiver, timers, loading, removal lograte.Limiter }
 
 	mu         sync.Mutex
 	gauge      gauge

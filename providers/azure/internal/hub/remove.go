@@ -44,7 +44,9 @@ func (p *partition) performReserved(ctx context.Context, id history.InstanceID, 
 		case !begun, errors.Is(err, storage.ErrGone), !provider.Retryable(classify(err)), bug.Planted("removal-given-up"):
 			return err
 		}
-		p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err)
+		if unlogged, due := p.complaints.removal.Due(); due {
+			p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err, "unlogged", unlogged)
+		}
 		pause(ctx, storage.RetryAfter(err, backoff(n)))
 	}
 }
@@ -483,7 +485,9 @@ func (p *partition) resumePurge(ctx context.Context, id history.InstanceID) {
 				return
 			}
 		}
-		p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err)
+		if unlogged, due := p.complaints.removal.Due(); due {
+			p.log().Warn("removing an instance is held up; it is tried again", "instance", string(id), "error", err, "unlogged", unlogged)
+		}
 		pause(ctx, backoff(n))
 	}
 }

@@ -47,7 +47,9 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID) {
 			p.resolving[id] = make(chan struct{})
 			p.mu.Unlock()
 		}
-		p.log().Warn("the receiver of messages cannot be read; it is tried again", "instance", string(id), "error", err)
+		if unlogged, due := p.complaints.receiver.Due(); due {
+			p.log().Warn("the receiver of messages cannot be read; it is tried again", "instance", string(id), "error", err, "unlogged", unlogged)
+		}
 		pause(ctx, backoff(n))
 		n++
 	}

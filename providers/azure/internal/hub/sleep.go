@@ -91,7 +91,7 @@ func (p *partition) wakeSleepers(ctx context.Context, from, until int64) {
 				busy = true
 			case one != nil:
 				err = errors.Join(err, one)
-				if unlogged, due := p.unwoken.Due(); due && ctx.Err() == nil {
+				if unlogged, due := p.complaints.timers.Due(); due && ctx.Err() == nil {
 					p.log().Warn("the timers of an instance cannot be read now; they are read again", "row", rows[i].Key, "error", one, "unlogged", unlogged)
 				}
 			}
