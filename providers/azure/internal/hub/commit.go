@@ -96,10 +96,9 @@ func (c *commit) settled(a journal.Applied) {
 		c.stale = append(c.stale, p.wroteLocked(&c.progress[n])...)
 	}
 	c.stale = append(c.stale, p.erasedLocked(i.id, c.erased)...)
-	rest := i.seen.final() && len(p.progress[i.id]) > 0
 	p.mu.Unlock()
-	if rest {
-		p.begin(func(ctx context.Context) { p.eraseRest(ctx, i.id) })
+	if c.endsExecution() {
+		p.eraseProgress(i.id) // before the next one has any
 	}
 	p.dropAll(copies)
 	p.applied.Add(int64(max(c.given.Consumed, 1)))

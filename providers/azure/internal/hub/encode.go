@@ -302,9 +302,9 @@ func (c *commit) encodeOpen() error {
 		c.delete(row.Work(id))
 		o.work = false
 	}
-	if final || given.NewExecution {
+	if c.endsExecution() {
 		for n, event := range c.p.progressOf(id) {
-			if n == maxSideRows || c.room() < sendRoom { // the rest goes with the next execution, or after the end
+			if n == maxSideRows || c.room() < sendRoom { // the rest goes afterwards
 				break
 			}
 			c.delete(row.Progress(id, event))
@@ -328,6 +328,11 @@ func (c *commit) encodeOpen() error {
 	}
 	o.due, m.Timer = due, due
 	return nil
+}
+
+// endsExecution reports whether nothing that was open is open afterwards.
+func (c *commit) endsExecution() bool {
+	return c.given.NewExecution || c.after.seen.meta.Status.Final()
 }
 
 const (

@@ -81,30 +81,21 @@ func (p *partition) erasedLocked(id history.InstanceID, events []int64) (blobs [
 	return blobs
 }
 
-// eraseRest removes the rows of progress of an instance that has ended, as many as its
-// last commit had no room for. What fails is removed with the instance.
-func (p *partition) eraseRest(ctx context.Context, id history.InstanceID) {
-	if p.reserve(ctx, id) != nil {
-		return
-	}
-	defer p.unreserve(id)
-	if i, err := p.read(ctx, id); err != nil || i == nil || !i.seen.final() {
-		return // another of the id is there
-	}
+// eraseProgress deletes the rows of progress of an instance. What is written of its
+// next execution, under the same keys, is written afterwards.
+func (p *partition) eraseProgress(id history.InstanceID) {
 	for events := range slices.Chunk(p.progressOf(id), maxRemoved) {
-		e := &journal.Entry{Valid: p.served}
-		for _, event := range events {
-			e.Ops = append(e.Ops, deletion(row.Progress(id, event)))
-		}
-		e.Applied = func(journal.Applied) {
+		e := &journal.Entry{Applied: func(journal.Applied) {
 			p.mu.Lock()
 			blobs := p.erasedLocked(id, events)
 			p.mu.Unlock()
 			p.store.dropBlobs(blobs)
+		}}
+		for _, event := range events {
+			e.Ops = append(e.Ops, deletion(row.Progress(id, event)))
 		}
-		if p.commit(ctx, e) != nil {
-			return
-		}
+		lenient(e)
+		p.journal.Submit(e)
 	}
 }
 

@@ -133,3 +133,64 @@ func TestProgressOfAnExecutionIsNotThatOfTheNextOne(t *testing.T) {
 		}
 	})
 }
+
+// TestProgressGoesWithItsExecution: there is more of it than the commit deletes that ends
+// the execution.
+func TestProgressGoesWithItsExecution(t *testing.T) {
+	for name, after := range map[string]func(turn *provider.Turn) *provider.Commit{
+		"the instance ends": func(*provider.Turn) *provider.Commit {
+			e := history.Event{Execution: 1, ID: 102, Time: time.Now(), Data: &history.ExecutionCompleted{}}
+			return &provider.Commit{Consumed: 1, Status: history.StatusCompleted, Events: []history.Event{e}}
+		},
+		"it continues as new": func(*provider.Turn) *provider.Commit {
+			e := history.Event{Execution: 2, ID: 1, Time: time.Now(), Data: &history.ExecutionStarted{Name: "story"}}
+			return &provider.Commit{Consumed: 1, NewExecution: true, Status: history.StatusRunning, Events: []history.Event{e}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, account := checked(t)
+				h, err := store.Join(t.Context(), provider.HostInfo{Tags: []string{"gpu"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := store.Send(t.Context(), story("x", "start", "")); err != nil {
+					t.Fatal(err)
+				}
+				turn := turnOf(t, h, "x")
+				if err := h.CommitTurn(t.Context(), turn, begins(turn, "", make([]string, 100)...)); err != nil {
+					t.Fatal(err)
+				}
+				for range 100 {
+					task, err := h.NextActivity(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := h.ExtendActivity(t.Context(), task, history.Payload("1")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := store.Send(t.Context(), event("x", "event")); err != nil {
+					t.Fatal(err)
+				}
+				turn = turnOf(t, h, "x")
+				if err := h.CommitTurn(t.Context(), turn, after(turn)); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Second)
+				left := 0
+				for _, r := range account.State().Rows("hub") {
+					if row.KindOf(r.Key) == row.KindProgress {
+						left++
+					}
+				}
+				if left > 0 {
+					t.Errorf("%d rows of progress are left", left)
+				}
+				if err := h.Leave(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
