@@ -190,6 +190,7 @@ func (p *partition) quit(id history.InstanceID) {
 	if p.member != nil {
 		p.member.broker.Drop(id)
 		p.member.scheduled.Drop(id)
+		p.calm(turnPiece(id)) // the turn is lost, and nobody gives it back
 	}
 }
 

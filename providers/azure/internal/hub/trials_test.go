@@ -1,11 +1,15 @@
 package hub
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
 // TestTheLastSuspectIsNotKeptFromItsTrial: it asks for one late, when other work begins
@@ -58,6 +62,45 @@ func TestTheLastSuspectIsNotKeptFromItsTrial(t *testing.T) {
 		defer trials.mu.Unlock()
 		if n := len(trials.running); n > 0 {
 			t.Errorf("%d pieces of work run that have ended", n)
+		}
+	})
+}
+
+// TestATurnThatIsPurgedIsOnTrialNoLonger: whoever has it can neither commit it nor give
+// it back.
+func TestATurnThatIsPurgedIsOnTrialNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := provider.Message{ID: "start", To: "x", Start: &provider.Start{Name: "story"}, Data: &history.ExecutionStarted{Name: "story"}}
+		if err := s.Send(t.Context(), start); err != nil {
+			t.Fatal(err)
+		}
+		turn, err := h.NextTurn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Purge(t.Context(), "x", true); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.CommitTurn(t.Context(), turn, &provider.Commit{Consumed: 1}); !errors.Is(err, provider.ErrLockLost) {
+			t.Errorf("the commit says %v, want %v", err, provider.ErrLockLost)
+		}
+		s.member.trials.mu.Lock()
+		if n := len(s.member.trials.running); n > 0 {
+			t.Errorf("%d pieces of work run that have ended", n)
+		}
+		s.member.trials.mu.Unlock()
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
 		}
 	})
 }
