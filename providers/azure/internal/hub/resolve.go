@@ -190,8 +190,15 @@ func (p *partition) awaitResolved(ctx context.Context, id history.InstanceID) {
 	}
 }
 
+// popLocked takes a letter out of those that wait. Mostly it is the first of them, and
+// there may be a great many.
 func (p *partition) popLocked(id history.InstanceID, l *letter) {
-	p.unresolved[id] = slices.DeleteFunc(slices.Clone(p.unresolved[id]), func(w *letter) bool { return w == l })
+	waiting := p.unresolved[id]
+	if len(waiting) > 0 && waiting[0] == l {
+		p.unresolved[id] = waiting[1:]
+		return
+	}
+	p.unresolved[id] = slices.DeleteFunc(slices.Clone(waiting), func(w *letter) bool { return w == l })
 }
 
 // create makes the instance that a start asks for, where no transaction of the
