@@ -142,12 +142,16 @@ func (b *Broker) Deliver(ds ...Delivery) int {
 }
 
 // Waits reports whether a message with that id waits or is handed over, so that
-// Deliver ignores another one (B1). Messages that the broker made count too.
-func (b *Broker) Waits(messageID string) bool {
+// Deliver ignores another one (B1), and the key with which it was delivered. Messages
+// that the broker made count too, and have the key 0.
+func (b *Broker) Waits(messageID string) (key int64, waits bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, waits := b.waiting[messageID]
-	return waits
+	m, waits := b.waiting[messageID]
+	if waits {
+		key = m.key
+	}
+	return key, waits
 }
 
 func (b *Broker) deliverLocked(ds []Delivery) (accepted int) {

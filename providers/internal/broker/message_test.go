@@ -233,3 +233,28 @@ func TestTimesBeyondEveryClockDoNoHarm(t *testing.T) {
 		noTurn(t, w.h)
 	})
 }
+
+// TestAMessageThatWaitsIsKnownByItsKey: whoever finds it again need not look for the row
+// that has it.
+func TestAMessageThatWaitsIsKnownByItsKey(t *testing.T) {
+	within(t, func(t *testing.T, w *world) {
+		has := func(id string, key int64, waits bool) {
+			t.Helper()
+			if gotKey, got := w.b.Waits(id); got != waits || gotKey != key {
+				t.Errorf("message %q waits: %t, with the key %d; want %t and %d", id, got, gotKey, waits, key)
+			}
+		}
+		first, orphan := exists(message("a", "first")), broker.Delivery{Message: message("b", "orphan")}
+		first.Key, orphan.Key = 7, 8
+		w.b.Deliver(first, orphan)
+		again := first
+		again.Key = 9
+		w.b.Deliver(again)
+		has("first", 7, true)
+		has("orphan", 8, true)
+		turn := w.turn("a")
+		has("first", 7, true)
+		w.commit(turn, provider.Commit{Consumed: 1})
+		has("first", 0, false)
+	})
+}

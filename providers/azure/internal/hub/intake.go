@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"slices"
-
 	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
@@ -168,8 +166,8 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 		if n < l.envelope.Done || i != nil && p.journal.Noticed(hash) {
 			continue
 		}
-		if p.gathering[m.ID] || p.member.broker.Waits(m.ID) {
-			waits = p.waitingLocked(l, m.ID)
+		if other, there := p.waitingLocked(m.ID); there {
+			waits = other
 			continue
 		}
 		d := broker.Delivery{Message: *m, Key: l.number, Receiver: receiver, Attempts: p.store.handed.Attempts(l.to, m.ID)}
@@ -185,9 +183,9 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 		l.handed = append(l.handed, n)
 		p.gathered = append(p.gathered, d)
 		if p.gathering == nil {
-			p.gathering = map[string]bool{}
+			p.gathering = map[string]*letter{}
 		}
-		p.gathering[m.ID] = true
+		p.gathering[m.ID] = l
 	}
 	switch {
 	case len(l.handed) > 0:
@@ -199,14 +197,17 @@ func (p *partition) deliverLocked(l *letter, receiver broker.Receiver, i *instan
 	return true
 }
 
-// waitingLocked finds the letter with a message that waits.
-func (p *partition) waitingLocked(l *letter, id string) *letter {
-	for _, other := range p.inboxOf[l.to] {
-		if other != l && slices.ContainsFunc(other.handed, func(n int) bool { return other.messages[n].ID == id }) {
-			return other
-		}
+// waitingLocked reports whether a message waits, and the letter that has it; nil if no
+// row does.
+func (p *partition) waitingLocked(id string) (has *letter, waits bool) {
+	if l := p.gathering[id]; l != nil {
+		return l, true
 	}
-	return nil
+	number, waits := p.member.broker.Waits(id)
+	if number == 0 {
+		return nil, waits
+	}
+	return p.member.letter(number), true
 }
 
 // dropCopiesOf deletes the copies of a letter.

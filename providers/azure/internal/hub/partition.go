@@ -54,7 +54,7 @@ type partition struct {
 	unresolved map[history.InstanceID][]*letter     // until their receiver was read
 	resolving  map[history.InstanceID]chan struct{} // closed when that is done
 	gathered   []broker.Delivery                    // to be handed to the broker at once
-	gathering  map[string]bool                      // the ids of their messages
+	gathering  map[string]*letter                   // that have their messages, by id
 	behind     behind
 	sweeping   int                                     // sweeps under way
 	swept      map[string]bool                         // keys deleted while one is
