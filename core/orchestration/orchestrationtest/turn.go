@@ -72,7 +72,14 @@ func (e *Env) arrive(m provider.Message) {
 func (e *Env) turn(i *Instance) {
 	e.t.Helper()
 	n := min(1, len(i.inbox))
-	turn := &provider.Turn{Instance: i.row, Messages: i.inbox[:n:n], Attempt: 1}
+	behind := i.inbox[n:]
+	turn := &provider.Turn{Instance: i.row, Messages: i.inbox[:n:n], Attempt: 1, Behind: func(yield func(*provider.Message) bool) {
+		for k := range behind {
+			if !yield(&behind[k]) {
+				return
+			}
+		}
+	}}
 	commit, err := e.native.Execute(context.Background(), dispatch.Work{
 		Turn: turn, Now: e.now,
 		History: func(_ context.Context, after int64) iter.Seq2[history.Event, error] {

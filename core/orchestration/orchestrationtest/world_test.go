@@ -419,3 +419,22 @@ func TestNothingRunsUnlessTheTestLetsIt(t *testing.T) {
 		t.Errorf("something ran: %s", run.Status())
 	}
 }
+
+// TestARequestToCancelOvertakesWhatWaits: the instance continues as new at once, and
+// receives nothing, as in a store (provider.Turn.Behind).
+func TestARequestToCancelOvertakesWhatWaits(t *testing.T) {
+	ctx := context.Background()
+	e := orchestrationtest.New(t).Register(Count.Func(func(ctx *orchestration.Context, n int) (int, error) {
+		return Count.ContinueAsNew(ctx, n+1)
+	}))
+	h, err := Count.Start(ctx, e.Client(), 1, orchestration.StartOptions{ID: "a", At: e.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(Go.Raise(ctx, e.Client(), "a", "nobody receives it"), h.Cancel(ctx, "enough")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Wait(ctx); !errors.Is(err, orchestration.ErrCancelled) {
+		t.Errorf("it ended with %v, want %v", err, orchestration.ErrCancelled)
+	}
+}
