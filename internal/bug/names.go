@@ -120,7 +120,6 @@ var Names = []string{
 	"buried-in-parts",         // what is buried before trouble in the middle of a letter is handed over, too (Z4)
 	"copies-not-buried",       // a copy of a message that became a dead letter stays in the inbox
 	"delayed-in-a-bundle",     // a letter has a message that is consumed after those behind it
-	"bundles-of-any-size",     // all that a turn sends to one instance is one letter
 	"page-of-any-size",        // a row of ids takes all that a batch consumes, and is too large
 	"sent-before-resolved",    // Send returns before the receiver can have the message (B6)
 }

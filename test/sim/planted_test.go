@@ -153,7 +153,6 @@ var caughtBy = map[string]string{
 	"buried-in-parts":      "hub.TestWhatIsBuriedInPartsIsNot",
 	"copies-not-buried":    "hub.TestWhatWasBuriedIsNotAppliedToo",
 	"delayed-in-a-bundle":  "hub.TestADelayedMessageIsNeitherLostNorDoubled",
-	"bundles-of-any-size":  "hub.TestHoweverMuchATurnSendsToOneInstance",
 	"page-of-any-size":     "journal.TestABatchConsumesNoMore",
 	"sent-before-resolved": "hub.TestWhatWasSentIsThereWhenSendReturns",
 }

@@ -45,8 +45,7 @@ type direct struct {
 // bundle are messages to one instance that go together, as one letter, of which a
 // number tells how many were consumed. So they are consumed in their order: what is
 // delayed goes alone. A start does, too: it comes before what was sent before it, and
-// stays when its instance is purged. They are no more than a turn takes in: a letter
-// is noticed as a whole.
+// stays when its instance is purged.
 type bundle struct {
 	to       history.InstanceID
 	messages []*provider.Message
@@ -58,7 +57,7 @@ func bundles(sends []provider.Message) (all []*bundle) {
 	for i := range sends {
 		m := admit.Keep(sends[i])
 		b := last[m.To]
-		if b == nil || alone(&m) || alone(b.messages[0]) || b.full() {
+		if b == nil || alone(&m) || alone(b.messages[0]) {
 			b = &bundle{to: m.To}
 			last[m.To] = b
 			all = append(all, b)
@@ -66,10 +65,6 @@ func bundles(sends []provider.Message) (all []*bundle) {
 		b.messages = append(b.messages, &m)
 	}
 	return all
-}
-
-func (b *bundle) full() bool {
-	return len(b.messages) == history.MaxTurnMessages && !bug.Planted("bundles-of-any-size")
 }
 
 // alone reports whether a message shares no bundle.
