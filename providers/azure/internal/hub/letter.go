@@ -58,12 +58,11 @@ func (l *letter) foreign(i *instance) bool {
 // its id, and a copy of the row is not.
 func (l *letter) consumption(born string) journal.Consumed {
 	c := journal.Consumed{Key: l.key, From: l.from, Seq: l.seq, Hash: l.hashes(l.done, len(l.handed), born)}
-	if o := l.envelope.Order; o != nil {
-		c.Hash = append(c.Hash, orderHash(l.to, o))
+	order := l.envelope.Order != nil
+	if order && bug.Planted("orders-repeated") || !order && bug.Planted("copies-for-the-next") {
+		return c
 	}
-	if !bug.Planted("copies-for-the-next") || len(l.blobs) > 0 {
-		c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to)...)
-	}
+	c.Hash = append(c.Hash, rowHashes(l.from, l.key, l.to)...)
 	return c
 }
 
@@ -96,10 +95,6 @@ func rowHashes(from row.Sender, key string, to history.InstanceID) []string {
 func (p *partition) consumed(l *letter) bool {
 	return p.journal.Numbered(l.from, l.seq) || slices.ContainsFunc(rowHashes(l.from, l.key, l.to), p.journal.Noticed)
 }
-
-// orderHash stands for an order that was answered: a copy that comes late is not
-// carried out, whatever the instance has become.
-func orderHash(id history.InstanceID, o *row.Order) string { return row.Hash("order/"+o.ID, id, "") }
 
 // readLetter reads a row of the inbox. Where only its blob could not be read, the
 // letter without its messages comes with the error.

@@ -345,7 +345,7 @@ func (p *partition) carryOut(ctx context.Context, key string) error {
 	}
 	p.mu.Lock()
 	p.inbox[key] = l
-	answered := p.answeredLocked(l)
+	answered := p.consumed(l)
 	p.mu.Unlock()
 	if answered {
 		p.dropAll([]*letter{l})

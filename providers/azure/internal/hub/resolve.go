@@ -91,7 +91,7 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 			i = now
 		}
 		switch {
-		case p.consumed(l) || p.answeredLocked(l):
+		case p.consumed(l):
 			*drop = append(*drop, l)
 		case l.foreign(i):
 			*drop = append(*drop, l)
@@ -131,12 +131,6 @@ func (p *partition) handLocked(id history.InstanceID, i *instance, drop *[]*lett
 		}
 		p.popLocked(id, l)
 	}
-}
-
-// answeredLocked reports whether a letter is a copy of an order that was answered.
-func (p *partition) answeredLocked(l *letter) bool {
-	o := l.envelope.Order
-	return o != nil && p.journal.Noticed(orderHash(l.to, o)) && !bug.Planted("orders-repeated")
 }
 
 // startLocked finds the letter that started an instance, among those that wait.
