@@ -127,7 +127,7 @@ var sometimes = map[string]*regexp.Regexp{
 	"late copy rejected":          regexp.MustCompile(`: late: row`),
 	"stale owner fenced":          regexp.MustCompile(`merge:head@.* row head was changed by another`),
 	"relayed row found there":     regexp.MustCompile(`host-.* row m:.* exists already`),
-	"duplicate dropped":           regexp.MustCompile(`merge:head@\S+ delete:m:\S+: ok`),
+	"duplicate dropped":           regexp.MustCompile(`merge:head@\S+ delete:m:\S+( \w+:n:\S+)*: ok`),
 	"dead host removed":           regexp.MustCompile(`delete:host:\S+@`),
 	"outcome sent to a new owner": regexp.MustCompile(`host-\S+ transact \S+ insert:m:\S+:c[0-9a-f]+:[0-9a-f]+: ok`),
 	"remote work offered":         regexp.MustCompile(`enqueue hub-wt-far: ok`),
