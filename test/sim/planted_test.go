@@ -145,7 +145,7 @@ var caughtBy = map[string]string{
 	"all-read":             "hub.TestATakeoverReadsOnlyWhatIsBusy",
 	"sleepers-read":        "hub.TestIdleInstancesCostAHostNothing",
 	"told-aside":           "journal.TestWhatIsAppliedIsToldInOrder",
-	"taken-in-twice":       "seeds",
+	"taken-in-twice":       "hub.TestARowThatIsFoundTwiceIsTakenInOnce",
 	"log-under-mutex":      "hub.TestALogThatIsSlowHoldsNobodyUp",
 	"given-up-goes-on":     "seeds",
 	"copies-in-the-turn":   "hub.TestATurnConsumesHoweverManyCopies",
