@@ -143,7 +143,7 @@ func (d *director) open(ctx context.Context) (err error) {
 		d.spread, d.glance = shareSpread, 500*time.Millisecond
 		pool := d.Store.NewTransport()
 		d.watching = tally.New(pool, d.Store.Endpoints())
-		o = stores.Options{TTL: HostTTL, Partitions: Partitions, Transport: d.watching}
+		o = stores.Options{TTL: HostTTL, Partitions: Partitions, Transport: d.Store.Strict(d.watching)}
 	}
 	d.store, err = d.Store.Open(ctx, o)
 	return err

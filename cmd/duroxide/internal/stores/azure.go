@@ -132,6 +132,15 @@ func (r Ref) NewTransport() *http.Transport {
 	}
 }
 
+// Strict is a transport to an emulator that refuses what Azure would refuse; to an
+// account in the cloud it is next.
+func (r Ref) Strict(next http.RoundTripper) http.RoundTripper {
+	if r.Kind != Azurite {
+		return next
+	}
+	return strict.New(strict.Config{Endpoints: r.Endpoints()}).Over(next)
+}
+
 var errNoEmulator = errors.New("--store azurite: an emulator that a command starts ends with it, and holds nothing to look at. For one that runs already (" + StartEmulator + ") write --store azure:UseDevelopmentStorage=true, or put its connection string into the variable " +
 	AccountVariable + ", and write azure: alone for the store")
 
@@ -154,10 +163,7 @@ func (r Ref) openAzure(ctx context.Context, o Options, existing bool) (provider.
 	var own *http.Transport
 	if o.Transport == nil {
 		own = r.NewTransport()
-		o.Transport = own
-		if r.Kind == Azurite { // whatever Azure would refuse is refused
-			o.Transport = strict.New(strict.Config{Endpoints: r.Endpoints()}).Over(own)
-		}
+		o.Transport = r.Strict(own)
 	}
 	s, err := azure.Open(ctx, r.account(), azure.Config{
 		Hub: r.Hub, Partitions: o.Partitions, Existing: existing, TTL: o.TTL, Transport: o.Transport, Log: o.Log,
