@@ -54,6 +54,11 @@
 // invariants of the provider that can be judged so. It knows of the provider
 // only the [Layout] of its rows.
 //
+// # Over HTTP
+//
+// Package overhttp puts a client behind the requests that package sdk sends, so that
+// the real client of the service meets all this.
+//
 // An account made in a bubble must be closed there: [Account.Close] lets go of
 // all calls that wait, and ends the applications that are late.
 package simulated

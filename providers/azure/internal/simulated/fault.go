@@ -117,13 +117,20 @@ func (a *Account) Faults() FaultCounts {
 	return a.mu.faults
 }
 
-// What the caller of a request that failed is told.
+// What the caller of a request that got no answer, or none that makes sense, is told.
 var (
-	errLost    = errors.New("no answer in time")
-	errReset   = errors.New("connection reset")
-	errBusy    = errors.New("503 ServerBusy")
-	errGarbled = fmt.Errorf("%w: the answer is no answer", storage.ErrCorrupt)
-	errKilled  = errors.New("the client was killed")
-	errClock   = errors.New("403 AuthenticationFailed: the clock of this host is wrong")
-	errDenied  = errors.New("403 AuthorizationPermissionMismatch: a role is missing")
+	// ErrReset is a connection that broke, on the way there or back.
+	ErrReset = errors.New("connection reset")
+	// ErrGarbled is an answer that makes no sense.
+	ErrGarbled = fmt.Errorf("%w: the answer is no answer", storage.ErrCorrupt)
+
+	errLost   = errors.New("no answer in time")
+	errKilled = errors.New("the client was killed")
+)
+
+// What the service answers, whatever it is asked.
+const (
+	errBusy   = said("503 ServerBusy")
+	errClock  = said("403 AuthenticationFailed: the clock of this host is wrong")
+	errDenied = said("403 AuthorizationPermissionMismatch: a role is missing")
 )

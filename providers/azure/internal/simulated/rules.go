@@ -1,7 +1,6 @@
 package simulated
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"unicode/utf8"
@@ -32,12 +31,12 @@ func checkQueueName(kind, name string) error {
 
 // reject is a rejection of op i, or -1 for a call as a whole.
 func reject(reason storage.Reason, i int, what, code string) *storage.Rejection {
-	return &storage.Rejection{Reason: reason, Index: i, What: what, Cause: errors.New(code)}
+	return &storage.Rejection{Reason: reason, Index: i, What: what, Cause: said(code)}
 }
 
 // gone is the error of something that is not there.
 func gone(what, code string) error {
-	return fmt.Errorf("%s: %w: %s", what, storage.ErrGone, code)
+	return fmt.Errorf("%s: %w: %w", what, storage.ErrGone, said(code))
 }
 
 // checkKey judges a partition or row key.

@@ -121,7 +121,7 @@ func (q *request) depart(ctx context.Context) error {
 		return a.stray(q, errLost)
 	case q.fault.Kind == Late:
 		a.later(q, time.Now().Add(q.fault.Delay))
-		return errReset
+		return ErrReset
 	case !q.patient(q.arrives):
 		a.later(q, q.arrives)
 		return errLost
@@ -133,7 +133,7 @@ func (q *request) depart(ctx context.Context) error {
 		return err
 	}
 	if q.fault.Kind == Reset {
-		return a.stray(q, errReset)
+		return a.stray(q, ErrReset)
 	}
 	return nil
 }
@@ -206,11 +206,11 @@ func (a *Account) serve(q *request) (answer any, err, lost error) {
 	case q.fault.Kind == LostAnswer:
 		lost = errLost
 	case q.fault.Kind == ResetAfter:
-		lost = errReset
+		lost = ErrReset
 	case q.fault.Kind == Garbled && q.call.Kind.Reads():
-		return nil, fmt.Errorf("%v: %w", q.call, errGarbled), nil
+		return nil, fmt.Errorf("%v: %w", q.call, ErrGarbled), nil
 	case q.fault.Kind == Garbled:
-		lost = errGarbled
+		lost = ErrGarbled
 	}
 	return answer, err, lost
 }
