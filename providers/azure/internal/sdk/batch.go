@@ -51,7 +51,7 @@ func (a *Account) Transact(ctx context.Context, table, partition string, ops []s
 		}
 		etags, err = parseBatch(answer.Get("Content-Type"), content, len(ops))
 		if f, ok := errors.AsType[*failure](err); ok {
-			f.id = answer.Get("x-ms-request-id")
+			f.id = answer.Get(requestID)
 		} else if err != nil {
 			c.write = true
 			return c.corrupt(err)

@@ -23,6 +23,9 @@
 //   - K6 Bytes come back as they were given, empty cells and bodies too.
 //   - K7 The same call sends the same bytes: properties are sorted, boundaries
 //     constant.
+//   - K8 A success without the service's request id is somebody else's answer, and
+//     corrupt: the SDK takes a page of HTML for an empty list. The clock hears
+//     nothing of it.
 //
 // # How a cell is stored
 //

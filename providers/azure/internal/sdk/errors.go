@@ -56,7 +56,7 @@ func failureOf(answer *http.Response) *failure {
 	if code := answer.Header.Get("x-ms-error-code"); code != "" {
 		f.code = code
 	}
-	f.id = answer.Header.Get("x-ms-request-id")
+	f.id = answer.Header.Get(requestID)
 	f.after = retryAfter(answer.Header)
 	return f
 }
@@ -138,7 +138,7 @@ func classify(c call, offset time.Duration, err error) error {
 			f = failureOf(answered.RawResponse)
 		case ok:
 			f = &failure{status: answered.StatusCode, code: answered.ErrorCode, index: -1}
-		case unreadable(err):
+		case unreadable(err), errors.Is(err, errStranger):
 			return c.corrupt(err)
 		default:
 			return c.lost(err)

@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 // observer is the end of every pipeline: it sends a request once, follows no
 // redirect, shows the clock each answer, and lets no secret come back: what
-// fails may be quoted in logs.
+// fails may be quoted in logs. A success that somebody else tells of is none.
 type observer struct {
 	next  http.RoundTripper
 	clock *clock
@@ -20,6 +21,13 @@ type observer struct {
 
 // maxErrorBytes is how much of a failing answer's body is read.
 const maxErrorBytes = 64 << 10
+
+// requestID is in each answer of the service. The SDK takes any page of HTML for an empty
+// list.
+const requestID = "x-ms-request-id"
+
+// errStranger is an answer that is not the service's, but of somebody between.
+var errStranger = errors.New("this is no answer of Azure Storage")
 
 // Do implements the SDK's transporter.
 func (o *observer) Do(r *http.Request) (*http.Response, error) {
@@ -30,6 +38,9 @@ func (o *observer) Do(r *http.Request) (*http.Response, error) {
 			return nil, errors.New(redact.Secrets(text))
 		}
 		return nil, err
+	}
+	if answer.StatusCode < http.StatusBadRequest && answer.Header.Get(requestID) == "" {
+		return nil, errors.Join(fmt.Errorf("%w: %d without %s", errStranger, answer.StatusCode, requestID), answer.Body.Close())
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		o.clock.sample(sent, time.Now(), date)

@@ -1,9 +1,11 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -179,4 +181,111 @@ func happened(t *testing.T, met map[string]int, all ...string) {
 			t.Errorf("it never happened: %s", what)
 		}
 	}
+}
+
+// look is a read, as text.
+type look struct {
+	name string
+	do   func(ctx context.Context, a storage.Account) (string, error)
+}
+
+// looks are all reads of what [TestWhatTheSDKReadsIsThere] has written.
+func looks() []look {
+	all := []look{
+		{"get", func(ctx context.Context, a storage.Account) (string, error) {
+			row, err := a.Get(ctx, "table", "p", "k3")
+			return shown(row), err
+		}},
+		{"empty", func(ctx context.Context, a storage.Account) (string, error) {
+			empty, err := a.Empty(ctx, "table")
+			return fmt.Sprint(empty), err
+		}},
+		{"get blob", func(ctx context.Context, a storage.Account) (string, error) {
+			data, err := a.GetBlob(ctx, "container", "b3")
+			return digest(data), err
+		}},
+		{"peek", func(ctx context.Context, a storage.Account) (string, error) {
+			messages, err := a.Peek(ctx, "queue", 32)
+			return bodies(messages), err
+		}},
+		{"queues", func(ctx context.Context, a storage.Account) (string, error) {
+			names, err := a.Queues(ctx, "queue")
+			return fmt.Sprint(names), err
+		}},
+		{"list blobs", func(ctx context.Context, a storage.Account) (text string, err error) {
+			for marker, more := "", true; more && err == nil; more = marker != "" {
+				var page storage.BlobPage
+				page, err = a.ListBlobs(ctx, "container", "b", marker)
+				for _, b := range page.Blobs {
+					text += fmt.Sprint(" ", b.Name, ":", b.Size)
+				}
+				marker = page.Next
+			}
+			return text, err
+		}},
+	}
+	for _, cells := range [][]string{nil, {"A"}, {}} {
+		all = append(all, look{fmt.Sprintf("scan %#v", cells), func(ctx context.Context, a storage.Account) (text string, err error) {
+			for from, more := "k", true; more && err == nil; more = from != "" {
+				var page storage.Page
+				page, err = a.Scan(ctx, "table", "p", storage.Range{From: from, To: "k8"}, 2, cells)
+				for _, row := range page.Rows {
+					text += shown(row)
+				}
+				from = page.Next
+			}
+			return text, err
+		}})
+	}
+	return all
+}
+
+func shown(row storage.Row) string {
+	text := fmt.Sprintf("%s %s %v", row.Key, row.ETag, row.Changed.UTC().Truncate(time.Microsecond))
+	for _, name := range slices.Sorted(maps.Keys(row.Cells)) {
+		text += fmt.Sprintf(" %s=%s", name, digest(row.Cells[name]))
+	}
+	return text + "\n"
+}
+
+// TestWhatTheSDKReadsIsThere whatever happens to the requests: a read gives all that
+// there is, or fails as what can be repeated, is refused or makes no sense.
+func TestWhatTheSDKReadsIsThere(t *testing.T) {
+	met := map[string]int{}
+	for seed := range uint64(4) {
+		try(t, seed, nil, func(t *testing.T, y *trial) {
+			for i := range 9 {
+				n := fmt.Sprint(i)
+				cells := map[string][]byte{"A": bytes.Repeat([]byte(n), 20_000*(i%5)), "B": {}, "C": y.cell()}
+				_, err := y.a.Transact(t.Context(), "table", "p", []storage.Op{{Verb: storage.Insert, Row: storage.Row{Key: "k" + n, Cells: cells}}})
+				err = errors.Join(err, y.a.PutBlob(t.Context(), "container", "b"+n, y.cell()), y.a.CreateQueue(t.Context(), "queue-"+n), y.a.Enqueue(t.Context(), "queue", []byte("body "+n), 0))
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := map[string]string{}
+			for _, l := range looks() {
+				text, err := l.do(t.Context(), y.client)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want[l.name] = text
+			}
+			y.disturb()
+			for _, l := range looks() {
+				for range 40 {
+					got, err := l.do(t.Context(), y.a)
+					said := class(err)
+					met[said]++
+					switch {
+					case err == nil && got != want[l.name]:
+						t.Errorf("seed %d: %s gives\n%s\nand there is\n%s", seed, l.name, got, want[l.name])
+					case said != "applied" && said != storage.ErrBusy.Error() && said != storage.ErrDenied.Error() && said != storage.ErrCorrupt.Error():
+						t.Errorf("seed %d: %s: %v", seed, l.name, err)
+					}
+				}
+			}
+		})
+	}
+	happened(t, met, "applied", storage.ErrBusy.Error(), storage.ErrDenied.Error(), storage.ErrCorrupt.Error())
 }
