@@ -121,5 +121,9 @@ var Names = []string{
 	"copies-not-buried",       // a copy of a message that became a dead letter stays in the inbox
 	"delayed-in-a-bundle",     // a letter has a message that is consumed after those behind it
 	"page-of-any-size",        // a row of ids takes all that a batch consumes, and is too large
+	"writes-repeated",         // the SDK sends a write again of which the outcome is unknown (K1)
+	"lost-is-refused",         // a write of which the answer is lost counts as refused (K3)
+	"accepted-is-applied",     // the status of a batch is believed, and not what its parts say (K3)
+	"continuation-ignored",    // the first page of a query counts as the whole
 	"sent-before-resolved",    // Send returns before the receiver can have the message (B6)
 }

@@ -20,10 +20,14 @@
 // an effect counts twice or not at all, when a history is not valid, or when
 // goroutines are left over.
 //
+// Hosts talk to the account through package storage, without HTTP. Those of
+// TestSeedsThroughTheSDK reach it as programs reach Azure: the client of the Azure SDK,
+// its encoders, time-outs and judgement of errors are part of what is simulated.
+//
 // # A seed that failed
 //
 // prints itself, the mix of faults, what the nemesis did, the last requests, and
 // the command that runs it again:
 //
-//	go test ./test/sim -run TestSeeds -sim.seed=N -sim.seeds=1 -sim.trace
+//	go test ./test/sim -run TestSeeds$ -sim.seed=N -sim.seeds=1 -sim.trace
 package sim

@@ -16,6 +16,7 @@ import (
 // layers are the tests that may catch a planted bug, with their flags.
 var layers = map[string]struct{ run, flags string }{
 	"seeds":       {"TestSeeds$", "-sim.stop -sim.seeds=200"},
+	"http":        {"TestSeedsThroughTheSDK$", "-sim.stop -sim.sdk=60"},
 	"tours":       {"TestSeeds$", "-sim.stop -sim.errand=tour -sim.seeds=60"},
 	"enumeration": {"TestEveryFaultAtEveryRequest/fan-out", "-sim.stop -sim.every"},
 	"prunes":      {"TestEveryFaultWhereHistoriesArePruned", "-sim.stop -sim.every=false"},
@@ -25,6 +26,7 @@ var layers = map[string]struct{ run, flags string }{
 var packages = map[string]string{
 	"hub":      "../../providers/azure/internal/hub",
 	"journal":  "../../providers/azure/internal/journal",
+	"sdk":      "../../providers/azure/internal/sdk",
 	"sharding": "../../sharding",
 }
 
@@ -155,6 +157,10 @@ var caughtBy = map[string]string{
 	"delayed-in-a-bundle":  "hub.TestADelayedMessageIsNeitherLostNorDoubled",
 	"page-of-any-size":     "journal.TestABatchConsumesNoMore",
 	"sent-before-resolved": "hub.TestWhatWasSentIsThereWhenSendReturns",
+	"writes-repeated":      "sdk.TestWhatTheSDKSaysOfAWriteIsTrue",
+	"lost-is-refused":      "http",
+	"accepted-is-applied":  "http",
+	"continuation-ignored": "http",
 }
 
 // TestEachBugThatCanBePlantedHasALayer: none is left out.

@@ -23,6 +23,7 @@ import (
 var (
 	firstSeed = flag.Uint64("sim.seed", 0, "the first seed of TestSeeds")
 	seeds     = flag.Uint64("sim.seeds", 10, "how many seeds TestSeeds runs")
+	behind    = flag.Uint64("sim.sdk", 3, "how many seeds TestSeedsThroughTheSDK runs")
 	lines     = flag.Int("sim.lines", 200, "how many requests a trace has")
 	only      = flag.String("sim.errand", "", "the only kind of errand that clients have; empty for many")
 	stop      = flag.Bool("sim.stop", false, "stop at the first seed that fails")
@@ -60,13 +61,15 @@ func inBubble(t *testing.T, seed uint64, f func(t *testing.T)) {
 	})
 }
 
-// live runs one seed.
-func live(t *testing.T, seed uint64) (o outcome) {
+// live runs one seed, through the client of the Azure SDK or straight.
+func live(t *testing.T, seed uint64, http bool) (o outcome) {
 	inBubble(t, seed, func(t *testing.T) {
 		r := draw(seed, "life")
 		ch := characterOf(seed)
 		began := time.Now()
-		w := newWorld(seed, ch.config(r))
+		cfg := ch.config(r)
+		cfg.HTTP = http
+		w := newWorld(seed, cfg)
 		w.skewed, w.varied, w.exact = r.IntN(2) == 0, true, ch.undisturbed
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -236,14 +239,14 @@ func (w *world) lists(ctx context.Context, p *azuretest.Host) {
 }
 
 // report fails the test with all that there is to know of a seed.
-func (o *outcome) report(t *testing.T, seed uint64) {
+func (o *outcome) report(t *testing.T, seed uint64, again string) {
 	t.Helper()
 	if *traced {
 		t.Logf("%s\n%s", strings.Join(o.told, "\n"), strings.Join(o.trace, "\n"))
 	}
 	if len(o.wrong) > 0 {
-		t.Errorf("seed %d: %s\nmix: %s\nagain: go test ./test/sim -run TestSeeds -sim.seed=%d -sim.seeds=1 -sim.trace",
-			seed, strings.Join(o.wrong, "\n"), o.mix, seed)
+		t.Errorf("seed %d: %s\nmix: %s\nagain: go test ./test/sim -run %s=1 -sim.seed=%d -sim.trace",
+			seed, strings.Join(o.wrong, "\n"), o.mix, again, seed)
 	}
 }
 
@@ -254,8 +257,8 @@ func TestSeeds(t *testing.T) {
 	requests := 0
 	began := time.Now()
 	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
-		o := live(t, seed)
-		o.report(t, seed)
+		o := live(t, seed, false)
+		o.report(t, seed, "TestSeeds$ -sim.seeds")
 		for what, n := range o.met {
 			met[what] += n
 		}
@@ -285,16 +288,46 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds, %v virtual, %d requests in %v; met %v", *seeds, virtual.Round(time.Second), requests, time.Since(began).Round(time.Second), met)
 }
 
+// TestSeedsThroughTheSDK runs some of the seeds with hosts that reach the account as
+// those of programs reach Azure, through the client of the Azure SDK: what it takes for
+// unknown, refused or busy, and all that it writes and reads, is judged as the rest.
+func TestSeedsThroughTheSDK(t *testing.T) {
+	met := map[string]int{}
+	requests := 0
+	began := time.Now()
+	for seed := *firstSeed; seed < *firstSeed+*behind; seed++ {
+		o := live(t, seed, true)
+		o.report(t, seed, "TestSeedsThroughTheSDK -sim.sdk")
+		for what, n := range o.met {
+			met[what] += n
+		}
+		requests += o.requests
+		if *stop && t.Failed() {
+			break
+		}
+	}
+	if *behind >= 20 && *firstSeed == 0 && !t.Failed() {
+		for _, what := range []string{
+			"commit applied, answer lost", "commit lost", "late copy rejected", "stale owner fenced", "duplicate dropped", "dead host removed", "purged id taken",
+			"kill", "cut", "one-way cut", "long pause", "effects repeated",
+		} {
+			must(t, met, what)
+		}
+	}
+	t.Logf("%d seeds, %d requests in %v; met %v", *behind, requests, time.Since(began).Round(time.Second), met)
+}
+
 // TestASeedTellsOneStory runs seeds until one story was told twice: what cannot
 // be repeated cannot be debugged. On a machine that is busy with other things a
 // run may differ, since the runtime interrupts goroutines at calls after 10 ms of
 // real time, and nothing turns that off; but not each from each.
 func TestASeedTellsOneStory(t *testing.T) {
 	for seed := *firstSeed; seed < *firstSeed+min(*seeds, 5); seed++ {
-		first := live(t, seed)
+		http := seed%2 == 1
+		first := live(t, seed, http)
 		told := map[uint64]bool{first.hash: true}
 		for {
-			again := live(t, seed)
+			again := live(t, seed, http)
 			if told[again.hash] {
 				break
 			}

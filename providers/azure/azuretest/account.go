@@ -9,7 +9,10 @@ import (
 
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/sdk"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated/overhttp"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // Config of an [Account]. Every zero is a default.
@@ -39,6 +42,10 @@ type Config struct {
 	OrphanAfter time.Duration
 	// TraceLines is how many requests [Account.Trace] remembers. Default 200.
 	TraceLines int
+	// HTTP writes requests and answers out, as between azure.Open and the service,
+	// and takes them through the client of the Azure SDK. Faults look as they do on a
+	// network, and time-outs are the client's. The clocks of hosts are right then.
+	HTTP bool
 }
 
 // What compresses is made before any bubble begins: it has a channel of its own.
@@ -66,6 +73,9 @@ func New(cfg Config) *Account {
 	inner := simulated.Config{Seed: cfg.Seed, Observe: a.checker.Observe, TraceLines: cfg.TraceLines}
 	if cfg.Latency > 0 {
 		inner.Latency = simulated.Between(cfg.Latency/2, cfg.Latency*3/2)
+		if cfg.HTTP {
+			inner.TryTimeout = time.Hour // the client's own ends first
+		}
 	}
 	a.inner = simulated.New(inner)
 	return a
@@ -79,6 +89,10 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	source := rand.New(rand.NewPCG(a.cfg.Seed, hash(fmt.Sprint(name, " ", a.hosts[name]))))
 	a.mu.Unlock()
 	client := a.inner.Client(name)
+	account, err := a.reach(client)
+	if err != nil {
+		return nil, err
+	}
 	var drawing sync.Mutex
 	cfg := hub.Config{
 		Name: a.cfg.Hub, Partitions: a.cfg.Partitions, TTL: a.cfg.TTL,
@@ -92,11 +106,19 @@ func (a *Account) Open(ctx context.Context, name string) (*Host, error) {
 	if a.cfg.Forgetful {
 		cfg.Sleep, cfg.Cold = 2*time.Second, 3
 	}
-	store, err := hub.Open(ctx, client, cfg)
+	store, err := hub.Open(ctx, account, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &Host{Store: store, store: store, client: client, account: a.inner}, nil
+	return &Host{Store: store, store: store, client: client, reached: account, account: a.inner}, nil
+}
+
+// reach is the account as a client reaches it.
+func (a *Account) reach(client *simulated.Client) (storage.Account, error) {
+	if !a.cfg.HTTP {
+		return client, nil
+	}
+	return sdk.Open(sdk.Config{Account: overhttp.Account, Transport: overhttp.New(a.inner, client)})
 }
 
 // Partitions is the number of the hub's partitions.

@@ -10,6 +10,7 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/audit"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
+	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
 // Host is one process that has the hub open.
@@ -17,6 +18,7 @@ type Host struct {
 	provider.Store
 	store   *hub.Store
 	client  *simulated.Client
+	reached storage.Account // through the client
 	account *simulated.Account
 }
 
@@ -38,7 +40,7 @@ func (h *Host) AuditServed(ctx context.Context, tell func(rule string, instance 
 }
 
 func (h *Host) audit(ctx context.Context, o audit.Options, tell func(rule string, instance history.InstanceID, what, next string)) error {
-	r, err := audit.Run(ctx, h.client, h.store.Hub(), o)
+	r, err := audit.Run(ctx, h.reached, h.store.Hub(), o)
 	if err == nil {
 		r.Tell(tell)
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
 
@@ -159,6 +160,9 @@ func parseBatch(contentType string, body []byte, ops int) ([]string, error) {
 		status, etag, content, err := parseAnswer(p.body)
 		if err != nil {
 			return nil, err
+		}
+		if status >= 300 && bug.Planted("accepted-is-applied") {
+			return make([]string, ops), nil
 		}
 		if status >= 300 {
 			f := describe(status, content)

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/internal/redact"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
@@ -200,7 +201,10 @@ func (c call) wrap(class, cause error, hint string) error {
 // lost is for requests whose outcome the service did not say.
 func (c call) lost(cause error) error {
 	class := storage.ErrBusy
-	if c.write {
+	switch {
+	case c.write && bug.Planted("lost-is-refused"):
+		return c.reject(storage.Invalid, &failure{index: -1})
+	case c.write:
 		class = storage.ErrUnknown
 	}
 	hint := ""

@@ -13,6 +13,7 @@ import (
 	blobs "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue"
 
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/internal/redact"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
 )
@@ -107,8 +108,12 @@ func open(cfg Config) (*Account, error) {
 		pool := newPool()
 		transport, a.idle = pool, pool.CloseIdleConnections
 	}
+	retry := policy.RetryOptions{MaxRetries: -1} // K1
+	if bug.Planted("writes-repeated") {
+		retry = policy.RetryOptions{} // the SDK's default
+	}
 	err = a.connect(where, cfg.Credential, policy.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: -1}, // K1
+		Retry:     retry,
 		Transport: &observer{next: transport, clock: a.clock},
 	})
 	return a, err
