@@ -47,27 +47,41 @@ var refusals = []azuretest.Fault{azuretest.Busy, "throttle", "slow", "reset", "r
 
 // TestEveryFaultAtEveryRequest gives one fault to one request, for each of them:
 // whatever it is, the scenario ends right. Without -sim.every it takes a sample.
-func TestEveryFaultAtEveryRequest(t *testing.T) { enumerate(t, enumerated, 12) }
+func TestEveryFaultAtEveryRequest(t *testing.T) { enumerate(t, enumerated, sampled(12, 1), false) }
 
 // TestEveryRefusalAtEveryRequest is the same with what a busy, slow or broken service
 // does: 503, 503 that asks to wait, an answer that comes late, a connection that
 // breaks on the way there or back, an answer that makes no sense.
-func TestEveryRefusalAtEveryRequest(t *testing.T) { enumerate(t, refusals, 40) }
+func TestEveryRefusalAtEveryRequest(t *testing.T) { enumerate(t, refusals, sampled(40, 1), false) }
 
-// enumerate gives faults to requests: each to each, or one of so many.
-func enumerate(t *testing.T, faults []azuretest.Fault, sample int) {
+// TestEveryFaultThroughTheSDK is both, of hosts that reach the account through the client
+// of the Azure SDK, and a sample with -sim.every, too.
+func TestEveryFaultThroughTheSDK(t *testing.T) {
+	enumerate(t, slices.Concat(enumerated, refusals), sampled(150, 6), true)
+}
+
+// sampled is one of how many runs are made, without -sim.every and with it.
+func sampled(some, all int) int {
+	if *every {
+		return all
+	}
+	return some
+}
+
+// enumerate gives faults to requests: one of so many combinations.
+func enumerate(t *testing.T, faults []azuretest.Fault, sample int, http bool) {
 	t.Helper()
 	for i, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
-			requests := attempt(t, s.run, 0, "").requests
+			requests := attempt(t, s.run, 0, "", http).requests
 			runs := 0
 			for n := 1; n <= requests; n++ {
 				for f, fault := range faults {
-					if !*every && draw(uint64(i), n, f).IntN(sample) > 0 {
+					if draw(uint64(i), n, f).IntN(sample) > 0 {
 						continue
 					}
 					runs++
-					o := attempt(t, s.run, n, fault)
+					o := attempt(t, s.run, n, fault, http)
 					if len(o.wrong) > 0 {
 						o.seed(t, fmt.Sprintf("%s at request %d", fault, n))
 						if *stop {
@@ -94,9 +108,9 @@ func (o *outcome) seed(t *testing.T, what string) {
 
 // attempt runs a scenario on two hosts, where the nth request since it began has
 // a fault. What is killed starts again.
-func attempt(t *testing.T, scenario func(context.Context, *clients), n int, fault azuretest.Fault) (o outcome) {
+func attempt(t *testing.T, scenario func(context.Context, *clients), n int, fault azuretest.Fault, http bool) (o outcome) {
 	inBubble(t, 1, func(t *testing.T) {
-		w := newWorld(1, azuretest.Config{Partitions: 3, TTL: 3 * time.Second, TraceLines: max(*lines, 2_000)})
+		w := newWorld(1, azuretest.Config{Partitions: 3, TTL: 3 * time.Second, TraceLines: max(*lines, 2_000), HTTP: http})
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		w.start(ctx)

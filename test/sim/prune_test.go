@@ -135,7 +135,7 @@ var removing = regexp.MustCompile(` #([0-9]+)/[0-9]+ host-\S+ (scan \S+ h:[kp]-l
 func TestEveryFaultWhereHistoriesArePruned(t *testing.T) {
 	for _, s := range pruneScenarios {
 		t.Run(s.name, func(t *testing.T) {
-			whole := attempt(t, s.run, 0, "")
+			whole := attempt(t, s.run, 0, "", false)
 			var requests []int
 			for _, l := range whole.trace {
 				if m := removing.FindStringSubmatch(l); m != nil {
@@ -151,7 +151,7 @@ func TestEveryFaultWhereHistoriesArePruned(t *testing.T) {
 			}
 			for _, n := range requests {
 				for _, fault := range enumerated {
-					o := attempt(t, s.run, n, fault)
+					o := attempt(t, s.run, n, fault, false)
 					for _, note := range o.noted {
 						if strings.Contains(note, "are there still") {
 							o.wrong = append(o.wrong, note)
