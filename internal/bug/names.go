@@ -48,6 +48,7 @@ var Names = []string{
 	"deadly-diverted",         // what other hosts died with goes there again when its owner is busy
 	"guests-left-behind",      // a worker leaves a process, and what it had from work queues stays there
 	"own-copies-refused",      // who takes a message of a work queue again, and has it still, loses it
+	"adopted-but-lost",        // … or if it extends the lease while it does
 	"sessions-come-back",      // a host whose worker has left has the session when another of the tag joins
 	"cancelled-begins",        // what was cancelled while it lay in a work queue begins all the same
 	"over-but-offered",        // an activity whose completion cannot be sent is taken by others meanwhile

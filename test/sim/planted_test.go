@@ -62,6 +62,7 @@ var caughtBy = map[string]string{
 	"deadly-diverted":      "hub.TestWhatHostsDiedWithStaysWithItsBusyOwner",
 	"guests-left-behind":   "hub.TestWhatALeavingWorkerHolds",
 	"own-copies-refused":   "hub.TestAHostThatTakesItsOwnMessageAgain",
+	"adopted-but-lost":     "hub.TestAHostThatTakesItsOwnMessageWhileItExtends",
 	"sessions-come-back":   "hub.TestAWorkerThatComesBackDoesNotBring",
 	"cancelled-begins":     "hub.TestWhatWasCancelledInItsQueue",
 	"over-but-offered":     "hub.TestWhatIsOverDoesNotBeginAgain",

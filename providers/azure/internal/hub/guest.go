@@ -372,27 +372,32 @@ func (g *guest) extend(ctx context.Context, hide time.Duration, progress history
 
 // hide hides the guest's message anew, with its offer as it is now.
 func (g *guest) hide(ctx context.Context, hide time.Duration) error {
-	g.mu.Lock()
-	m, blob := g.message, g.offer.Blob
-	var body []byte
-	if g.changed {
-		body = wire.MustJSON(&g.offer)
-	}
-	g.mu.Unlock()
-	sent := time.Now()
-	receipt, err := g.member.store.account.Extend(ctx, g.queue, m, hide, body)
-	if err != nil {
+	for {
+		g.mu.Lock()
+		m, blob := g.message, g.offer.Blob
+		var body []byte
+		if g.changed {
+			body = wire.MustJSON(&g.offer)
+		}
+		g.mu.Unlock()
+		sent := time.Now()
+		receipt, err := g.member.store.account.Extend(ctx, g.queue, m, hide, body)
+		g.mu.Lock()
+		adopted := g.message.Receipt != m.Receipt && !bug.Planted("adopted-but-lost") // while the request was under way
+		var stale []string
+		if err == nil && !adopted {
+			g.message.Receipt, g.hidden = receipt, sent
+			if body != nil {
+				g.blobs, stale = apart(g.blobs, blob)
+			}
+		}
+		g.mu.Unlock()
+		if adopted && (err == nil || isTaken(err)) {
+			continue
+		}
+		g.member.store.dropBlobs(stale)
 		return err
 	}
-	g.mu.Lock()
-	g.message.Receipt, g.hidden = receipt, sent
-	var stale []string
-	if body != nil {
-		g.blobs, stale = apart(g.blobs, blob)
-	}
-	g.mu.Unlock()
-	g.member.store.dropBlobs(stale)
-	return nil
 }
 
 // keep hides the guest's message although it has ended: its completion could not be

@@ -147,6 +147,29 @@ func TestAHostThatTakesItsOwnMessageAgainGoesOn(t *testing.T) {
 	})
 }
 
+// TestAHostThatTakesItsOwnMessageWhileItExtendsTheLeaseGoesOn: the request was under way
+// when the lease ended, and comes after that by which the host takes the message again.
+func TestAHostThatTakesItsOwnMessageWhileItExtendsTheLeaseGoesOn(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
+		task := w.next(w.away, nil)
+		<-time.After(task.Lease - time.Second)
+		w.account.Decide(simulated.Nth(1, func(c simulated.Call) bool { return c.Kind == simulated.Extend }, simulated.Fault{Kind: simulated.Slow, Delay: 2 * time.Second}))
+		extended := make(chan struct{})
+		go func() {
+			defer close(extended)
+			w.extend(w.away, task, nil)
+		}()
+		<-time.After(1100 * time.Millisecond)
+		opens(w.T, w.stores[0], w.owner, "y", provider.Activity{Tag: "far"}) // for which it looks into the queue
+		if other := w.next(w.away, nil); other == nil || other.ID.Instance != "y" {
+			w.Errorf("the host has %+v, want the activity of y", other)
+		}
+		<-extended
+		w.extend(w.away, task, reached(100))
+		w.complete(w.away, task)
+	})
+}
+
 // TestWhatWasCancelledInItsQueueDoesNotBegin: no host had a slot for it in time.
 func TestWhatWasCancelledInItsQueueDoesNotBegin(t *testing.T) {
 	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 100, func(w *two) {
