@@ -171,6 +171,35 @@ func TestAReservationEndsWithItsInstance(t *testing.T) {
 	})
 }
 
+// TestAnInstanceThatIsSetAsideCanBeReserved: it stays aside meanwhile, and is ready
+// afterwards if that is over.
+func TestAnInstanceThatIsSetAsideCanBeReserved(t *testing.T) {
+	for what, over := range map[string]func(w *world){
+		"when the delay is over":  func(*world) { <-time.After(2 * time.Hour) },
+		"when another host joins": func(w *world) { w.b.Join(provider.HostInfo{}) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			within(t, func(t *testing.T, w *world) {
+				w.deliver("a", "1")
+				w.turn("a").Release(provider.Release{Delay: time.Hour, Park: "nobody has its code"})
+				end, ok := w.b.Reserve("a")
+				if !ok {
+					t.Fatal("it cannot be reserved")
+				}
+				end()
+				noTurn(t, w.h)
+				if end, ok = w.b.Reserve("a"); !ok {
+					t.Fatal("it cannot be reserved again")
+				}
+				over(w)
+				noTurn(t, w.h)
+				end()
+				w.turn("a")
+			})
+		})
+	}
+}
+
 // TestActivitiesNameTheirInstance: another of its id has the same events.
 func TestActivitiesNameTheirInstance(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {

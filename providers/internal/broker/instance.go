@@ -46,6 +46,8 @@ type instance struct {
 	aside  *alarm
 	parked bool // aside because of a reason that another host may not share
 
+	reserved *bool // by whom, nil if it is not; see [Broker.Reserve]
+
 	ready link[instance] // in a lane
 	seq   uint64         // of its entry there
 
@@ -88,7 +90,7 @@ func (b *Broker) instanceLocked(id history.InstanceID) *instance {
 // of ready ones, or out of memory. The caller must not use inst afterwards.
 func (b *Broker) settleLocked(inst *instance) {
 	switch {
-	case inst.turn != nil || inst.ready.in != nil || inst.aside != nil || inst.start != nil:
+	case inst.turn != nil || inst.ready.in != nil || inst.aside != nil || inst.reserved != nil || inst.start != nil:
 	case inst.queue.len > 0 || inst.again:
 		b.readyLocked(inst)
 	case inst.delayed.len == 0 && len(inst.activities) == 0 && len(inst.timers) == 0:
@@ -113,7 +115,7 @@ func (b *Broker) evictLocked(inst *instance) {
 // forgetLocked takes everything from an instance, then evicts it.
 func (b *Broker) forgetLocked(inst *instance) {
 	inst.ready.unlink()
-	inst.turn, inst.again, inst.start = nil, false, nil
+	inst.turn, inst.again, inst.start, inst.reserved = nil, false, nil, nil
 	b.alarms.remove(inst.aside)
 	inst.aside = nil
 	b.closeAllLocked(inst)

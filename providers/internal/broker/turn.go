@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"time"
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
@@ -263,9 +262,9 @@ func (b *Broker) reopenLocked(inst *instance, c *provider.Commit, reached map[in
 }
 
 // Reserve keeps turns of an instance from being handed out until end is called, also
-// of one of which nothing is known here. It reports false if one is held, or the
-// instance is set aside: then nothing is done. What drops the instance ends it, too:
-// the next one of the id is not reserved.
+// of one of which nothing is known here, or which is set aside. It reports false if one
+// is held, or the instance is reserved: then nothing is done. What drops the instance
+// ends it, too: the next one of the id is not reserved.
 func (b *Broker) Reserve(id history.InstanceID) (end func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -273,24 +272,20 @@ func (b *Broker) Reserve(id history.InstanceID) (end func(), ok bool) {
 		return nil, false
 	}
 	inst := b.instanceLocked(id)
-	if inst.turn != nil || inst.aside != nil {
+	if inst.turn != nil || inst.reserved != nil {
 		return nil, false
 	}
 	inst.ready.unlink()
-	b.setAsideLocked(inst, b.now().Add(longest), false)
-	reserved := inst.aside
-	return func() { b.unreserve(id, reserved) }, true
+	by := new(bool)
+	inst.reserved = by
+	return func() { b.unreserve(id, by) }, true
 }
 
-// longest is longer than anything is reserved.
-const longest = 24 * time.Hour
-
-func (b *Broker) unreserve(id history.InstanceID, reserved *alarm) {
+func (b *Broker) unreserve(id history.InstanceID, by *bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if inst := b.instances[id]; inst != nil && inst.aside == reserved {
-		b.alarms.remove(inst.aside)
-		inst.aside = nil
+	if inst := b.instances[id]; inst != nil && inst.reserved == by {
+		inst.reserved = nil
 		b.settleLocked(inst)
 	}
 }

@@ -209,3 +209,20 @@ func TestWhatALeavingWorkerHoldsOfFormerInstancesIsOffered(t *testing.T) {
 		}
 	})
 }
+
+// TestActivitiesOfAParkedInstanceGoToOtherHosts: its owner has no slot for them, and the
+// instance waits for a release of its code.
+func TestActivitiesOfAParkedInstanceGoToOtherHosts(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{}, 100, func(w *two) {
+		if err := w.stores[0].Send(w.Context(), event("x", "go")); err != nil {
+			w.Fatal(err)
+		}
+		turn := turnOf(w.T, w.owner, "x")
+		if err := w.owner.ReleaseTurn(w.Context(), turn, provider.Release{Delay: time.Hour, Park: "nobody has its code"}); err != nil {
+			w.Fatal(err)
+		}
+		if task := w.next(w.away, nil); task == nil || task.Delivery != 1 {
+			w.Errorf("the other host has %+v, want the activity for the first time", task)
+		}
+	})
+}
