@@ -230,6 +230,7 @@ func (d *directory) Remove(ctx context.Context, incarnation, etag string) error 
 		d.store.background(func(ctx context.Context) {
 			_ = d.store.account.DeleteQueue(ctx, d.store.wakeQueue(incarnation))
 			_ = d.store.account.DeleteQueue(ctx, d.store.hostQueue(incarnation)) // mostly it had none
+			d.store.lookForWorkOfDead(ctx)
 		})
 	}
 	return err

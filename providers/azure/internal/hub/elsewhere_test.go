@@ -251,6 +251,31 @@ func TestAnActivityOfAHostThatDiesRunsAgainElsewhereAndCountsOnce(t *testing.T) 
 	})
 }
 
+// TestWhatADeadHostHadOfAWorkQueueBeginsElsewhereWhenItIsVisible: the lease of 30 seconds
+// ends then, and nobody rings.
+func TestWhatADeadHostHadOfAWorkQueueBeginsElsewhereWhenItIsVisible(t *testing.T) {
+	for _, after := range []time.Duration{0, 15 * time.Second, 30 * time.Second, 45 * time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			apart(t, 1, func(s *sites) {
+				owner := s.host("owner", core.WorkerConfig{})
+				first := s.host("first", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+				result := begin(s, owner, longTag, time.Minute, "a")
+				<-time.After(5 * time.Second) // it has begun
+				s.host("second", core.WorkerConfig{Tags: []string{"GPU/8 "}})
+				<-time.After(after)
+				s.kill(first)
+				killed := time.Now()
+				if got := result(); got != "second" {
+					s.Errorf("the result is from %q, want second", got)
+				}
+				if stood := time.Since(killed) - time.Minute; stood > 35*time.Second {
+					s.Errorf("it began again %v after its host was killed", stood)
+				}
+			})
+		})
+	}
+}
+
 func TestACancelledActivityElsewhereLearnsOfItAtItsNextRenewal(t *testing.T) {
 	apart(t, 1, func(s *sites) {
 		owner := s.host("owner", core.WorkerConfig{})

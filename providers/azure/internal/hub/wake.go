@@ -295,3 +295,14 @@ func (w *waker) workFor(incarnation string) {
 		w.ring(h, func(u *wakeUp) { u.Work = true })
 	}
 }
+
+// lookForWorkOfDead has hosts look into the work queues when what a host had from there
+// is visible again that was just found dead. Nobody else rings for that. It beat two
+// thirds of a TTL ago, or before.
+func (s *Store) lookForWorkOfDead(ctx context.Context) {
+	pause(ctx, workLease-s.cfg.TTL*2/3)
+	if l := s.life(); l != nil && ctx.Err() == nil {
+		l.member.lookForWork()
+		s.waker.work()
+	}
+}
