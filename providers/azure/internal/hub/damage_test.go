@@ -315,3 +315,57 @@ func TestAnInstanceThatIsPurgedWhileItIsParkedStaysGone(t *testing.T) {
 		b.end()
 	})
 }
+
+// TestAnswersThatAreNotTheServicesAreNoDamage: a proxy on the way answers itself for a
+// while. What is stored is not set aside for that, and no message is passed over.
+func TestAnswersThatAreNotTheServicesAreNoDamage(t *testing.T) {
+	for _, kind := range []simulated.Kind{simulated.Get, simulated.GetBlob} { // of its row, and of a message
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account, open := processes(t, hub.Config{Name: "hub", Partitions: 1})
+				client, first, s := open("client"), open("first"), open("server")
+				h, err := first.Join(t.Context(), provider.HostInfo{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				opens(t, first, h, "x", provider.Activity{})
+				if err := errors.Join(h.Leave(t.Context()), first.Close()); err != nil {
+					t.Fatal(err)
+				}
+				large := event("x", "large")
+				large.Data = &history.EventRaised{Name: "go", Payload: bulky()}
+				for _, m := range []provider.Message{large, event("x", "second")} {
+					if err := client.Send(t.Context(), m); err != nil {
+						t.Fatal(err)
+					}
+				}
+				account.Decide(simulated.When(func(c simulated.Call) bool {
+					return c.Client == "server" && c.Kind == kind && (kind == simulated.GetBlob || c.Key == row.Instance("x"))
+				}, simulated.Fault{Kind: simulated.Garbled}))
+				if h, err = s.Join(t.Context(), provider.HostInfo{}); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				for ctx.Err() == nil {
+					if turn, err := h.NextTurn(ctx); err == nil {
+						t.Fatalf("there is a turn with %s", turn.Messages[0].ID)
+					} else if errors.Is(err, provider.ErrCorrupt) {
+						t.Error(err)
+					}
+				}
+				account.Decide(nil)
+				began := time.Now()
+				if turn := turnOf(t, h, "x"); len(turn.Messages) != 2 {
+					t.Errorf("the turn has %d messages, want 2", len(turn.Messages))
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("the instance stood still for %v more", took)
+				}
+				if err := errors.Join(h.Leave(t.Context()), s.Close(), client.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

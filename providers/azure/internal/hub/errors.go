@@ -36,7 +36,8 @@ func classify(err error) error {
 		{storage.ErrBusy, provider.ErrUnavailable},
 		{storage.ErrDenied, provider.ErrUnavailable},
 		{storage.ErrGone, provider.ErrUnavailable},
-		{storage.ErrCorrupt, provider.ErrCorrupt},
+		{storage.ErrCorrupt, provider.ErrUnavailable}, // it says nothing of what is stored
+		{storage.ErrDamaged, provider.ErrCorrupt},
 		{row.ErrFormat, provider.ErrCorrupt},
 	} {
 		if errors.Is(err, c.err) {
@@ -48,7 +49,7 @@ func classify(err error) error {
 
 // transient reports whether the same may succeed soon.
 func transient(err error) bool {
-	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown)
+	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrCorrupt)
 }
 
 // failed adds to an error what was to be done, and its class.

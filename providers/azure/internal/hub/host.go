@@ -105,7 +105,7 @@ func (h *host) NextTurn(ctx context.Context) (*provider.Turn, error) {
 // setAside gives back a turn of an instance that could not be read. It reports
 // whether others can be taken.
 func (h *host) setAside(ctx context.Context, p *partition, t *broker.Turn, err error) bool {
-	if errors.Is(err, row.ErrFormat) || errors.Is(err, storage.ErrCorrupt) {
+	if errors.Is(err, row.ErrFormat) || errors.Is(err, storage.ErrDamaged) {
 		reason := corrupt(t.Instance, "the row", err).Error()
 		h.store.cfg.Log.Error("an instance is set aside", "instance", string(t.Instance), "reason", reason)
 		t.Release(provider.Release{Delay: corruptPause, Park: reason})

@@ -8,8 +8,8 @@ import (
 )
 
 // repeating is an account whose reads are repeated when their answer makes no
-// sense: a proxy that answers with a page of HTML must not look like a row that
-// cannot be read. What makes no sense again and again does not.
+// sense: mostly a proxy sent a page of HTML. What makes no sense again and again is
+// trouble with the way to the service, and not damage of what is stored.
 type repeating struct{ storage.Account }
 
 // maxRepeats bounds how often a read is repeated.

@@ -226,6 +226,9 @@ func (all properties) row() (row storage.Row, long bool, err error) {
 				continue
 			}
 			cell, missing, err := all.cell(p)
+			if err != nil && row.Key != "" { // the service sends the keys first
+				return row, false, fmt.Errorf("%w: row %q: %w", storage.ErrDamaged, row.Key, err)
+			}
 			if err != nil {
 				return row, false, err
 			}

@@ -48,7 +48,7 @@ func class(err error) string {
 	if r := storage.Rejected(err); r != nil {
 		return fmt.Sprintf("rejected: %v at %d", r.Reason, r.Index)
 	}
-	for _, class := range []error{storage.ErrUnknown, storage.ErrBusy, storage.ErrDenied, storage.ErrGone, storage.ErrCorrupt} {
+	for _, class := range []error{storage.ErrUnknown, storage.ErrBusy, storage.ErrDenied, storage.ErrGone, storage.ErrCorrupt, storage.ErrDamaged} {
 		if errors.Is(err, class) {
 			return class.Error()
 		}

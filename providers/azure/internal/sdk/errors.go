@@ -176,7 +176,7 @@ func classify(c call, offset time.Duration, err error) error {
 
 // classified reports whether an error is one of package storage already.
 func classified(err error) bool {
-	for _, class := range []error{storage.ErrUnknown, storage.ErrBusy, storage.ErrDenied, storage.ErrGone, storage.ErrCorrupt} {
+	for _, class := range []error{storage.ErrUnknown, storage.ErrBusy, storage.ErrDenied, storage.ErrGone, storage.ErrCorrupt, storage.ErrDamaged} {
 		if errors.Is(err, class) {
 			return true
 		}
@@ -214,9 +214,12 @@ func (c call) lost(cause error) error {
 	return c.wrap(class, plainly(cause), hint)
 }
 
-// corrupt is for answers that make no sense. A write may have been applied
-// nevertheless.
+// corrupt is for answers that make no sense, or have a damaged row. A write may have
+// been applied nevertheless.
 func (c call) corrupt(cause error) error {
+	if errors.Is(cause, storage.ErrDamaged) {
+		return fmt.Errorf("azure: %s %s: %w", c.verb, c.what, cause)
+	}
 	err := c.wrap(storage.ErrCorrupt, plainly(cause), "")
 	if c.write {
 		return fmt.Errorf("%w: %w", storage.ErrUnknown, err)

@@ -40,7 +40,7 @@ func decodeRow(body []byte) (storage.Row, error) {
 	}
 	row, long, err := all.row()
 	if err == nil && long {
-		err = fmt.Errorf("row %q lacks parts of a cell", row.Key)
+		err = fmt.Errorf("%w: row %q lacks parts of a cell", storage.ErrDamaged, row.Key)
 	}
 	return row, err
 }

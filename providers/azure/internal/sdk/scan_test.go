@@ -67,10 +67,19 @@ func TestQuotesInARangeAreQuoted(t *testing.T) {
 }
 
 func TestAPageThatMakesNoSenseIsCorrupt(t *testing.T) {
-	for _, body := range []string{"", "{}", "<html>", `{"value":[` + rowA, `{"value":[{"RowKey":"a","C":70000}]}`, `{"value":[{"RowKey":"a","C":true}]}`} {
+	for body, class := range map[string]error{
+		"": storage.ErrCorrupt, "{}": storage.ErrCorrupt, "<html>": storage.ErrCorrupt, `{"value":[` + rowA: storage.ErrCorrupt,
+		`{"value":[{"RowKey":"a","C":70000}]}`: storage.ErrDamaged, `{"value":[{"RowKey":"a","C":true}]}`: storage.ErrDamaged,
+	} {
 		s := always(http.StatusOK, body)
-		if page, err := scripted(t, s, testString).Scan(t.Context(), "t", "p", storage.Range{}, 0, nil); !errors.Is(err, storage.ErrCorrupt) {
-			t.Errorf("%q became %v, %v", body, page, err)
+		if page, err := scripted(t, s, testString).Scan(t.Context(), "t", "p", storage.Range{}, 0, nil); !errors.Is(err, class) {
+			t.Errorf("%q became %v, %v; want %v", body, page, err, class)
+		}
+	}
+	for body, class := range map[string]error{"<html>": storage.ErrCorrupt, `{"error":true}`: storage.ErrCorrupt, `{"RowKey":"a","C":true}`: storage.ErrDamaged} {
+		s := always(http.StatusOK, body)
+		if row, err := scripted(t, s, testString).Get(t.Context(), "t", "p", "a"); !errors.Is(err, class) {
+			t.Errorf("%q became %v, %v; want %v", body, row, err, class)
 		}
 	}
 	s := always(http.StatusOK, rowA)

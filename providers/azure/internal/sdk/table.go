@@ -193,7 +193,7 @@ func (a *Account) Scan(ctx context.Context, table, partition string, r storage.R
 		page, long, err = a.scan(ctx, c, table, query+selection(cells, true))
 	}
 	if err == nil && long {
-		return storage.Page{}, c.corrupt(errors.New("a cell lacks parts"))
+		return storage.Page{}, c.corrupt(fmt.Errorf("%w: a cell lacks parts", storage.ErrDamaged))
 	}
 	return page, err
 }

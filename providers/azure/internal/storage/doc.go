@@ -17,7 +17,9 @@
 //   - refused: [ErrDenied] (the credential may not do this) and [ErrGone] (the
 //     table, queue or container does not exist, or is being deleted). Nothing
 //     happened.
-//   - corrupt: [ErrCorrupt], an answer that makes no sense.
+//   - corrupt: [ErrCorrupt], an answer that makes no sense: perhaps a proxy's.
+//   - damaged: [ErrDamaged], of reads only. A row was found, and has cells that
+//     nobody wrote through this door.
 //
 // Writes are sent once: no implementation ever repeats one by itself. Reads may
 // be repeated.

@@ -20,6 +20,8 @@ var (
 	ErrGone = errors.New("no such table, queue or container")
 	// ErrCorrupt: the answer cannot be understood.
 	ErrCorrupt = errors.New("storage answer corrupt")
+	// ErrDamaged: a row has what no implementation writes.
+	ErrDamaged = errors.New("stored row damaged")
 )
 
 // Reason says why a call can never succeed as it stands.
