@@ -36,7 +36,7 @@ func TestHeadNamesATurnWhileItRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return o.Crash != nil && slices.Contains(o.Crash.Named, row.Piece("x", 0, 0, 0))
+			return o.Crash != nil && slices.Contains(o.Crash.Named, row.Piece("x", "", 0, 0, 0))
 		}
 		turn := turnOf(t, h, "x")
 		if !named() {

@@ -332,10 +332,10 @@ func (p *partition) warn(c *row.Crash) {
 }
 
 // turnPiece and workPiece are the names of pieces of work.
-func turnPiece(id history.InstanceID) string { return row.Piece(id, 0, 0, 0) }
+func turnPiece(id history.InstanceID) string { return row.Piece(id, "", 0, 0, 0) }
 
 func workPiece(w *broker.Work) string {
-	return row.Piece(w.ID.Instance, w.ID.Execution, w.ID.Event, w.Activity.Attempt)
+	return row.Piece(w.ID.Instance, w.Born, w.ID.Execution, w.ID.Event, w.Activity.Attempt)
 }
 
 // mayRun is careful for a turn: it reports whether it may begin. What may not is

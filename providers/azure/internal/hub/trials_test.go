@@ -20,11 +20,11 @@ func TestTheLastSuspectIsNotKeptFromItsTrial(t *testing.T) {
 		var trials trials
 		store := &Store{cfg: Config{TTL: ttl}}
 		busy, dying := &partition{store: store}, &partition{store: store}
-		suspect := row.Piece("suspect", 1, 1, 1)
+		suspect := row.Piece("suspect", "", 1, 1, 1)
 		trials.want(&dying.probation, ttl)
 		began := 0
 		begins := func() bool {
-			piece := row.Piece("other", 1, int64(began+1), 1)
+			piece := row.Piece("other", "", 1, int64(began+1), 1)
 			if !trials.mayBegin(busy, piece, false) {
 				return false
 			}
@@ -99,6 +99,68 @@ func TestATurnThatIsPurgedIsOnTrialNoLonger(t *testing.T) {
 			t.Errorf("%d pieces of work run that have ended", n)
 		}
 		s.member.trials.mu.Unlock()
+		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestALateWorkerEndsNoTrialOfTheNextInstance: the activity of a purged instance has the
+// same event as that of the next one of its id, and ends while that is on trial.
+func TestALateWorkerEndsNoTrialOfTheNextInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+		defer account.Close()
+		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := s.Join(t.Context(), provider.HostInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begins := func(request string) *provider.ActivityTask {
+			start := provider.Message{ID: request, To: "x", Start: &provider.Start{Name: "story", RequestID: request}, Data: &history.ExecutionStarted{Name: "story"}}
+			if err := s.Send(t.Context(), start); err != nil {
+				t.Fatal(err)
+			}
+			turn, err := h.NextTurn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			scheduled := history.Event{Execution: 1, ID: 2, Time: time.Now(), Data: &history.ActivityScheduled{Name: "work"}}
+			if err := h.CommitTurn(t.Context(), turn, &provider.Commit{
+				Consumed: 1, NewExecution: true, Status: history.StatusRunning, Name: "story",
+				Events:     []history.Event{{Execution: 1, ID: 1, Time: time.Now(), Data: turn.Messages[0].Data}, scheduled},
+				Activities: []provider.Activity{{Scheduled: scheduled, Attempt: 1}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			task, err := h.NextActivity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return task
+		}
+		running := func() int {
+			s.member.trials.mu.Lock()
+			defer s.member.trials.mu.Unlock()
+			return len(s.member.trials.running)
+		}
+		late := begins("first")
+		if err := s.Purge(t.Context(), "x", true); err != nil {
+			t.Fatal(err)
+		}
+		task := begins("second")
+		for _, ends := range []*provider.ActivityTask{late, task} {
+			before := running()
+			if err := h.ReleaseActivity(t.Context(), ends, provider.Release{}); err != nil {
+				t.Fatal(err)
+			}
+			if n := before - running(); n != 1 {
+				t.Errorf("when one of two activities has ended %d are on trial no longer", n)
+			}
+		}
 		if err := errors.Join(h.Leave(t.Context()), s.Close()); err != nil {
 			t.Error(err)
 		}

@@ -31,9 +31,10 @@ type Crash struct {
 const MostAlone = 3
 
 // Piece is the turns of an instance, or an attempt of an activity of it, as the
-// owner row names it: ids are too long for that.
-func Piece(id history.InstanceID, execution, event int64, attempt int) string {
-	sum := sha256.Sum256([]byte(id))
+// owner row names it: ids are too long for that. Activities go on when their instance
+// is purged, and so their names tell it, by when it was born, from others of its id.
+func Piece(id history.InstanceID, born string, execution, event int64, attempt int) string {
+	sum := sha256.Sum256([]byte(string(id) + born))
 	name := hex.EncodeToString(sum[:8])
 	if event == 0 {
 		return name

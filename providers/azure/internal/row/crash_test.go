@@ -104,8 +104,8 @@ func TestAnOwnerThatDiesBeforeItBeginsAnythingBlamesNobody(t *testing.T) {
 }
 
 func TestAPieceOfWorkHasAShortName(t *testing.T) {
-	turn, work, again := row.Piece("order", 0, 0, 0), row.Piece("order", 1, 2, 1), row.Piece("order", 1, 2, 2)
-	if turn == work || work == again || row.Piece("order-1", 0, 0, 0) == turn || len(turn) > 16 {
+	turn, work, again := row.Piece("order", "", 0, 0, 0), row.Piece("order", "b", 1, 2, 1), row.Piece("order", "b", 1, 2, 2)
+	if turn == work || work == again || row.Piece("order-1", "", 0, 0, 0) == turn || len(turn) > 16 {
 		t.Errorf("the names are %q, %q and %q", turn, work, again)
 	}
 }
