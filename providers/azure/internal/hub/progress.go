@@ -99,6 +99,15 @@ func (p *partition) eraseProgress(id history.InstanceID) {
 	}
 }
 
+// eraseLate deletes the rows of progress of an instance if its execution ended in the
+// transaction that wrote some of them, and before they were written.
+func (p *partition) eraseLate(i *instance) {
+	now := p.get(i.id)
+	if now == nil || !now.is(i.born, i.execution) || now.seen != nil && now.seen.final() {
+		p.eraseProgress(i.id)
+	}
+}
+
 // writeProgress writes rows of progress of an instance, unless its activities are
 // closed by then.
 func (p *partition) writeProgress(ctx context.Context, i *instance, rows ...progressRow) error {
@@ -117,6 +126,7 @@ func (p *partition) writeProgress(ctx context.Context, i *instance, rows ...prog
 		}
 		p.mu.Unlock()
 		p.store.dropBlobs(former)
+		p.eraseLate(i)
 	}
 	return p.commit(ctx, e)
 }

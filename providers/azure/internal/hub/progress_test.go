@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,6 +191,56 @@ func TestProgressGoesWithItsExecution(t *testing.T) {
 				if err := h.Leave(t.Context()); err != nil {
 					t.Error(err)
 				}
+			})
+		})
+	}
+}
+
+// TestProgressThatIsStoredBesideTheEndOfItsExecutionGoesWithIt: both wait for the commit
+// of another instance, and are in one transaction.
+func TestProgressThatIsStoredBesideTheEndOfItsExecutionGoesWithIt(t *testing.T) {
+	for name, c := range map[string]*provider.Commit{
+		"the instance ends": {Status: history.StatusCompleted, Events: []history.Event{{Execution: 1, ID: 3, Data: &history.ExecutionCompleted{}}}},
+		"it continues as new": {
+			NewExecution: true, Status: history.StatusRunning,
+			Events: []history.Event{{Execution: 2, ID: 1, Data: &history.ExecutionStarted{Name: "story"}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{}, 100, func(w *two) {
+				task := w.next(w.owner, nil)
+				for _, id := range []history.InstanceID{"x", "y"} {
+					m := event(id, "event")
+					if id == "y" {
+						m = story(id, "start", "")
+					}
+					if err := w.stores[0].Send(w.Context(), m); err != nil {
+						w.Fatal(err)
+					}
+				}
+				x, y := turnOf(w.T, w.owner, "x"), turnOf(w.T, w.owner, "y")
+				slow := simulated.Nth(1, func(c simulated.Call) bool { return c.Kind == simulated.Transact && c.Partition != row.Management },
+					simulated.Fault{Kind: simulated.Slow, Delay: time.Second})
+				w.account.Decide(slow)
+				var all sync.WaitGroup
+				commit := func(turn *provider.Turn, c *provider.Commit) {
+					all.Go(func() {
+						if err := w.owner.CommitTurn(w.Context(), turn, c); err != nil {
+							w.Error(err)
+						}
+					})
+					synctest.Wait()
+				}
+				commit(y, ends(y))
+				c.Consumed, c.Name, c.Events[0].Time = 1, "story", time.Now()
+				commit(x, c)
+				all.Go(func() {
+					if _, err := w.owner.ExtendActivity(w.Context(), task, history.Payload("1")); err != nil {
+						w.Error(err)
+					}
+				})
+				all.Wait()
+				w.nothingIsLeft()
 			})
 		})
 	}

@@ -234,6 +234,7 @@ func (p *partition) tryReached(ctx context.Context, l *letter) error {
 		former := p.wroteLocked(&w)
 		p.mu.Unlock()
 		p.store.dropBlobs(former)
+		p.eraseLate(i)
 		p.dropped(l)
 	}
 	return p.commit(ctx, e)
