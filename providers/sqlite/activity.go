@@ -103,18 +103,28 @@ func (h *host) ExtendActivity(ctx context.Context, t *provider.ActivityTask, pro
 	if signals.Cancelled || progress == nil {
 		return signals, nil
 	}
-	h.store.progress.store(t.ID.Instance)
-	return signals, h.store.write(ctx, &request{
-		op:   fmt.Sprintf("storing the progress of activity %v", t.ID),
+	return signals, h.storeProgress(ctx, w, progress)
+}
+
+// storeProgress writes what an activity has reached, if it is open still: what was
+// purged since may have made way for another instance of its id, which has the same
+// activity. Of both the broker hears on the writer's goroutine.
+func (h *host) storeProgress(ctx context.Context, w *broker.Work, progress history.Payload) error {
+	h.store.progress.store(w.ID.Instance)
+	return h.store.write(ctx, &request{
+		op:   fmt.Sprintf("storing the progress of activity %v", w.ID),
 		size: len(progress),
 		write: func(c *conn) error {
+			if signals, err := w.Extend(nil); err != nil || signals.Cancelled {
+				return nil //nolint:nilerr // The next signal tells.
+			}
 			return c.run(`INSERT INTO progress (instance, event, detail)
 				SELECT key, ?, ? FROM instances WHERE id = ? AND execution = ? AND outstanding
 				ON CONFLICT DO UPDATE SET detail = excluded.detail`, func(s *sqlite.Stmt) {
-				s.BindInt64(1, t.ID.Event)
+				s.BindInt64(1, w.ID.Event)
 				s.BindBytes(2, progress)
-				s.BindText(3, string(t.ID.Instance))
-				s.BindInt64(4, t.ID.Execution)
+				s.BindText(3, string(w.ID.Instance))
+				s.BindInt64(4, w.ID.Execution)
 			})
 		},
 	})

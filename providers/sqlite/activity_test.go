@@ -70,3 +70,34 @@ func TestAnActivityThatWasJustClosedParksNobody(t *testing.T) {
 		t.Errorf("the instance is %s and parked: %+v", i.Status, i.Parked)
 	}
 }
+
+// TestLateProgressIsNotTheNextInstances: an activity was extended, and its instance purged
+// and started again before what it has reached was written.
+func TestLateProgressIsNotTheNextInstances(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	begins := func(request string) *provider.ActivityTask {
+		m := startMessage("a")
+		m.ID, m.Start.RequestID = request, request
+		must(t, s.Send(soon(t), m))
+		next(t, h, "a", func(c *turn) { c.schedule() })
+		task, err := h.NextActivity(soon(t))
+		must(t, err)
+		return task
+	}
+	former := begins("first").Lock.(*workLock).work
+	progress := history.Payload(`"half"`)
+	if signals, err := former.Extend(progress); err != nil || signals.Cancelled {
+		t.Fatalf("extending it says %+v, %v", signals, err)
+	}
+	must(t, s.Purge(soon(t), "a", true))
+	begins("second")
+	must(t, h.storeProgress(soon(t), former, progress))
+	must(t, h.Leave(context.Background()))
+	h = join(t, s)
+	task, err := h.NextActivity(soon(t))
+	must(t, err)
+	if task.Progress != nil {
+		t.Errorf("%v begins with the progress %s of the former instance", task.ID, task.Progress)
+	}
+}
