@@ -235,3 +235,30 @@ func inboxIDs(t testing.TB, path string) (ids []string) {
 	}))
 	return ids
 }
+
+// TestAHostThatHasLeftBuriesNothing: what it found to be orphaned is the next host's, which
+// may have the receiver started meanwhile.
+func TestAHostThatHasLeftBuriesNothing(t *testing.T) {
+	s := open(t)
+	h := join(t, s)
+	must(t, s.Send(soon(t), eventMessage("a", "early")))
+	orphans := h.broker.Orphans(time.Now().Add(time.Hour))
+	if len(orphans) != 1 {
+		t.Fatalf("there are %d orphans, want 1", len(orphans))
+	}
+	must(t, h.Leave(context.Background()))
+	heir := join(t, s)
+	h.left.Store(false) // it was looked at before
+	must(t, h.buryAll(soon(t), orphans))
+	dead, err := s.DeadLetters(soon(t), 10)
+	must(t, err)
+	if len(dead) > 0 {
+		t.Errorf("there are %d dead letters, want none", len(dead))
+	}
+	must(t, s.Send(soon(t), startMessage("a")))
+	turn, err := heir.NextTurn(soon(t))
+	must(t, err)
+	if len(turn.Messages) != 2 {
+		t.Errorf("the turn has %d messages, want the start and what was sent before", len(turn.Messages))
+	}
+}

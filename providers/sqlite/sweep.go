@@ -8,6 +8,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/duroxide/duroxide-go/core/history"
+	"github.com/duroxide/duroxide-go/providers/internal/broker"
 	"github.com/duroxide/duroxide-go/providers/internal/wire"
 )
 
@@ -64,9 +65,13 @@ func (h *host) sweepConsumed(ctx context.Context) error {
 // buryOrphans moves messages that waited too long for an instance that does
 // not exist to the dead letters.
 func (h *host) buryOrphans(ctx context.Context) error {
+	return h.buryAll(ctx, h.broker.Orphans(h.store.cfg.Now().Add(-h.store.cfg.OrphanAfter)))
+}
+
+// buryAll moves messages to the dead letters, unless the host has left: they are the
+// next one's then.
+func (h *host) buryAll(ctx context.Context, orphans []broker.Delivery) error {
 	s := h.store
-	now := s.cfg.Now()
-	orphans := h.broker.Orphans(now.Add(-s.cfg.OrphanAfter))
 	for len(orphans) > 0 && !h.left.Load() {
 		n := min(len(orphans), sweepRows)
 		var buried []string
@@ -74,6 +79,9 @@ func (h *host) buryOrphans(ctx context.Context) error {
 			op: "moving messages to the dead letters",
 			write: func(c *conn) error {
 				buried = buried[:0]
+				if s.joined != h {
+					return nil
+				}
 				for i := range orphans[:n] {
 					o := &orphans[i]
 					if exists, _, _, _, err := findReceiver(c, o.Message.To); err != nil {
