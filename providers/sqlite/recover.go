@@ -95,7 +95,7 @@ func (f *recovery) read(c *conn) error {
 
 func (f *recovery) readInstances(c *conn) error {
 	var rows []*row
-	err := c.rows("SELECT "+instanceColumns+fromInstances+` WHERE i.key IN (
+	err := c.rows("SELECT "+instanceColumns+fromInstancesAlone+` WHERE i.key IN (
 			SELECT key FROM instances WHERE outstanding UNION SELECT instance FROM timers)
 		ORDER BY i.key`, nil, func(st *sqlite.Stmt) error {
 		r, err := readRow(st)

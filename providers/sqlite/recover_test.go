@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -260,5 +262,29 @@ func TestAHostThatHasLeftBuriesNothing(t *testing.T) {
 	must(t, err)
 	if len(turn.Messages) != 2 {
 		t.Errorf("the turn has %d messages, want the start and what was sent before", len(turn.Messages))
+	}
+}
+
+// TestAHostThatJoinsReadsNoCustomStatuses: they are large, and of no use to it.
+func TestAHostThatJoinsReadsNoCustomStatuses(t *testing.T) {
+	const n, size = 50, 200 << 10
+	s := open(t)
+	h := join(t, s)
+	for i := range n {
+		id := history.InstanceID(fmt.Sprint("a", i))
+		must(t, s.Send(soon(t), startMessage(id)))
+		next(t, h, id, func(c *turn) {
+			c.schedule()
+			custom := history.Payload(`"` + strings.Repeat("x", size) + `"`)
+			c.CustomStatus = &custom
+		})
+	}
+	must(t, h.Leave(context.Background()))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	join(t, s)
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > n*size/4 {
+		t.Errorf("to join took %d bytes of memory, with custom statuses of %d", got, n*size)
 	}
 }

@@ -32,6 +32,8 @@ const (
 	i.revision, i.name, i.version, i.request, i.parent, i.tags, i.created, i.finished, i.parked, i.parked_at, i.start,
 	i.output, i.failure, s.custom, i.origin, EXISTS (SELECT 1 FROM timers t WHERE t.instance = i.key), i.pruned`
 	fromInstances = ` FROM instances i LEFT JOIN statuses s ON s.instance = i.key`
+	// fromInstancesAlone leaves out their custom statuses.
+	fromInstancesAlone = ` FROM instances i, (SELECT NULL AS custom) s`
 )
 
 func readRow(s *sqlite.Stmt) (*row, error) {
