@@ -20,6 +20,7 @@ var Names = []string{
 	"outbox-forgotten",        // a new owner does not send what its predecessor left (Z4)
 	"fifo-broken",             // relays send the latest first
 	"arrival-overtakes",       // what arrives is taken in although something before it is not known (B3)
+	"nonsense-passed-over",    // … or a proxy answers in its place, and it cannot be read (B3)
 	"tombstone-dropped",       // a purge leaves nothing (Z10)
 	"purge-takes-starts",      // a purge removes the starts that wait at the instance, too (Z10)
 	"claim-without-epoch",     // a claim keeps the epoch (Z1, L1)

@@ -46,6 +46,7 @@ var caughtBy = map[string]string{
 	"outbox-deleted-early": "enumeration",
 	"outbox-forgotten":     "enumeration",
 	"fifo-broken":          "seeds",
+	"nonsense-passed-over": "hub.TestAnswersThatAreNotTheServices",
 	"arrival-overtakes":    "hub.TestWhatArrivesDoesNotOvertake",
 	"tombstone-dropped":    "seeds",
 	"purge-takes-starts":   "seeds",

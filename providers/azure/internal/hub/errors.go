@@ -7,6 +7,7 @@ import (
 
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
+	"github.com/duroxide/duroxide-go/internal/bug"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/journal"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/storage"
@@ -49,7 +50,7 @@ func classify(err error) error {
 
 // transient reports whether the same may succeed soon.
 func transient(err error) bool {
-	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrCorrupt)
+	return errors.Is(err, storage.ErrBusy) || errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrCorrupt) && !bug.Planted("nonsense-passed-over")
 }
 
 // failed adds to an error what was to be done, and its class.
