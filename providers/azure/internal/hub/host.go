@@ -213,13 +213,21 @@ func (h *host) Leave(ctx context.Context) error {
 // AnnounceLeave implements [provider.LeaveAnnouncer]. Others learn of it from the last
 // host of this process.
 func (h *host) AnnounceLeave(ctx context.Context) {
-	h.store.joining <- struct{}{}
+	select {
+	case h.store.joining <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
 	h.announced = true
 	h.member.announced++
 	last := h.member.announced == h.member.joined
 	<-h.store.joining
-	if last {
-		h.member.current().shard.Announce(ctx)
+	if !last {
+		return
+	}
+	// While it joins again there is nothing that others could take over.
+	if shard := h.member.current().sharded(); shard != nil {
+		shard.Announce(ctx)
 	}
 }
 

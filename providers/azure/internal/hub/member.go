@@ -64,12 +64,9 @@ type life struct {
 
 // Join implements [provider.Store].
 func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host, error) {
-	if err := s.check(ctx, "joining"); err != nil {
-		return nil, err
-	}
 	m, err := s.toJoin(ctx)
 	if err != nil {
-		return nil, failed("joining", err)
+		return nil, err
 	}
 	defer func() { <-s.joining }()
 	if m == nil {
@@ -101,6 +98,9 @@ func (s *Store) Join(ctx context.Context, info provider.HostInfo) (provider.Host
 // One that leaves is no member to join: it is waited for.
 func (s *Store) toJoin(ctx context.Context) (*member, error) {
 	for {
+		if err := s.check(ctx, "joining"); err != nil {
+			return nil, err
+		}
 		s.joining <- struct{}{}
 		s.mu.Lock()
 		m := s.member
@@ -112,7 +112,6 @@ func (s *Store) toJoin(ctx context.Context) (*member, error) {
 		select {
 		case <-m.ctx.Done():
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
 }
