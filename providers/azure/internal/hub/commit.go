@@ -98,7 +98,7 @@ func (c *commit) settled(a journal.Applied) {
 	c.stale = append(c.stale, p.erasedLocked(i.id, c.erased)...)
 	p.mu.Unlock()
 	if c.endsExecution() {
-		p.eraseProgress(i.id) // before the next one has any
+		p.eraseProgress(i.id, c.before.execution) // before the next one has any
 	}
 	p.dropAll(copies)
 	p.applied.Add(int64(max(c.given.Consumed, 1)))

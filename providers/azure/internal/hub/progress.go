@@ -81,30 +81,34 @@ func (p *partition) erasedLocked(id history.InstanceID, events []int64) (blobs [
 	return blobs
 }
 
-// eraseProgress deletes the rows of progress of an instance. What is written of its
-// next execution, under the same keys, is written afterwards.
-func (p *partition) eraseProgress(id history.InstanceID) {
-	for events := range slices.Chunk(p.progressOf(id), maxRemoved) {
-		e := &journal.Entry{Applied: func(journal.Applied) {
-			p.mu.Lock()
-			blobs := p.erasedLocked(id, events)
-			p.mu.Unlock()
-			p.store.dropBlobs(blobs)
-		}}
+// eraseProgress deletes the rows of progress of an instance, up to an execution. What is
+// written of its next one, under the same keys, stays.
+func (p *partition) eraseProgress(id history.InstanceID, execution int64) {
+	later := func(event int64) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.progress[id][event].Execution > execution
+	}
+	for events := range slices.Chunk(slices.DeleteFunc(p.progressOf(id), later), maxRemoved) {
+		e := &journal.Entry{
+			Valid: func() error {
+				if slices.ContainsFunc(events, later) {
+					return errNotOpen
+				}
+				return nil
+			},
+			Applied: func(journal.Applied) {
+				p.mu.Lock()
+				blobs := p.erasedLocked(id, events)
+				p.mu.Unlock()
+				p.store.dropBlobs(blobs)
+			},
+		}
 		for _, event := range events {
 			e.Ops = append(e.Ops, deletion(row.Progress(id, event)))
 		}
 		lenient(e)
 		p.journal.Submit(e)
-	}
-}
-
-// eraseLate deletes the rows of progress of an instance if its execution ended in the
-// transaction that wrote some of them, and before they were written.
-func (p *partition) eraseLate(i *instance) {
-	now := p.get(i.id)
-	if now == nil || !now.is(i.born, i.execution) || now.seen != nil && now.seen.final() {
-		p.eraseProgress(i.id)
 	}
 }
 
@@ -118,17 +122,23 @@ func (p *partition) writeProgress(ctx context.Context, i *instance, rows ...prog
 		}
 		e.Ops = append(e.Ops, rows[k].op)
 	}
-	e.Applied = func(journal.Applied) {
-		var former []string
-		p.mu.Lock()
-		for k := range rows {
-			former = append(former, p.wroteLocked(&rows[k])...)
-		}
-		p.mu.Unlock()
-		p.store.dropBlobs(former)
-		p.eraseLate(i)
-	}
+	e.Applied = func(journal.Applied) { p.wrote(i, rows...) }
 	return p.commit(ctx, e)
+}
+
+// wrote takes note of rows of progress that were written by themselves. If their
+// execution ended in the same transaction they go, too.
+func (p *partition) wrote(i *instance, rows ...progressRow) {
+	var former []string
+	p.mu.Lock()
+	for k := range rows {
+		former = append(former, p.wroteLocked(&rows[k])...)
+	}
+	p.mu.Unlock()
+	p.store.dropBlobs(former)
+	if errors.Is(p.unchanged(i), errNotOpen) {
+		p.eraseProgress(i.id, i.execution)
+	}
 }
 
 // storeProgress writes what an activity of an instance that runs here has reached.

@@ -230,11 +230,7 @@ func (p *partition) tryReached(ctx context.Context, l *letter) error {
 		return p.unchanged(i)
 	}
 	e.Applied = func(journal.Applied) {
-		p.mu.Lock()
-		former := p.wroteLocked(&w)
-		p.mu.Unlock()
-		p.store.dropBlobs(former)
-		p.eraseLate(i)
+		p.wrote(i, w)
 		p.dropped(l)
 	}
 	return p.commit(ctx, e)
