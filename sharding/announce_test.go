@@ -96,3 +96,23 @@ func TestAnAnnouncementAloneIsNoneToWaitFor(t *testing.T) {
 		}
 	})
 }
+
+// TestOthersAreBalancedWhileOneIsAboutToLeave: that may take as long as what runs there,
+// and who joins meanwhile is not to be idle for so long.
+func TestOthersAreBalancedWhileOneIsAboutToLeave(t *testing.T) {
+	bubble(t, 16, func(t *testing.T, w *world) {
+		a := w.start("a")
+		w.start("b")
+		wait(6 * rest)
+		before := len(a.owned())
+		a.Announce(t.Context())
+		c := w.start("c")
+		wait(6 * rest)
+		if n := len(a.owned()); n != before || n == 0 {
+			t.Errorf("it served %d partitions when it announced that it leaves, and serves %d", before, n)
+		}
+		if n := len(c.owned()); n < 2 {
+			t.Errorf("who joined has %d partitions of 16, and the others do not move for an hour, perhaps", n)
+		}
+	})
+}

@@ -162,8 +162,8 @@
 // far as rates that go up and down by an eighth, all of a host's together, do not move
 // them to and fro, and what makes a difference of less than half an idle partition moves
 // nothing.
-// In one round at most 2 partitions move, or 1 in 16 of them; one that was
-// claimed less than a TTL ago stays.
+// In one round at most 2 partitions move, or 1 in 16 of them, not counting those of a
+// host that leaves; one that was claimed less than a TTL ago stays.
 //
 // A host that took a partition over cannot tell its rate yet. For a TTL its row
 // says at least what that of the last owner said, so that it does not look idle. Of

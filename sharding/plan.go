@@ -3,6 +3,8 @@ package sharding
 import (
 	"cmp"
 	"slices"
+
+	"github.com/duroxide/duroxide-go/internal/bug"
 )
 
 const (
@@ -93,7 +95,8 @@ func decide(v *view) (p plan) {
 	}
 	inFlight := 0
 	for i := range v.parts {
-		if v.parts[i].to != "" {
+		// What a host has announced that leaves stays with it for as long as it drains.
+		if at := b.place(v.parts[i].owner); v.parts[i].to != "" && (at < 0 || !v.hosts[at].Leaving || bug.Planted("leavers-hold-up")) {
 			inFlight++
 		}
 	}

@@ -34,6 +34,7 @@ var Names = []string{
 	"lost-work-forgotten",     // what was lost with a work queue is not offered again
 	"buried-although-started", // a message is buried that a turn of its receiver has by now
 	"announced-anew",          // who announced that it leaves waits once more for those who have seen it
+	"leavers-hold-up",         // nothing is balanced while somebody has announced that it leaves
 	"lost-but-held",           // a turn of which the commit says that its lock was lost stays held (P3)
 	"start-forgotten",         // nobody knows that the start of a cold instance was handed on
 	"copies-count-as-done",    // a new owner takes a copy of what was consumed for the completion of an activity

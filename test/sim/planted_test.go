@@ -143,6 +143,7 @@ var caughtBy = map[string]string{
 	"announced-is-free":    "sharding.TestWhatIsAnnouncedIsItsOwnersUntilItIsReleased",
 	"heads-read-at-rest":   "sharding.TestAtRestAHostDoesTwoOperationsABeat",
 	"announced-anew":       "sharding.TestWhoHasAnnouncedLeavesInHalfASecond",
+	"leavers-hold-up":      "sharding.TestOthersAreBalancedWhileOneIsAboutToLeave",
 	"released-twice":       "sharding.TestALeaverHandsOverBesideAReleaseThatIsSlow",
 	"load-under-mutex":     "sharding.TestNoMutexIsHeldAcrossACall",
 	"leave-does-not-wait":  "sharding.TestLeaveWaitsForAllThatWasBegun",
