@@ -72,3 +72,37 @@ func TestWhatADeathCosts(t *testing.T) {
 		})
 	}
 }
+
+// TestWaitingForALeaverCostsNothing: it may serve on for an hour. Who cannot be rung has
+// to look.
+func TestWaitingForALeaverCostsNothing(t *testing.T) {
+	for _, doorbells := range []bool{true, false} {
+		bubble(t, 12, func(t *testing.T, w *world) {
+			for _, name := range []string{"a", "b", "c"} {
+				n := w.host(name)
+				if !doorbells {
+					n.host.Address = ""
+				}
+				if err := n.join(Config{}); err != nil {
+					t.Fatal(err)
+				}
+				wait(6 * rest)
+			}
+			a := w.all()[0]
+			n := len(a.owned())
+			a.Announce(t.Context())
+			wait(rest) // longer than a TTL
+			w.counted()
+			wait(time.Minute)
+			got := w.extra(3, time.Minute)
+			most := map[string]int{"hosts": 2, "head": n * (60/5 + 1)}
+			if !doorbells {
+				most = map[string]int{"hosts": 2 * 240, "head": n * 240}
+			}
+			atMost(t, fmt.Sprintf("a minute of a leaver that serves %d partitions on, doorbells %v,", n, doorbells), got, most)
+			if n == 0 || got["head"] == 0 {
+				t.Errorf("nobody waits for it: %d partitions, %v", n, got)
+			}
+		})
+	}
+}

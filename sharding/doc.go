@@ -130,7 +130,8 @@
 // That is three calls from the release. Because of the announcement, b knows what
 // the ring is about, and others know that the partition is on its way. A host
 // without an [Host.Address] cannot be rung: then a keeps serving for another
-// beat, so that b has seen the announcement and looks at the head every TTL/60.
+// beat, so that b has seen the announcement and looks at the head every TTL/60. So does
+// one with an Address for a TTL: what is later comes from a leaver, and with a ring.
 // If b dies, anyone claims after the grace; if a dies, it is a death as above.
 //
 // [Member.Leave] does this with all partitions at once, and then removes its row. Who
@@ -180,7 +181,9 @@
 // operations a minute, whatever the number of partitions. A death costs one
 // removal, two reads of the rows by each survivor, and for each partition a read
 // of its head by each survivor and a claim. A hand-over costs two reads, a
-// release, a claim, and three heartbeats.
+// release, a claim, and three heartbeats. While a leaver serves on, those to whom its
+// partitions go read their heads, and the rows, every TTL/60. Hosts that can be rung do
+// so for a TTL, and then every TTL/3.
 //
 // # When things fail
 //

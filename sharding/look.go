@@ -19,7 +19,8 @@ type looker struct {
 	m     *Member
 	watch *watch
 	free  map[int]*freed
-	loads map[int]Load // of partitions, as last listed: who died lists nothing
+	waits map[int]time.Time // since when what comes to this host is announced
+	loads map[int]Load      // of partitions, as last listed: who died lists nothing
 	bad   lograte.Limiter
 }
 
@@ -30,7 +31,7 @@ type freed struct {
 }
 
 func (m *Member) lookLoop() {
-	l := &looker{m: m, watch: newWatch(m.cfg.TTL), free: map[int]*freed{}, loads: map[int]Load{}}
+	l := &looker{m: m, watch: newWatch(m.cfg.TTL), free: map[int]*freed{}, waits: map[int]time.Time{}, loads: map[int]Load{}}
 	var next time.Time
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -324,8 +325,11 @@ func (l *looker) view(s *sight) (v *view, soonest time.Time) {
 	return v, soonest
 }
 
-// known forgets that the partition was free.
-func (l *looker) known(p int) { delete(l.free, p) }
+// known forgets that the partition was free, or announced to this host.
+func (l *looker) known(p int) {
+	delete(l.free, p)
+	delete(l.waits, p)
+}
 
 // judge says who may claim a partition of which the head was read. It returns
 // when that will have changed.
@@ -341,7 +345,14 @@ func (l *looker) judge(part *part, p int, head Head, s *sight, long bool) (again
 		if bug.Planted("announced-is-free") {
 			*part = reservedFor(me, part, head.Format)
 		}
+		since, waits := l.waits[p]
 		l.known(p)
+		if !waits {
+			since = s.end
+		}
+		if l.waits[p] = since; m.cfg.Me.Address != "" && s.start.Sub(since) >= m.cfg.TTL && !bug.Planted("leavers-watched") {
+			return far // its owner leaves, serves on for as long as it likes, and rings
+		}
 		return s.start.Add(m.cfg.TTL / 60)
 	case part.owner != "" && head.For != me:
 		l.known(p)

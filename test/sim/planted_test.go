@@ -144,6 +144,7 @@ var caughtBy = map[string]string{
 	"heads-read-at-rest":   "sharding.TestAtRestAHostDoesTwoOperationsABeat",
 	"announced-anew":       "sharding.TestWhoHasAnnouncedLeavesInHalfASecond",
 	"leavers-hold-up":      "sharding.TestOthersAreBalancedWhileOneIsAboutToLeave",
+	"leavers-watched":      "sharding.TestWaitingForALeaverCostsNothing",
 	"released-twice":       "sharding.TestALeaverHandsOverBesideAReleaseThatIsSlow",
 	"load-under-mutex":     "sharding.TestNoMutexIsHeldAcrossACall",
 	"leave-does-not-wait":  "sharding.TestLeaveWaitsForAllThatWasBegun",

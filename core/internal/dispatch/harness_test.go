@@ -130,13 +130,13 @@ type fakeHost struct {
 	released  func(*provider.Turn, provider.Release)
 }
 
-// fail makes the next calls of a method return errors; nil lets one pass.
 func (h *fakeHost) AnnounceLeave(ctx context.Context) {
 	if h.announce != nil {
 		h.announce(ctx)
 	}
 }
 
+// fail makes the next calls of a method return errors; nil lets one pass.
 func (h *fakeHost) fail(method string, errs ...error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
