@@ -56,3 +56,31 @@ func TestWhoJoinsALeavingHostLearnsThatTheStoreWasClosed(t *testing.T) {
 		}
 	})
 }
+
+// TestAWorkerThatLeavesHoldsUpNoOther: what it gives back takes as long as the service
+// does, and others of its process come and go meanwhile.
+func TestAWorkerThatLeavesHoldsUpNoOther(t *testing.T) {
+	besides(t, provider.HostInfo{Name: "owner"}, provider.Activity{Tag: "far"}, 1, func(w *two) {
+		w.next(w.away, nil)
+		stays, err := w.stores[1].Join(w.Context(), provider.HostInfo{Name: "stays"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.account.Decide(simulated.When(func(c simulated.Call) bool { return c.Client == "other" && c.Kind == simulated.Extend },
+			simulated.Fault{Kind: simulated.Slow, Delay: time.Second}))
+		left := make(chan error, 1)
+		go func() { left <- w.away.Leave(w.Context()) }()
+		synctest.Wait()
+		began := time.Now()
+		comes, err := w.stores[1].Join(w.Context(), provider.HostInfo{Name: "comes"})
+		if err == nil {
+			err = comes.Leave(w.Context())
+		}
+		if took := time.Since(began); err != nil || took > 100*time.Millisecond {
+			w.Errorf("to join and leave took %v, %v", took, err)
+		}
+		if err := errors.Join(<-left, stays.Leave(w.Context())); err != nil {
+			w.Error(err)
+		}
+	})
+}

@@ -234,7 +234,6 @@ func (h *host) AnnounceLeave(ctx context.Context) {
 func (h *host) leave(ctx context.Context) error {
 	s, m := h.store, h.member
 	s.joining <- struct{}{}
-	defer func() { <-s.joining }()
 	m.joined--
 	if h.announced {
 		m.announced--
@@ -243,9 +242,11 @@ func (h *host) leave(ctx context.Context) error {
 	m.serveTags(h.info.Tags, -1)
 	if m.joined > 0 {
 		h.taker.Leave()
-		m.dismiss(ctx, h)
+		<-s.joining
+		m.dismiss(ctx, h) // which takes its time
 		return nil
 	}
+	defer func() { <-s.joining }()
 	h.taker.Leave() // blocked calls end; commits under way go on
 	s.handed.Left()
 	s.mu.Lock()
