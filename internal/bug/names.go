@@ -36,6 +36,7 @@ var Names = []string{
 	"announced-anew",          // who announced that it leaves waits once more for those who have seen it
 	"leavers-hold-up",         // nothing is balanced while somebody has announced that it leaves
 	"leavers-watched",         // who can be rung reads the heads of what a leaver has announced four times a second
+	"tags-held-up",            // what needs a tag waits for a worker that begins nothing any more
 	"lost-but-held",           // a turn of which the commit says that its lock was lost stays held (P3)
 	"start-forgotten",         // nobody knows that the start of a cold instance was handed on
 	"copies-count-as-done",    // a new owner takes a copy of what was consumed for the completion of an activity

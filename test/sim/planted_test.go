@@ -66,6 +66,7 @@ var caughtBy = map[string]string{
 	"adopted-but-lost":     "hub.TestAHostThatTakesItsOwnMessageWhileItExtends",
 	"sessions-come-back":   "hub.TestAWorkerThatComesBackDoesNotBring",
 	"cancelled-begins":     "hub.TestWhatWasCancelledInItsQueue",
+	"tags-held-up":         "hub.TestWhatNeedsATagDoesNotWaitForALeaver",
 	"over-but-offered":     "hub.TestWhatIsOverDoesNotBeginAgain",
 	"delay-not-passed":     "hub.TestADelayIsKeptBySomebodyElse",
 	"rung-when-gone":       "hub.TestWhatALeaverGivesBackToAWorkQueue",

@@ -56,6 +56,21 @@ func (b *Broker) unparkLocked() {
 	}
 }
 
+// Retire has the host begin no more activities that need a tag. What waits for one that
+// no other host serves is for others to run: see [Broker.Unserved].
+func (h *Host) Retire() {
+	b := h.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, line := range h.tags {
+		if line.tag != "" {
+			line.hosts = slices.DeleteFunc(line.hosts, func(o *Host) bool { return o == h })
+			b.settleTagLocked(line)
+		}
+	}
+	h.tags = slices.DeleteFunc(h.tags, func(line *tagLine) bool { return line.tag != "" })
+}
+
 // Leave gives back, counted, every turn and activity that the host holds, ends
 // its blocked calls with [provider.ErrClosed], and forgets it. Turns that are
 // sealed stay so until their commit is settled.

@@ -166,6 +166,27 @@ func TestHostsGetActivitiesOfTheirTags(t *testing.T) {
 	})
 }
 
+// TestWhoIsRetiredBeginsNothingThatNeedsATag: that is for others, and is unserved
+// without any. What needs none goes on, and what the host holds is its own.
+func TestWhoIsRetiredBeginsNothingThatNeedsATag(t *testing.T) {
+	within(t, func(t *testing.T, w *world) {
+		gpu := w.b.Join(provider.HostInfo{Tags: []string{"gpu"}})
+		w.opened("a", provider.Commit{Activities: []provider.Activity{activity(1, "gpu"), activity(2, "gpu"), activity(3, "")}})
+		held := workOf(t, gpu, 1)
+		gpu.Retire()
+		if got := fmt.Sprint(w.b.Unserved(), w.b.Idle("gpu")); got != "[gpu] 0" {
+			t.Errorf("unserved and idle are %v, want gpu and none", got)
+		}
+		workOf(t, gpu, 3)
+		noWork(t, gpu)
+		if _, err := held.Extend(nil); err != nil {
+			t.Errorf("what it held: %v", err)
+		}
+		workOf(t, w.b.Join(provider.HostInfo{Tags: []string{"gpu"}}), 2)
+		gpu.Leave()
+	})
+}
+
 func TestInstancesTakeTurnsWithTheirActivities(t *testing.T) {
 	within(t, func(t *testing.T, w *world) {
 		fan := func(first int64) (c provider.Commit) {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/hub"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
@@ -81,6 +82,28 @@ func TestAWorkerThatLeavesHoldsUpNoOther(t *testing.T) {
 		}
 		if err := errors.Join(<-left, stays.Leave(w.Context())); err != nil {
 			w.Error(err)
+		}
+	})
+}
+
+// TestWhatNeedsATagDoesNotWaitForALeaver: who has announced that it leaves begins nothing
+// any more, but has its instances for as long as what runs there takes.
+func TestWhatNeedsATagDoesNotWaitForALeaver(t *testing.T) {
+	work := provider.Activity{Tag: "far"}
+	besides(t, provider.HostInfo{Name: "owner", Tags: []string{"far"}}, work, 1, func(w *two) {
+		w.owner.(provider.LeaveAnnouncer).AnnounceLeave(w.Context()) // the activity of x waits
+		opens(w.T, w.stores[0], w.owner, "y", work)
+		for range 2 {
+			task := w.next(w.away, nil)
+			if task == nil {
+				return
+			}
+			result := &history.ActivityCompleted{Source: 2, Attempt: 1}
+			if err := w.away.CompleteActivity(w.Context(), task, provider.Message{
+				ID: "done " + string(task.ID.Instance), To: task.ID.Instance, Execution: 1, Data: result,
+			}); err != nil {
+				w.Error(err)
+			}
 		}
 	})
 }
