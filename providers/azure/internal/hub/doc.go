@@ -38,7 +38,8 @@
 //	commit.go encode.go       a turn's decisions become rows
 //	mail.go relay.go          messages for others: at once, or by the outbox
 //	host.go activity.go       what a worker calls
-//	queued.go guest.go        activities that run elsewhere, and those of others
+//	queued.go divert.go returned.go  activities that are offered to other hosts, and come back
+//	takework.go guest.go      work queues, and the activities of others that are here
 //	progress.go reached.go    what activities have reached, with the owner and elsewhere
 //	withheld.go               activities of former owners, until it is known what came of them
 //	session.go affinity.go    which host has a session, and how work gets there
