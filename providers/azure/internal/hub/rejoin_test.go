@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +36,12 @@ func (w *two) bury(name string) {
 // while it is about to take a session. Who finds that in the name of an incarnation
 // without a row would count it as dead for ever.
 func TestASessionIsNotTakenByWhoHasNotJoined(t *testing.T) {
+	for offset := range 8 { // it tries every two seconds, and its row is on its way for 1.5
+		t.Run(fmt.Sprint(offset), func(t *testing.T) { joinsAgainBesideASession(t, time.Duration(offset)*250*time.Millisecond) })
+	}
+}
+
+func joinsAgainBesideASession(t *testing.T, offset time.Duration) {
 	work := provider.Activity{Tag: "far", Session: "one"}
 	besides(t, provider.HostInfo{Name: "owner"}, work, 100, func(w *two) {
 		var joining atomic.Bool
@@ -59,7 +66,7 @@ func TestASessionIsNotTakenByWhoHasNotJoined(t *testing.T) {
 			return simulated.Fault{}
 		})
 		got := make(chan *provider.ActivityTask)
-		<-time.After(time.Second) // so that it tries again, every two seconds, while its row is on its way
+		<-time.After(offset)
 		go func() {
 			for {
 				task, err := w.away.NextActivity(w.Context())
