@@ -128,17 +128,18 @@
 //	+1 call  b writes {epoch 9, b} and serves
 //
 // That is three calls from the release. Because of the announcement, b knows what
-// the ring is about, and others know that the partition is on its way. A host
-// without an [Host.Address] cannot be rung: then a keeps serving for another
-// beat, so that b has seen the announcement and looks at the head every TTL/60. So does
-// one with an Address for a TTL: what is later comes from a leaver, and with a ring.
-// If b dies, anyone claims after the grace; if a dies, it is a death as above.
+// the ring is about, and others know that the partition is on its way. Until it is
+// released b looks at the head every TTL/60: for a TTL if it has an [Host.Address],
+// since what comes later is from a leaver, and rings; or else for as long as it takes.
+// A host without an Address cannot be rung: then a keeps serving for another beat, so
+// that b has seen the announcement. If b dies, anyone claims after the grace; if a dies,
+// it is a death as above.
 //
-// [Member.Leave] does this with all partitions at once, and then removes its row. Who
-// calls [Member.Announce] before goes on serving until the others know, and for as long
-// as it likes: what is left for Leave begins at 0 ms, with a doorbell and without.
-// Hand-overs that are only announced by then are called off, and go along. The
-// last quarter of the time that it has is for the releases, whoever has seen what.
+// [Member.Leave] does this with all partitions at once, and then removes its row.
+// Hand-overs that are only announced by then are called off, and go along. The last
+// quarter of the time that it has is for the releases, whoever has seen what. Who calls
+// [Member.Announce] before goes on serving until the others know, and for as long as it
+// likes: what is left for Leave begins at 0 ms, with a doorbell and without.
 //
 // # Balance
 //
@@ -162,8 +163,7 @@
 // balancing ends. Idle partitions are shared out to within one; busy ones only as
 // far as rates that go up and down by an eighth, all of a host's together, do not move
 // them to and fro, and what makes a difference of less than half an idle partition moves
-// nothing.
-// In one round at most 2 partitions move, or 1 in 16 of them, not counting those of a
+// nothing. In one round at most 2 partitions move, or 1 in 16 of them, not counting those of a
 // host that leaves; one that was claimed less than a TTL ago stays.
 //
 // A host that took a partition over cannot tell its rate yet. For a TTL its row

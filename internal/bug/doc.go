@@ -7,6 +7,6 @@
 // Each of [Names] is caught by a layer of test/sim, by one test there, or by one of
 // the package that has the bug; test/sim/planted_test.go says by which, and proves it.
 // A name's comment ends with the rules that the bug breaks: Z of providers/azure, J of
-// its journal, B of its hub, L of sharding, P of core/provider, K of its package sdk. Of the
-// first four each rule is broken by some bug.
+// its journal, B of its hub, L of sharding, P of core/provider, K of package sdk. Of
+// the first four each rule is broken by some bug.
 package bug

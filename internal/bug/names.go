@@ -99,8 +99,8 @@ var Names = []string{
 	"progress-not-passed",     // what an attempt elsewhere has reached is not there for the next one
 	"former-owner-silent",     // a former owner does not tell the next one what its activities reach
 	"former-progress-kept",    // a row of progress that is replaced leaves its blob
-	"lease-for-progress",      // the lease of an activity elsewhere ends when its progress cannot be stored
 	"returned-progress-kept",  // … and so does a message of a work queue whose activity is given back
+	"lease-for-progress",      // the lease of an activity elsewhere ends when its progress cannot be stored
 	"loss-while-claiming",     // what is lost while it is being claimed counts as served (L2)
 	"reads-counted",           // a row grows older by being read, and not by the clock (L3)
 	"buried-by-name",          // the row of a silent host is removed, although it has beaten meanwhile (L4)

@@ -133,7 +133,9 @@
 // suffice: idle partitions are swept, and that is billed.
 //
 // A TTL of 15 s (the default) takes over from a killed host within 20 s. A host
-// that leaves in order hands over at once, whatever the TTL. All hosts of a hub need the same.
+// that leaves in order hands over, and its instances stand still for half a second
+// at most; without doorbells for some seconds, if the TTL is above 20 s. All hosts
+// of a hub need the same.
 //
 // # Credentials
 //

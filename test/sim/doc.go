@@ -21,7 +21,7 @@
 // goroutines are left over.
 //
 // Hosts talk to the account through package storage, without HTTP. Those of
-// TestSeedsThroughTheSDK reach it as programs reach Azure: the client of the Azure SDK,
+// TestSeedsThroughTheSDK and TestEveryFaultThroughTheSDK reach it as programs reach Azure: the client of the Azure SDK,
 // its encoders, time-outs and judgement of errors are part of what is simulated.
 //
 // # A seed that failed

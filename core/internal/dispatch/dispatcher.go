@@ -52,8 +52,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// leaveTimeout bounds what remains when nothing runs any more: leaving the
-// host, and the end of storage calls that were cut.
+// leaveTimeout bounds the announcement, and what remains when nothing runs any
+// more: leaving the host, and the end of storage calls that were cut.
 const leaveTimeout = 10 * time.Second
 
 // Dispatcher joins a host to an executor and to the activities of a registry.

@@ -32,7 +32,7 @@
 //     if it runs in this process.
 //   - D6 A renewal that failed is no cancellation.
 //   - D7 At shutdown everything goes on until the others know that this host
-//     leaves, if the store has hosts that want to know. Then no activity begins,
+//     leaves, if others take over ([provider.LeaveAnnouncer]). Then no activity begins,
 //     what is running gets its grace, turns go on until the outcomes are recorded,
 //     and Run returns as soon as nothing runs. Activities that shutdown interrupts
 //     are given back uncounted. What ignores the end of its context for as long

@@ -21,7 +21,7 @@
 //
 // # Where to look
 //
-//	store.go repeat.go        opening, creating and deleting a hub; its storage
+//	store.go create.go repeat.go  opening, creating and deleting a hub; its storage
 //	client.go gather.go read.go list.go  what clients do, together, and see
 //	hosts.go errors.go        who serves what, and lives; errors as callers see them
 //	order.go remove.go        purge, and starts that replace: only an owner may
@@ -45,7 +45,8 @@
 //	session.go affinity.go    which host has a session, and how work gets there
 //	wake.go ring.go ask.go    wake-ups; the doorbell, and those who wait at it
 //	bury.go poison.go         what nobody takes, and what is in a work queue and should not be
-//	quarantine.go             owners that die one after the other
+//	dismiss.go                what a worker leaves behind in a process that stays a host
+//	quarantine.go trials.go   owners that die one after the other
 //	lost.go                   what was lost with a work queue
 //	sleep.go                  timers far ahead are in storage alone
 //	maintain.go               tombstones and blobs that nobody needs any more

@@ -109,9 +109,15 @@ func (m *member) invite(g *guest) {
 		}
 	}
 	g.mu.Lock()
-	g.invited, g.with = b, nil
+	g.invited, g.with = nil, nil
 	g.mu.Unlock()
 	m.broker.Invite(b)
+	g.mu.Lock()
+	g.invited = b // from here on it can be withdrawn
+	g.mu.Unlock()
+	if !m.serves(o.Tag) && !bug.Planted("guests-left-behind") && b.Withdraw() {
+		m.sendAway(g) // the last worker that served its tag left meanwhile
+	}
 }
 
 // longInQueue is how long an activity lies in a work queue before who takes it looks

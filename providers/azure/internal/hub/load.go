@@ -50,7 +50,7 @@ func (p *partition) load(head row.Owner, etag string) {
 		case errors.Is(err, storage.ErrGone):
 			p.lost()
 			return
-		case errors.Is(err, row.ErrFormat):
+		case errors.Is(err, row.ErrFormat), errors.Is(err, storage.ErrDamaged):
 			p.log().Error("a partition cannot be served: upgrade the program if a newer one wrote the row, or else restore or remove it; it is tried again", "error", err)
 			pause(p.ctx, p.store.cfg.TTL)
 		default:

@@ -139,8 +139,7 @@ func (g *guest) giveToOwner(ctx context.Context) error {
 	return err
 }
 
-// completeDetached sends the completion of an activity to the owner of its instance,
-// and what it has reached, unless it cannot be tried again.
+// completeDetached sends the completion of an activity to the owner of its instance.
 func (h *host) completeDetached(ctx context.Context, lock *workLock, m *provider.Message) error {
 	post, err := lock.completion(ctx, m)
 	if err != nil {
@@ -159,17 +158,18 @@ type completed struct {
 // longer may count as late.
 const sameLetter = journal.Late / 3
 
-// completion is the letter with a completion. Sent again it is the same one, which is
-// in the inbox once only.
+// completion is the letter with a completion, and with what was reached unless it cannot
+// be tried again. Sent again it is the same one, which is in the inbox once only.
 func (lock *workLock) completion(ctx context.Context, m *provider.Message) (post, error) {
 	s, w := lock.host.store, lock.work
-	lock.mu.Lock()
-	defer lock.mu.Unlock()
 	lines, err := row.Lines([]*provider.Message{m})
 	if err != nil {
 		return post{}, fmt.Errorf("%w: %w", provider.ErrInvalid, err)
 	}
-	if said := &lock.said; bytes.Equal(said.lines, lines) && s.cfg.Now().Sub(said.post.sent) < sameLetter {
+	lock.mu.Lock()
+	said := lock.said
+	lock.mu.Unlock()
+	if bytes.Equal(said.lines, lines) && s.cfg.Now().Sub(said.post.sent) < sameLetter {
 		return said.post, nil
 	}
 	var progress history.Payload
@@ -184,7 +184,9 @@ func (lock *workLock) completion(ctx context.Context, m *provider.Message) (post
 	}
 	p, err := s.encode(m.To, []*provider.Message{m}, row.Envelope{Of: w.Born}, progress)
 	if err == nil {
+		lock.mu.Lock()
 		lock.said = completed{lines, p}
+		lock.mu.Unlock()
 	}
 	return p, err
 }

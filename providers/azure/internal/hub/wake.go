@@ -297,8 +297,9 @@ func (w *waker) workFor(incarnation string) {
 }
 
 // lookForWorkOfDead has hosts look into the work queues when what a host had from there
-// is visible again that was just found dead. Nobody else rings for that. It beat two
-// thirds of a TTL ago, or before.
+// is visible again that was just found dead. Nobody else rings for that. It was silent
+// for a TTL, and would have beaten a third of one after its last heartbeat: it has been
+// dead for two thirds of a TTL, or longer.
 func (s *Store) lookForWorkOfDead(ctx context.Context) {
 	pause(ctx, workLease-s.cfg.TTL*2/3)
 	if l := s.life(); l != nil && ctx.Err() == nil {

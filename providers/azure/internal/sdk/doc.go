@@ -3,7 +3,7 @@
 // The Queue and Blob services go through their clients of the Azure SDK. The
 // Table service goes through the SDK's pipeline alone (package azcore), because
 // its client returns no ETags from a transaction, does not say which row failed,
-// and takes 50 ms to decode a page of a thousand rows.
+// and takes many times as long to decode a page of a thousand rows.
 //
 //	storage.Account ── call.go ── one try, with a deadline ── SDK ── clock.go ── network
 //	                      │                                            (Date of each answer)

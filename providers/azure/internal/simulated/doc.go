@@ -13,7 +13,9 @@
 //	                              └ Late, or the caller left: afterwards   └ Kill, CrashAfter: dead
 //
 // What the service does with a request it does at one instant, under the
-// account's mutex. Nobody waits under that mutex.
+// account's mutex. Nobody waits under that mutex. An account made in a bubble must be
+// closed there: [Account.Close] lets go of all calls that wait, and ends the
+// applications that are late.
 //
 // # Rules
 //
@@ -58,7 +60,4 @@
 //
 // Package overhttp puts a client behind the requests that package sdk sends, so that
 // the real client of the service meets all this.
-//
-// An account made in a bubble must be closed there: [Account.Close] lets go of
-// all calls that wait, and ends the applications that are late.
 package simulated

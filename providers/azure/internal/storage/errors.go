@@ -20,7 +20,7 @@ var (
 	ErrGone = errors.New("no such table, queue or container")
 	// ErrCorrupt: the answer cannot be understood.
 	ErrCorrupt = errors.New("storage answer corrupt")
-	// ErrDamaged: a row has what no implementation writes.
+	// ErrDamaged: a row was read that has cells which no implementation writes.
 	ErrDamaged = errors.New("stored row damaged")
 )
 
