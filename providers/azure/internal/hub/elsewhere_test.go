@@ -252,7 +252,8 @@ func TestAnActivityOfAHostThatDiesRunsAgainElsewhereAndCountsOnce(t *testing.T) 
 }
 
 // TestWhatADeadHostHadOfAWorkQueueBeginsElsewhereWhenItIsVisible: the lease of 30 seconds
-// ends then, and nobody rings.
+// ends then, and nobody rings but who found it dead, a TTL and a third later at most: with
+// the time until a wake-up is found that is 40 seconds.
 func TestWhatADeadHostHadOfAWorkQueueBeginsElsewhereWhenItIsVisible(t *testing.T) {
 	for _, after := range []time.Duration{0, 15 * time.Second, 30 * time.Second, 45 * time.Second} {
 		t.Run(after.String(), func(t *testing.T) {
@@ -268,7 +269,7 @@ func TestWhatADeadHostHadOfAWorkQueueBeginsElsewhereWhenItIsVisible(t *testing.T
 				if got := result(); got != "second" {
 					s.Errorf("the result is from %q, want second", got)
 				}
-				if stood := time.Since(killed) - time.Minute; stood > 35*time.Second {
+				if stood := time.Since(killed) - time.Minute; stood > 40*time.Second {
 					s.Errorf("it began again %v after its host was killed", stood)
 				}
 			})
