@@ -13,16 +13,23 @@ import (
 	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
+// opened is an account, and a hub in it.
+func opened(t *testing.T, partitions int) (*simulated.Account, *Store) {
+	t.Helper()
+	account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
+	t.Cleanup(account.Close)
+	s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: partitions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account, s
+}
+
 // TestScheduledEventsGoWithTheirPartition: a host that has partitions now and then
 // keeps nothing of those that it does not have.
 func TestScheduledEventsGoWithTheirPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, s := opened(t, 2)
 		h, err := s.Join(t.Context(), provider.HostInfo{Name: "one"})
 		if err != nil {
 			t.Fatal(err)
@@ -57,12 +64,7 @@ func TestScheduledEventsGoWithTheirPartition(t *testing.T) {
 // one of them, of which the last blob is there a moment longer.
 func TestScheduledEventsGoWithTheirInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		account, s := opened(t, 1)
 		join := func() provider.Host {
 			h, err := s.Join(t.Context(), provider.HostInfo{Name: "one"})
 			if err != nil {

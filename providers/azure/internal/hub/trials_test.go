@@ -9,7 +9,6 @@ import (
 	"github.com/duroxide/duroxide-go/core/history"
 	"github.com/duroxide/duroxide-go/core/provider"
 	"github.com/duroxide/duroxide-go/providers/azure/internal/row"
-	"github.com/duroxide/duroxide-go/providers/azure/internal/simulated"
 )
 
 // TestTheLastSuspectIsNotKeptFromItsTrial: it asks for one late, when other work begins
@@ -70,12 +69,7 @@ func TestTheLastSuspectIsNotKeptFromItsTrial(t *testing.T) {
 // it back.
 func TestATurnThatIsPurgedIsOnTrialNoLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, s := opened(t, 1)
 		h, err := s.Join(t.Context(), provider.HostInfo{})
 		if err != nil {
 			t.Fatal(err)
@@ -109,12 +103,7 @@ func TestATurnThatIsPurgedIsOnTrialNoLonger(t *testing.T) {
 // same event as that of the next one of its id, and ends while that is on trial.
 func TestALateWorkerEndsNoTrialOfTheNextInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		account := simulated.New(simulated.Config{Seed: 1, Latency: simulated.Fixed(time.Millisecond)})
-		defer account.Close()
-		s, err := Open(t.Context(), account.Client("one"), Config{Name: "hub", Partitions: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, s := opened(t, 1)
 		h, err := s.Join(t.Context(), provider.HostInfo{})
 		if err != nil {
 			t.Fatal(err)
