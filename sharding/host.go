@@ -83,6 +83,16 @@ func (h *Host) reads(format int) bool {
 	return h.Formats.Oldest <= format && format <= h.Formats.Newest
 }
 
+// hostIn finds a host, nil if it is not among them.
+func hostIn(hosts []Host, incarnation string) *Host {
+	for i := range hosts {
+		if hosts[i].Incarnation == incarnation {
+			return &hosts[i]
+		}
+	}
+	return nil
+}
+
 // ownerOf finds the host that lists the partition, with the highest epoch if
 // several do: a row is as old as its last beat, and epochs only grow.
 func ownerOf(hosts []Host, partition int) (owner *Host, served *Served) {

@@ -230,14 +230,7 @@ func (l *looker) readHeads(s *sight) (*sight, error) {
 }
 
 // host finds a living host, nil if there is none.
-func (s *sight) host(incarnation string) *Host {
-	for i := range s.hosts {
-		if s.hosts[i].Incarnation == incarnation {
-			return &s.hosts[i]
-		}
-	}
-	return nil
-}
+func (s *sight) host(incarnation string) *Host { return hostIn(s.hosts, incarnation) }
 
 // wanted are the partitions of which the rows do not tell enough.
 func (l *looker) wanted(s *sight) (wanted []int) {

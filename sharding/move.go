@@ -223,15 +223,7 @@ func (m *Member) promiseAll(ctx context.Context) map[int]*Host {
 func (m *Member) targets() (targets map[int]*Host, news []int) {
 	m.mu.Lock()
 	hosts := slices.Clone(m.hosts)
-	find := func(incarnation string) *Host {
-		for i := range hosts {
-			if hosts[i].Incarnation == incarnation {
-				return &hosts[i]
-			}
-		}
-		return nil
-	}
-	if me := find(m.cfg.Me.Incarnation); me != nil {
+	if me := hostIn(hosts, m.cfg.Me.Incarnation); me != nil {
 		me.Leaving = true
 	}
 	v := &view{me: m.cfg.Me.Incarnation, hosts: hosts, parts: make([]part, m.cfg.Partitions)}
@@ -249,13 +241,13 @@ func (m *Member) targets() (targets map[int]*Host, news []int) {
 		if listed != nil {
 			v.parts[p].load = listed.Load
 		}
-		if to := find(s.to); to != nil && !to.Leaving && to.reads(s.format) && !bug.Planted("announced-anew") {
+		if to := hostIn(hosts, s.to); to != nil && !to.Leaving && to.reads(s.format) && !bug.Planted("announced-anew") {
 			v.parts[p].to, targets[p] = s.to, to
 		}
 	}
 	m.mu.Unlock()
 	for _, g := range decide(v).gives {
-		if targets[g.partition] = find(g.to); g.to != "" {
+		if targets[g.partition] = hostIn(hosts, g.to); g.to != "" {
 			news = append(news, g.partition)
 		}
 	}
